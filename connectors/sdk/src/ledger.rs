@@ -1,0 +1,121 @@
+//! Turns outcomes that arrive in any order into commits that are in order.
+//!
+//! One ledger a lane and epoch, owned by the lane's task, so it needs no lock. It upholds:
+//!
+//! - **I1** [`Ledger::advance`] yields a position only when every record at or before it is settled
+//! - **I2** the positions it yields never go back
+//! - **I3** an outcome of another epoch changes nothing
+//!
+//! An entry is one batch of the source. It may have several *parts*, each with a [`Receipt`] of its own: the records
+//! that went to the sink, and those that go to the dead letter.
+
+use std::collections::VecDeque;
+
+use crate::{
+    receipt::{Outcome, OutcomeSender, Receipt},
+    source::{Epoch, Lane, Position},
+};
+
+/// Names one entry of one ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sequence(u64);
+
+/// What a lane has in flight, oldest first. `T` is what the task keeps with each entry until it is settled.
+#[derive(Debug)]
+pub struct Ledger<T> {
+    lane: Lane,
+    epoch: Epoch,
+    /// The sequence of the first entry.
+    base: u64,
+    entries: VecDeque<Entry<T>>,
+    outcomes: OutcomeSender,
+}
+
+#[derive(Debug)]
+struct Entry<T> {
+    position: Position,
+    /// Receipts given out whose outcome has not come, or came with failures that are not dealt with.
+    open_parts: u32,
+    held: T,
+}
+
+impl<T> Ledger<T> {
+    /// An empty ledger for this incarnation of the lane.
+    pub const fn new(lane: Lane, epoch: Epoch, outcomes: OutcomeSender) -> Self {
+        Self { lane, epoch, base: 0, entries: VecDeque::new(), outcomes }
+    }
+
+    /// The lane's incarnation.
+    pub const fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Batches that are not committed yet.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether everything is committed.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Enters a batch whose last record is at `position`. Until a part is added it counts as settled.
+    pub fn open(&mut self, position: Position, held: T) -> Sequence {
+        self.entries.push_back(Entry { position, open_parts: 0, held });
+        Sequence(self.base + self.entries.len() as u64 - 1)
+    }
+
+    /// A receipt for `records` records of that batch, of which there must be at least one.
+    pub fn part(&mut self, sequence: Sequence, records: u32) -> Option<Receipt> {
+        let entry = self.entry(sequence.0)?;
+        entry.open_parts += 1;
+        Some(Receipt::new(self.lane, self.epoch, sequence.0, records, self.outcomes.clone()))
+    }
+
+    /// The entry that an outcome speaks of, with what the task keeps for it. `None` when it speaks of another epoch
+    /// (I3).
+    pub fn find(&mut self, outcome: &Outcome) -> Option<(Sequence, &mut T)> {
+        if outcome.epoch != self.epoch || outcome.lane != self.lane {
+            return None; // I3
+        }
+        let entry = self.entry(outcome.sequence)?;
+        Some((Sequence(outcome.sequence), &mut entry.held))
+    }
+
+    /// One part of that entry is dealt with: delivered, or handed on to parts of its own.
+    ///
+    /// Returns whether the whole entry is settled by it.
+    pub fn settle(&mut self, sequence: Sequence) -> bool {
+        let Some(entry) = self.entry(sequence.0) else { return false };
+        debug_assert!(entry.open_parts > 0, "a part was settled twice");
+        entry.open_parts = entry.open_parts.saturating_sub(1);
+        entry.open_parts == 0
+    }
+
+    /// Takes the settled entries off the front. Returns the last one's position, and calls `done` with each.
+    pub fn advance(&mut self, mut done: impl FnMut(T)) -> Option<Position> {
+        let mut upto = None;
+        while self.entries.front().is_some_and(|entry| entry.open_parts == 0) {
+            // I1: only from the front, only while settled. I2: the front moves one way.
+            let Some(entry) = self.entries.pop_front() else { break };
+            self.base += 1;
+            upto = Some(entry.position);
+            done(entry.held);
+        }
+        upto
+    }
+
+    /// Gives up: what was in flight goes back to the source. Yields what was kept, and whether it was settled.
+    pub fn into_unfinished(self) -> impl Iterator<Item = (T, bool)> {
+        self.entries.into_iter().map(|entry| (entry.held, entry.open_parts == 0))
+    }
+
+    fn entry(&mut self, sequence: u64) -> Option<&mut Entry<T>> {
+        let index = sequence.checked_sub(self.base)?;
+        self.entries.get_mut(usize::try_from(index).ok()?)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,44 @@
+//! What a Gantry connector is made of.
+//!
+//! A connector turns one system into [`Source`]s and [`Sink`]s of [`Record`]s. It knows its protocol and nothing
+//! else: not the runtime, not other connectors. The runtime knows these traits and no protocol.
+//!
+//! In reading order:
+//!
+//! 1. [`record`]: one message in flight, bytes first
+//! 2. [`source`] and [`sink`]: the two traits, with what they promise each other
+//! 3. [`receipt`] and [`ledger`]: how what became of each record turns into commits that are in order (I1, I2, I3)
+//! 4. [`transform`]: what may happen to a batch in between
+//! 5. [`template`]: literal text with `{field}` parts
+//! 6. [`plugin`]: how a connector shows itself to the registry, with its options as a JSON Schema
+//! 7. [`config`]: durations and sizes with units, secrets, problems with a place
+//! 8. [`error`] and [`health`]: what went wrong, in kinds that the runtime can act on
+//! 9. `testkit` (feature `testkit`): what every connector's tests run
+//!
+//! # Architecture invariant
+//! This crate depends on no connector and on no client library.
+
+pub mod config;
+pub mod error;
+pub mod health;
+pub mod ledger;
+pub mod plugin;
+pub mod receipt;
+pub mod record;
+pub mod sink;
+pub mod source;
+pub mod template;
+#[cfg(feature = "testkit")]
+pub mod testkit;
+pub mod transform;
+
+pub use error::{Error, ErrorKind, Result};
+pub use health::Health;
+pub use ledger::Ledger;
+pub use plugin::Context;
+pub use receipt::{Failure, FailureKind, Receipt};
+pub use record::{Headers, Origin, Properties, Record, Timestamp, Value};
+pub use sink::{Batch, Sink};
+pub use source::{Epoch, Lane, Limits, Polled, Position, Source};
+pub use template::Template;
+pub use transform::{Transform, Working};

@@ -1,0 +1,161 @@
+//! How a connector shows itself to the registry.
+//!
+//! A connector exports constants of [`SourcePlugin`] and [`SinkPlugin`], each made from one config type by `of`. The
+//! config type is the single definition from which loading, `gantry check`, `gantry list`, `gantry schema` and the
+//! documentation follow.
+//!
+//! By the time a config type sees its section, `connection: NAME` is replaced by that connection's own options, and
+//! secrets (`${env:…}`) are resolved. A config type that is deserialised is never logged.
+
+use std::{sync::Arc, time::Duration};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
+use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
+
+use crate::{Health, Result, Sink, Source, Transform, config::Problem};
+
+/// What a task tells the connector it makes.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The bridge's name.
+    pub bridge: Arc<str>,
+    /// The task's number in the bridge.
+    pub task: u32,
+    /// Where to say how the connection is.
+    pub health: Health,
+    /// How long and how often a sink retries a record by itself.
+    pub retry: RetryPolicy,
+    /// It takes dead letters: whatever size and shape, one at a time.
+    pub dead_letter: bool,
+}
+
+/// How a sink retries a record in order before it fails it as retriable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Give up on a record after this long; `None` never.
+    pub timeout: Option<Duration>,
+    /// The first pause; it doubles each time.
+    pub delay: Duration,
+    /// The longest pause.
+    pub max_delay: Duration,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self { timeout: None, delay: Duration::from_millis(300), max_delay: Duration::from_secs(60) }
+    }
+}
+
+/// The options of a source: what `source: { NAME: … }` holds.
+pub trait SourceConfig: DeserializeOwned + JsonSchema {
+    /// What is wrong or will hurt, found without I/O; all of it at once.
+    fn check(&self) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// Makes the source; connects nothing yet.
+    fn build(self, context: Context) -> Result<Box<dyn Source>>;
+}
+
+/// The options of a sink: what `sink: { NAME: … }` and `dead_letter: { NAME: … }` hold.
+pub trait SinkConfig: DeserializeOwned + JsonSchema {
+    /// What is wrong or will hurt, found without I/O; all of it at once.
+    fn check(&self) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// Makes the sink; connects nothing yet.
+    fn build(self, context: Context) -> Result<Box<dyn Sink>>;
+}
+
+/// The options of a transform: what `transforms: [ { NAME: … } ]` holds.
+pub trait TransformConfig: DeserializeOwned + JsonSchema {
+    /// What is wrong or will hurt; all of it at once.
+    fn check(&self) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// Makes the transform.
+    fn build(self) -> Result<Box<dyn Transform>>;
+}
+
+macro_rules! plugin {
+    ($(#[$doc:meta])* $plugin:ident, $config:ident, $product:ty, ($($context:ident: $type:ty)?)) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy)]
+        pub struct $plugin {
+            /// The key that selects it in YAML.
+            pub name: &'static str,
+            /// One sentence for `gantry list`.
+            pub summary: &'static str,
+            /// Its options.
+            pub schema: fn() -> Schema,
+            /// What is wrong with these options; all of it at once, without I/O.
+            pub check: fn(&Json) -> Vec<Problem>,
+            /// Makes one from these options.
+            pub create: fn(&Json $(, $type)?) -> Result<Box<$product>>,
+        }
+
+        impl $plugin {
+            /// The plugin whose options are `C`.
+            pub const fn of<C: $config>(name: &'static str, summary: &'static str) -> Self {
+                Self {
+                    name,
+                    summary,
+                    schema: schema_of::<C>,
+                    check: |options| match parse::<C>(options) {
+                        Ok(config) => config.check(),
+                        Err(problem) => vec![problem],
+                    },
+                    create: |options $(, $context)?| match parse::<C>(options) {
+                        Ok(config) => config.build($($context)?),
+                        Err(problem) => Err(crate::Error::config(problem.to_string())),
+                    },
+                }
+            }
+        }
+    };
+}
+
+plugin!(
+    /// A source that can be named in YAML.
+    SourcePlugin, SourceConfig, dyn Source, (context: Context)
+);
+plugin!(
+    /// A sink that can be named in YAML.
+    SinkPlugin, SinkConfig, dyn Sink, (context: Context)
+);
+plugin!(
+    /// A transform that can be named in YAML.
+    TransformPlugin, TransformConfig, dyn Transform, ()
+);
+
+/// A connector's named connections: what `connections: { x: { NAME: … } }` holds.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectionPlugin {
+    /// The key that selects it in YAML, the same as the connector's sources and sinks.
+    pub name: &'static str,
+    /// Its options.
+    pub schema: fn() -> Schema,
+    /// Parses the options; the problem if they do not.
+    pub check: fn(&Json) -> Vec<Problem>,
+}
+
+impl ConnectionPlugin {
+    /// The connection whose options are `C`.
+    pub const fn of<C: DeserializeOwned + JsonSchema>(name: &'static str) -> Self {
+        Self { name, schema: schema_of::<C>, check: |options| parse::<C>(options).err().into_iter().collect() }
+    }
+}
+
+/// The JSON Schema of a type, with nothing left to look up elsewhere.
+fn schema_of<T: JsonSchema>() -> Schema {
+    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    SchemaGenerator::new(settings).into_root_schema_for::<T>()
+}
+
+/// Deserialises options. The problem never quotes a value: it could be a secret.
+fn parse<T: DeserializeOwned>(options: &Json) -> Result<T, Problem> {
+    crate::config::deserialize(options)
+}

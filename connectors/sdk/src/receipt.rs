@@ -1,0 +1,154 @@
+//! The right to say what became of each record of a batch.
+//!
+//! One allocation a batch, one atomic decrement a record, nothing on the heap for a record that went well. Outcomes may
+//! come from any thread and in any order. If every holder drops its receipt early, what is left counts as
+//! [`FailureKind::Abandoned`]: a sink that forgets, panics or is cancelled never acknowledges (I1, I6).
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU32, Ordering},
+};
+
+use tokio::sync::mpsc;
+
+use crate::source::{Epoch, Lane};
+
+/// Why a record was not delivered, in a kind that the runtime can act on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FailureKind {
+    /// It may work later. The sink has given up retrying for now: the lane stops and goes back to its source.
+    Retriable,
+    /// This record can never be delivered: too large, unroutable, an illegal topic, unconvertible. Dead letter.
+    Rejected,
+    /// Nobody said what became of it. Treated as retriable.
+    Abandoned,
+}
+
+/// Why a record was not delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What to do about it.
+    pub kind: FailureKind,
+    /// Which part refused it, in Kafka Connect's words (`TRANSFORMATION`, `TASK_PUT`, `KAFKA_PRODUCE`).
+    pub stage: &'static str,
+    /// What went wrong, for people; goes into the dead letter's headers.
+    pub reason: Arc<str>,
+}
+
+impl Failure {
+    /// A record that can never be delivered.
+    pub fn rejected(stage: &'static str, reason: impl Into<Arc<str>>) -> Self {
+        Self { kind: FailureKind::Rejected, stage, reason: reason.into() }
+    }
+
+    /// A record that may be deliverable later.
+    pub fn retriable(stage: &'static str, reason: impl Into<Arc<str>>) -> Self {
+        Self { kind: FailureKind::Retriable, stage, reason: reason.into() }
+    }
+}
+
+/// What became of one part of a ledger's entry, once every record of it has an outcome.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The lane it belongs to.
+    pub lane: Lane,
+    /// The lane's incarnation; an outcome of an older one changes nothing (I3).
+    pub epoch: Epoch,
+    pub(crate) sequence: u64,
+    /// The records that were not delivered, by their index in the batch. Empty when all went well.
+    pub failures: Vec<(u32, Failure)>,
+    /// Records without an outcome: every holder of the receipt let go of it.
+    pub abandoned: u32,
+}
+
+/// Where outcomes of all lanes of a task arrive.
+///
+/// The channel has no bound of its own: it never holds more outcomes than there are batches in flight, which credit
+/// bounds (I4), and a delivery callback on a client library's thread must never block.
+pub type OutcomeSender = mpsc::UnboundedSender<Outcome>;
+
+/// The receiving end, owned by the task.
+pub type OutcomeReceiver = mpsc::UnboundedReceiver<Outcome>;
+
+/// A channel for the outcomes of one task.
+#[allow(clippy::disallowed_methods, reason = "bounded by credit, see OutcomeSender")]
+pub fn outcomes() -> (OutcomeSender, OutcomeReceiver) {
+    mpsc::unbounded_channel()
+}
+
+/// The right to say what became of each record of a batch. Clones share the same count.
+#[derive(Debug, Clone)]
+pub struct Receipt {
+    slot: Arc<Slot>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    lane: Lane,
+    epoch: Epoch,
+    sequence: u64,
+    left: AtomicU32,
+    failures: Mutex<Vec<(u32, Failure)>>,
+    done: OutcomeSender,
+}
+
+impl Receipt {
+    pub(crate) fn new(lane: Lane, epoch: Epoch, sequence: u64, records: u32, done: OutcomeSender) -> Self {
+        debug_assert!(records > 0, "a receipt for nothing would never be settled");
+        let slot = Slot { lane, epoch, sequence, left: AtomicU32::new(records), failures: Mutex::default(), done };
+        Self { slot: Arc::new(slot) }
+    }
+
+    /// `records` more records are durable downstream. Each record must be settled or failed exactly once.
+    pub fn settle(&self, records: u32) {
+        // Release publishes this thread's failures to whoever finishes; Acquire sees those of the others.
+        let before = self.slot.left.fetch_sub(records, Ordering::AcqRel);
+        debug_assert!(before >= records, "more outcomes than records");
+        if before == records {
+            self.slot.finish(0);
+        }
+    }
+
+    /// The record at `index` of the batch was not delivered.
+    pub fn fail(&self, index: u32, failure: Failure) {
+        self.slot.failures().push((index, failure));
+        self.settle(1);
+    }
+
+    /// An outcome that names the same entry, to ask a ledger whose it is.
+    #[cfg(test)]
+    pub(crate) fn probe(&self) -> Outcome {
+        let slot = &self.slot;
+        Outcome { lane: slot.lane, epoch: slot.epoch, sequence: slot.sequence, failures: vec![], abandoned: 0 }
+    }
+
+    /// Records that have no outcome yet.
+    pub fn unsettled(&self) -> u32 {
+        self.slot.left.load(Ordering::Acquire)
+    }
+}
+
+// === impl Slot ===
+
+impl Slot {
+    fn failures(&self) -> std::sync::MutexGuard<'_, Vec<(u32, Failure)>> {
+        // A panic while pushing leaves a usable list: what matters is that the count never reaches zero by it.
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn finish(&self, abandoned: u32) {
+        let failures = std::mem::take(&mut *self.failures());
+        let outcome = Outcome { lane: self.lane, epoch: self.epoch, sequence: self.sequence, failures, abandoned };
+        // The task may be gone already; then nobody commits, and that is right.
+        let _ = self.done.send(outcome);
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let left = *self.left.get_mut();
+        if left > 0 {
+            self.finish(left);
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! What a bridge says of itself: to the control port, to `gantry status`, to the live line.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+
+/// What a person wants of a bridge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// Move records.
+    Running,
+    /// Keep connections, move nothing.
+    Paused,
+    /// Give everything back, connect to nothing.
+    Stopped,
+}
+
+/// Where a task is in its life; drawn in docs/architecture.md.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TaskState {
+    /// Connecting for the first time.
+    Starting,
+    /// Moving records, or waiting for some.
+    Running,
+    /// Connected, moving nothing because a person said so.
+    Paused,
+    /// Something ended; it will be tried again soon.
+    BackingOff,
+    /// Something only a person can mend; it is tried again slowly.
+    Failed,
+    /// Giving back what is in flight.
+    Stopping,
+    /// Connected to nothing because a person said so.
+    Stopped,
+    /// A finite source is exhausted and everything is delivered.
+    Finished,
+}
+
+impl TaskState {
+    /// All states, for metrics.
+    pub const ALL: [Self; 8] = [
+        Self::Starting,
+        Self::Running,
+        Self::Paused,
+        Self::BackingOff,
+        Self::Failed,
+        Self::Stopping,
+        Self::Stopped,
+        Self::Finished,
+    ];
+
+    /// The word for people, metrics and the native API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::BackingOff => "backing_off",
+            Self::Failed => "failed",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+            Self::Finished => "finished",
+        }
+    }
+
+    /// Kafka Connect's word; clients know no others.
+    pub const fn as_connect(self) -> &'static str {
+        match self {
+            Self::Starting | Self::Stopping | Self::Stopped => "UNASSIGNED",
+            Self::Running | Self::Finished => "RUNNING",
+            Self::Paused => "PAUSED",
+            Self::BackingOff => "RESTARTING",
+            Self::Failed => "FAILED",
+        }
+    }
+}
+
+/// What became of records, since the process started. One snapshot is consistent:
+/// `records_in - records_returned = records_out + filtered + dead_lettered + in_flight` holds in each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Records that the source gave, redeliveries counted again.
+    pub records_in: u64,
+    /// Their bytes.
+    pub bytes_in: u64,
+    /// Records that the sink confirmed.
+    pub records_out: u64,
+    /// Their bytes as the source gave them.
+    pub bytes_out: u64,
+    /// Records dropped by an explicit rule.
+    pub filtered: u64,
+    /// Records whose dead letter is confirmed.
+    pub dead_lettered: u64,
+    /// Records given back to the source unsettled; it will deliver them again.
+    pub returned: u64,
+    /// Records that the source gave and nobody settled yet.
+    pub in_flight: u64,
+    /// Their bytes.
+    pub in_flight_bytes: u64,
+    /// Batches that the source gave.
+    pub batches: u64,
+    /// Commits to the source.
+    pub commits: u64,
+    /// Times that the task started again after an error.
+    pub reconnects: u64,
+}
+
+/// How one task is.
+#[derive(Debug, Clone)]
+pub struct TaskStatus {
+    /// Its number in the bridge.
+    pub id: u32,
+    /// Where it is in its life.
+    pub state: TaskState,
+    /// Since when.
+    pub since: SystemTime,
+    /// The last error, while it matters: in `BackingOff` and `Failed`, or what a connector complains of while running.
+    pub error: Option<Arc<str>>,
+    /// When a record was last settled; `None` if never.
+    pub last_progress: Option<SystemTime>,
+    /// The lanes' incarnation.
+    pub epoch: u64,
+    /// What became of records.
+    pub counts: Counts,
+}
+
+/// How a bridge is.
+#[derive(Debug, Clone)]
+pub struct BridgeStatus {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What a person wants of it.
+    pub target: Target,
+    /// Its tasks, by number; none while stopped.
+    pub tasks: Vec<TaskStatus>,
+}
+
+impl BridgeStatus {
+    /// Whether it does what is wanted of it: every task of a bridge that should run does run.
+    pub fn is_ready(&self) -> bool {
+        self.target != Target::Running
+            || self.tasks.iter().all(|task| {
+                matches!(task.state, TaskState::Running | TaskState::Finished) && task.error.is_none()
+            })
+    }
+}
+
+/// The task's side of its status: written by the task, read by anyone.
+#[derive(Debug)]
+pub struct Progress {
+    status: Mutex<TaskStatus>,
+}
+
+impl Progress {
+    /// A task that has not started yet.
+    pub fn new(id: u32) -> Self {
+        let status = TaskStatus {
+            id,
+            state: TaskState::Starting,
+            since: SystemTime::now(),
+            error: None,
+            last_progress: None,
+            epoch: 0,
+            counts: Counts::default(),
+        };
+        Self { status: Mutex::new(status) }
+    }
+
+    /// One consistent snapshot.
+    pub fn snapshot(&self) -> TaskStatus {
+        self.lock().clone()
+    }
+
+    /// A new state, with the reason when there is one to tell.
+    pub fn enter(&self, state: TaskState, error: Option<Arc<str>>) {
+        let mut status = self.lock();
+        if status.state != state {
+            status.since = SystemTime::now();
+        }
+        status.state = state;
+        status.error = error;
+    }
+
+    /// What a connector complains of while the task runs; `None` when it is over.
+    pub fn complain(&self, error: Option<Arc<str>>) {
+        self.lock().error = error;
+    }
+
+    /// A new incarnation of the lanes.
+    pub fn begin_epoch(&self, epoch: u64) {
+        self.lock().epoch = epoch;
+    }
+
+    /// Changes the counts in one step, so that no scrape sees half of it.
+    pub fn count(&self, change: impl FnOnce(&mut Counts)) {
+        change(&mut self.lock().counts);
+    }
+
+    /// The same for records that were settled just now.
+    pub fn settled(&self, change: impl FnOnce(&mut Counts)) {
+        let mut status = self.lock();
+        change(&mut status.counts);
+        status.last_progress = Some(SystemTime::now());
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, TaskStatus> {
+        // Nothing in here panics half-way; if it did, stale numbers are better than none.
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
