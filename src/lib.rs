@@ -1,1 +1,24 @@
-//! x
+//! Gantry: moves messages between brokers without losing any.
+//!
+//! One process runs *bridges*: a source, transforms, a sink, an error policy. This crate is the service; it knows
+//! bridges and no protocol. Connectors are crates of their own under `connectors/`, joined to it in [`registry`].
+//!
+//! # Code map, in reading order
+//!
+//! 1. [`cli`]: `run`, `check`, `list`, `schema`, `status`: one file a command
+//! 2. [`config`]: YAML → typed bridges, with every problem at once
+//! 3. [`registry`]: the one list of connectors and transforms
+//! 4. [`bridge`]: the data path and who watches over it
+//! 5. [`transform`]: built-in transforms, one file each
+//! 6. [`control`]: the REST port
+//! 7. [`telemetry`]: metric names, Prometheus, logs
+//!
+//! docs/architecture.md has the picture and the invariants.
+
+pub mod bridge;
+pub mod cli;
+pub mod config;
+pub mod control;
+pub mod registry;
+pub mod telemetry;
+pub mod transform;

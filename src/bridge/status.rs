@@ -5,6 +5,8 @@ use std::{
     time::SystemTime,
 };
 
+use tokio::sync::Notify;
+
 /// What a person wants of a bridge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Target {
@@ -139,10 +141,14 @@ pub struct BridgeStatus {
 impl BridgeStatus {
     /// Whether it does what is wanted of it: every task of a bridge that should run does run.
     pub fn is_ready(&self) -> bool {
-        self.target != Target::Running
-            || self.tasks.iter().all(|task| {
-                matches!(task.state, TaskState::Running | TaskState::Finished) && task.error.is_none()
-            })
+        self.target != Target::Running || self.tasks.iter().all(TaskStatus::is_ready)
+    }
+}
+
+impl TaskStatus {
+    /// Whether it does what a task is there for.
+    pub fn is_ready(&self) -> bool {
+        matches!(self.state, TaskState::Running | TaskState::Finished) && self.error.is_none()
     }
 }
 
@@ -150,6 +156,9 @@ impl BridgeStatus {
 #[derive(Debug)]
 pub struct Progress {
     status: Mutex<TaskStatus>,
+    /// The last error that was told, kept while the task tries again.
+    last_error: Mutex<Option<Arc<str>>>,
+    finished: Notify,
 }
 
 impl Progress {
@@ -164,7 +173,7 @@ impl Progress {
             epoch: 0,
             counts: Counts::default(),
         };
-        Self { status: Mutex::new(status) }
+        Self { status: Mutex::new(status), last_error: Mutex::default(), finished: Notify::new() }
     }
 
     /// One consistent snapshot.
@@ -179,7 +188,25 @@ impl Progress {
             status.since = SystemTime::now();
         }
         status.state = state;
+        if let Some(error) = &error {
+            self.last_error.lock().unwrap_or_else(PoisonError::into_inner).replace(error.clone());
+        }
         status.error = error;
+        if state == TaskState::Finished {
+            self.finished.notify_one();
+        }
+    }
+
+    /// Returns when the task has finished. For one waiter.
+    pub async fn wait_until_finished(&self) {
+        while self.snapshot().state != TaskState::Finished {
+            self.finished.notified().await;
+        }
+    }
+
+    /// The last error that ended an incarnation, until a record is settled again.
+    pub fn last_error(&self) -> Option<Arc<str>> {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What a connector complains of while the task runs; `None` when it is over.
@@ -202,6 +229,8 @@ impl Progress {
         let mut status = self.lock();
         change(&mut status.counts);
         status.last_progress = Some(SystemTime::now());
+        drop(status);
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, TaskStatus> {

@@ -12,7 +12,7 @@
 use std::collections::VecDeque;
 
 use crate::{
-    receipt::{Outcome, OutcomeSender, Receipt},
+    receipt::{Outcome, OutcomeSender, Receipt, Route},
     source::{Epoch, Lane, Position},
 };
 
@@ -67,10 +67,10 @@ impl<T> Ledger<T> {
     }
 
     /// A receipt for `records` records of that batch, of which there must be at least one.
-    pub fn part(&mut self, sequence: Sequence, records: u32) -> Option<Receipt> {
+    pub fn part(&mut self, sequence: Sequence, route: Route, records: u32) -> Option<Receipt> {
         let entry = self.entry(sequence.0)?;
         entry.open_parts += 1;
-        Some(Receipt::new(self.lane, self.epoch, sequence.0, records, self.outcomes.clone()))
+        Some(Receipt::new((self.lane, self.epoch, sequence.0), route, records, self.outcomes.clone()))
     }
 
     /// The entry that an outcome speaks of, with what the task keeps for it. `None` when it speaks of another epoch
@@ -81,6 +81,11 @@ impl<T> Ledger<T> {
         }
         let entry = self.entry(outcome.sequence)?;
         Some((Sequence(outcome.sequence), &mut entry.held))
+    }
+
+    /// What the task keeps with that entry.
+    pub fn held(&mut self, sequence: Sequence) -> Option<&mut T> {
+        self.entry(sequence.0).map(|entry| &mut entry.held)
     }
 
     /// One part of that entry is dealt with: delivered, or handed on to parts of its own.

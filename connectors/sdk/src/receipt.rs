@@ -47,6 +47,15 @@ impl Failure {
     }
 }
 
+/// Which way a part of a batch went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Route {
+    /// To the bridge's sink.
+    Sink,
+    /// To its dead letter.
+    DeadLetter,
+}
+
 /// What became of one part of a ledger's entry, once every record of it has an outcome.
 #[derive(Debug)]
 pub struct Outcome {
@@ -55,6 +64,8 @@ pub struct Outcome {
     /// The lane's incarnation; an outcome of an older one changes nothing (I3).
     pub epoch: Epoch,
     pub(crate) sequence: u64,
+    /// Which way the part went.
+    pub route: Route,
     /// The records that were not delivered, by their index in the batch. Empty when all went well.
     pub failures: Vec<(u32, Failure)>,
     /// Records without an outcome: every holder of the receipt let go of it.
@@ -87,15 +98,22 @@ struct Slot {
     lane: Lane,
     epoch: Epoch,
     sequence: u64,
+    route: Route,
     left: AtomicU32,
     failures: Mutex<Vec<(u32, Failure)>>,
     done: OutcomeSender,
 }
 
 impl Receipt {
-    pub(crate) fn new(lane: Lane, epoch: Epoch, sequence: u64, records: u32, done: OutcomeSender) -> Self {
+    pub(crate) fn new(
+        (lane, epoch, sequence): (Lane, Epoch, u64),
+        route: Route,
+        records: u32,
+        done: OutcomeSender,
+    ) -> Self {
         debug_assert!(records > 0, "a receipt for nothing would never be settled");
-        let slot = Slot { lane, epoch, sequence, left: AtomicU32::new(records), failures: Mutex::default(), done };
+        let slot =
+            Slot { lane, epoch, sequence, route, left: AtomicU32::new(records), failures: Mutex::default(), done };
         Self { slot: Arc::new(slot) }
     }
 
@@ -119,7 +137,14 @@ impl Receipt {
     #[cfg(test)]
     pub(crate) fn probe(&self) -> Outcome {
         let slot = &self.slot;
-        Outcome { lane: slot.lane, epoch: slot.epoch, sequence: slot.sequence, failures: vec![], abandoned: 0 }
+        Outcome {
+            lane: slot.lane,
+            epoch: slot.epoch,
+            sequence: slot.sequence,
+            route: slot.route,
+            failures: vec![],
+            abandoned: 0,
+        }
     }
 
     /// Records that have no outcome yet.
@@ -138,7 +163,14 @@ impl Slot {
 
     fn finish(&self, abandoned: u32) {
         let failures = std::mem::take(&mut *self.failures());
-        let outcome = Outcome { lane: self.lane, epoch: self.epoch, sequence: self.sequence, failures, abandoned };
+        let outcome = Outcome {
+            lane: self.lane,
+            epoch: self.epoch,
+            sequence: self.sequence,
+            route: self.route,
+            failures,
+            abandoned,
+        };
         // The task may be gone already; then nobody commits, and that is right.
         let _ = self.done.send(outcome);
     }

@@ -89,7 +89,7 @@ impl World {
         let sequence = self.ledger.open(tag.into(), tag);
         self.settled.insert(tag, records == 0);
         if records > 0 {
-            let receipt = self.ledger.part(sequence, records).expect("just opened");
+            let receipt = self.ledger.part(sequence, Route::Sink, records).expect("just opened");
             self.open.push(Open { receipt, left: records, tag });
         }
     }
@@ -163,7 +163,8 @@ fn i1_a_failed_batch_holds_back_everything_behind_it() {
     let mut ledger = Ledger::new(LANE, Epoch(1), sender);
     let first = ledger.open(10.into(), ());
     let second = ledger.open(20.into(), ());
-    let (first_part, second_part) = (ledger.part(first, 1).expect("open"), ledger.part(second, 1).expect("open"));
+    let (first_part, second_part) =
+        (ledger.part(first, Route::Sink, 1).expect("open"), ledger.part(second, Route::Sink, 1).expect("open"));
     second_part.settle(1);
     let outcome = receiver.try_recv().expect("the second is settled");
     let (sequence, ()) = ledger.find(&outcome).expect("same epoch");
@@ -181,7 +182,7 @@ fn i1_a_forgotten_receipt_is_abandoned_not_settled() {
     let (sender, mut receiver) = receipt::outcomes();
     let mut ledger = Ledger::new(LANE, Epoch(1), sender);
     let sequence = ledger.open(10.into(), ());
-    let receipt = ledger.part(sequence, 3).expect("open");
+    let receipt = ledger.part(sequence, Route::Sink, 3).expect("open");
     receipt.settle(1);
     drop(receipt);
     let outcome = receiver.try_recv().expect("dropped");
@@ -194,7 +195,10 @@ fn a_batch_with_a_dead_letter_waits_for_both_parts() {
     let (sender, mut receiver) = receipt::outcomes();
     let mut ledger = Ledger::new(LANE, Epoch(1), sender);
     let sequence = ledger.open(10.into(), ());
-    let (sink, dead_letter) = (ledger.part(sequence, 2).expect("open"), ledger.part(sequence, 1).expect("open"));
+    let (sink, dead_letter) = (
+        ledger.part(sequence, Route::Sink, 2).expect("open"),
+        ledger.part(sequence, Route::DeadLetter, 1).expect("open"),
+    );
     for (receipt, records, whole) in [(sink, 2, false), (dead_letter, 1, true)] {
         receipt.settle(records);
         let outcome = receiver.try_recv().expect("settled");

@@ -1,0 +1,79 @@
+//! What is sent: bodies of two sizes, with and without properties and headers.
+
+use std::{collections::BTreeMap, fmt};
+
+use gantry_generate::payload;
+use lapin::{
+    BasicProperties,
+    types::{AMQPValue, FieldTable, ShortString},
+};
+use serde::Serialize;
+
+/// Persistent, as people's messages are; RabbitMQ may then write them to disk.
+const PERSISTENT: u8 = 2;
+/// A fixed time: every run sends the same bytes.
+const TIMESTAMP: u64 = 1_750_000_000;
+
+/// One kind of message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct Case {
+    /// Bytes of the body.
+    pub(crate) size: usize,
+    /// With four properties and five headers.
+    pub(crate) headers: bool,
+}
+
+impl Case {
+    pub(crate) const ALL: [Self; 4] = [
+        Self { size: 200, headers: false },
+        Self { size: 200, headers: true },
+        Self { size: 1024, headers: false },
+        Self { size: 1024, headers: true },
+    ];
+
+    /// The body of message number `sequence`: JSON that looks random, in which every byte can be checked.
+    pub(crate) fn body(self, sequence: u64) -> Vec<u8> {
+        let mut body = Vec::with_capacity(self.size);
+        payload::write(sequence, self.size, &mut body);
+        body
+    }
+
+    /// The properties and headers of message number `sequence`.
+    pub(crate) fn properties(self, sequence: u64) -> BasicProperties {
+        let properties = BasicProperties::default().with_delivery_mode(PERSISTENT);
+        if !self.headers {
+            return properties;
+        }
+        properties
+            .with_message_id(format!("6f9b1c52-3d07-4c6a-9a51-{sequence:012x}").into())
+            .with_correlation_id(format!("order-{sequence}").into())
+            .with_content_type("application/json".into())
+            .with_timestamp(TIMESTAMP)
+            .with_headers(headers(sequence))
+    }
+}
+
+fn headers(sequence: u64) -> FieldTable {
+    let text = |text: &str| AMQPValue::LongString(text.into());
+    let fields: [(&str, AMQPValue); 5] = [
+        ("tenant", text("acme")),
+        ("trace-id", text(&format!("4bf92f3577b34da6{sequence:016x}"))),
+        ("source", text("shop/checkout")),
+        ("attempt", AMQPValue::LongInt(1)),
+        ("test", AMQPValue::Boolean(false)),
+    ];
+    let fields: BTreeMap<ShortString, AMQPValue> =
+        fields.into_iter().map(|(name, value)| (name.into(), value)).collect();
+    fields.into()
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let size = if self.size.is_multiple_of(1024) {
+            format!("{} KiB", self.size / 1024)
+        } else {
+            format!("{} B", self.size)
+        };
+        write!(f, "{size}, {}", if self.headers { "headers" } else { "no headers" })
+    }
+}

@@ -1,0 +1,137 @@
+//! Kafka, from the benchmark's side.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use gantry_generate::payload;
+use rdkafka::{
+    ClientConfig, Message as _, Offset, TopicPartitionList,
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+    consumer::{BaseConsumer, Consumer as _},
+    message::{BorrowedMessage, Headers as _},
+};
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// What the names of our topics begin with.
+pub(crate) const PREFIX: &str = "gantry-bench-";
+
+/// A connection to Kafka.
+pub(crate) struct Kafka {
+    bootstrap_servers: String,
+    admin: AdminClient<DefaultClientContext>,
+    /// For asking only; it reads nothing.
+    asking: BaseConsumer,
+}
+
+/// A Kafka header.
+pub(crate) type Header = (String, Option<Vec<u8>>);
+
+impl Kafka {
+    /// Connects, and removes topics that an interrupted benchmark has left.
+    pub(crate) async fn connect(bootstrap_servers: &str) -> Result<Self> {
+        let config = config(bootstrap_servers);
+        let kafka = Self {
+            bootstrap_servers: bootstrap_servers.to_owned(),
+            admin: config.create().context("creating a Kafka client")?,
+            asking: config.create().context("creating a Kafka client")?,
+        };
+        let metadata = kafka.asking.fetch_metadata(None, TIMEOUT);
+        let metadata = metadata.context("connecting to Kafka (is it up? `scripts/brokers up` starts one)")?;
+        for topic in metadata.topics().iter().filter(|topic| topic.name().starts_with(PREFIX)) {
+            kafka.delete(topic.name()).await?;
+        }
+        Ok(kafka)
+    }
+
+    /// Makes a topic of one partition: the order of the queue is then the order of the topic.
+    pub(crate) async fn create(&self, topic: &str) -> Result<()> {
+        let new = NewTopic::new(topic, 1, TopicReplication::Fixed(1));
+        let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
+        let created = self.admin.create_topics([&new], &options).await.context("creating a topic")?;
+        created
+            .into_iter()
+            .try_for_each(|result| result.map(drop))
+            .map_err(|(_, code)| code)
+            .context("creating a topic")
+    }
+
+    pub(crate) async fn delete(&self, topic: &str) -> Result<()> {
+        let deleted = self.admin.delete_topics(&[topic], &AdminOptions::new()).await.context("deleting a topic")?;
+        deleted
+            .into_iter()
+            .try_for_each(|result| result.map(drop))
+            .map_err(|(_, code)| code)
+            .context("deleting a topic")
+    }
+
+    /// Records in the topic. Waits for the answer without yielding.
+    pub(crate) fn count(&self, topic: &str) -> Result<u64> {
+        let (low, high) = self.asking.fetch_watermarks(topic, 0, TIMEOUT).context("asking for a topic's end")?;
+        Ok((high - low).cast_unsigned())
+    }
+
+    /// Starts reading the topic from its beginning.
+    pub(crate) fn reader(&self, topic: &str) -> Result<Reader> {
+        let consumer: BaseConsumer = config(&self.bootstrap_servers).create().context("creating a consumer")?;
+        let mut from = TopicPartitionList::new();
+        from.add_partition_offset(topic, 0, Offset::Beginning)?;
+        consumer.assign(&from).context("assigning a partition")?;
+        Ok(Reader { consumer, read: 0, first: None })
+    }
+}
+
+fn config(bootstrap_servers: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", bootstrap_servers)
+        .set("group.id", "gantry-bench")
+        .set("enable.auto.commit", "false");
+    config
+}
+
+/// Reads a topic, and accepts only the messages 1, 2, 3 … as they were sent.
+pub(crate) struct Reader {
+    consumer: BaseConsumer,
+    read: u64,
+    first: Option<Vec<Header>>,
+}
+
+impl Reader {
+    /// The next record's number; `None` when there is none within `wait`. Waits without yielding.
+    pub(crate) fn next(&mut self, wait: Duration, size: usize) -> Result<Option<u64>> {
+        let Some(message) = self.consumer.poll(wait) else { return Ok(None) };
+        let message = message.context("reading a topic")?;
+        let expected = self.read + 1;
+        let body = message.payload().unwrap_or_default();
+        let sequence = payload::verify(body).map_err(anyhow::Error::msg)?;
+        ensure!(sequence == expected, "message {sequence} is where message {expected} should be");
+        ensure!(body.len() == size, "message {sequence} has {} bytes, not {size}", body.len());
+        if self.first.is_none() {
+            self.first = Some(headers(&message));
+        }
+        self.read = sequence;
+        Ok(Some(sequence))
+    }
+
+    /// Reads all of `count` messages that are there.
+    pub(crate) fn read_all(&mut self, count: u64, size: usize) -> Result<()> {
+        while self.read < count {
+            self.next(TIMEOUT, size)?.with_context(|| format!("message {} cannot be read", self.read + 1))?;
+        }
+        Ok(())
+    }
+
+    /// The headers of the first message, sorted.
+    pub(crate) fn first_headers(self) -> Vec<Header> {
+        self.first.unwrap_or_default()
+    }
+}
+
+fn headers(message: &BorrowedMessage<'_>) -> Vec<Header> {
+    let Some(headers) = message.headers() else { return Vec::new() };
+    let own = |header: rdkafka::message::Header<'_, &[u8]>| (header.key.to_owned(), header.value.map(<[u8]>::to_vec));
+    let mut headers: Vec<Header> = headers.iter().map(own).collect();
+    headers.sort();
+    headers
+}

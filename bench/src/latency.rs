@@ -1,0 +1,114 @@
+//! How long a message takes at a steady pace.
+//!
+//! Message number n is due at a fixed moment, and its latency runs from that moment until a Kafka consumer of ours has it:
+//! a message that waits because another one stalled is not let off.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use hdrhistogram::Histogram;
+use tokio::{runtime::Handle, task::spawn_blocking};
+
+use crate::{
+    case::Case,
+    contender::{Contender, Route},
+    kafka::Reader,
+    process::eventually,
+    rabbit::Rabbit,
+    run::Bench,
+};
+
+/// How long a program may take until it consumes.
+const START_DEADLINE: Duration = Duration::from_secs(60);
+/// How long the last message may take.
+const ARRIVAL_DEADLINE: Duration = Duration::from_secs(30);
+/// Seconds of messages that are sent first and not counted: the producer's first requests ask for more than usual.
+const WARM_UP_SECONDS: u64 = 1;
+/// From starting both ends to the first message, so that neither is late for it.
+const LEAD: Duration = Duration::from_millis(500);
+/// The longest latency that is told apart: a minute, in microseconds.
+const LONGEST: u64 = 60_000_000;
+
+/// Latencies of all rounds of one program, in microseconds.
+#[derive(Debug, Clone)]
+pub(crate) struct Latencies(pub(crate) Histogram<u64>);
+
+impl Default for Latencies {
+    fn default() -> Self {
+        #[expect(clippy::expect_used, reason = "fails only for bounds that make no sense, and these are constants")]
+        Self(Histogram::new_with_bounds(1, LONGEST, 3).expect("the bounds make sense"))
+    }
+}
+
+/// When messages are due.
+#[derive(Debug, Clone, Copy)]
+struct Schedule {
+    first: Instant,
+    pace: u64,
+    warm_up: u64,
+    last: u64,
+}
+
+impl Schedule {
+    fn due(self, sequence: u64) -> Instant {
+        self.first + Duration::from_nanos((sequence - 1) * 1_000_000_000 / self.pace)
+    }
+}
+
+/// Sends `messages` at that pace through the program, and adds their latencies to `into`.
+pub(crate) async fn measure(
+    bench: &Bench,
+    contender: Contender,
+    route: Route<'_>,
+    pace: u64,
+    messages: u64,
+    into: &mut Latencies,
+) -> Result<()> {
+    let mut process = bench.starter.start(contender, route)?;
+    eventually("the program consumes", START_DEADLINE, async || {
+        process.check()?;
+        Ok((bench.rabbit.consumers(route.queue).await? > 0).then_some(()))
+    })
+    .await?;
+    bench.quiet().await;
+    let warm_up = WARM_UP_SECONDS * pace;
+    let schedule = Schedule { first: Instant::now() + LEAD, pace, warm_up, last: warm_up + messages };
+    let reader = bench.kafka.reader(route.topic)?;
+    let size = route.case.size;
+    // Threads of their own: neither end may wait for a turn on the runtime.
+    let collecting = spawn_blocking(move || collect(reader, schedule, size));
+    let (rabbit, queue, case) = (bench.rabbit.clone(), route.queue.to_owned(), route.case);
+    spawn_blocking(move || send(&rabbit, &queue, case, schedule)).await.context("sending")??;
+    let latencies = collecting.await.context("collecting")??;
+    process.terminate().await?;
+    eprintln!("  {contender:<6} {:>7.1} ms median latency", latencies.value_at_quantile(0.5) as f64 / 1000.0);
+    into.0.add(&latencies).context("adding up latencies")
+}
+
+fn send(rabbit: &Rabbit, queue: &str, case: Case, schedule: Schedule) -> Result<()> {
+    let runtime = Handle::current();
+    for sequence in 1..=schedule.last {
+        let early = schedule.due(sequence).saturating_duration_since(Instant::now());
+        if !early.is_zero() {
+            std::thread::sleep(early);
+        }
+        runtime.block_on(rabbit.publish(queue, case, sequence))?;
+    }
+    Ok(())
+}
+
+fn collect(mut reader: Reader, schedule: Schedule, size: usize) -> Result<Histogram<u64>> {
+    let Latencies(mut latencies) = Latencies::default();
+    let deadline = schedule.due(schedule.last) + ARRIVAL_DEADLINE;
+    let mut read = 0;
+    while read < schedule.last {
+        ensure!(Instant::now() < deadline, "{read} of {} messages arrived", schedule.last);
+        let Some(sequence) = reader.next(Duration::from_millis(100), size)? else { continue };
+        read = sequence;
+        if sequence > schedule.warm_up {
+            let latency = schedule.due(sequence).elapsed();
+            latencies.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(LONGEST));
+        }
+    }
+    Ok(latencies)
+}

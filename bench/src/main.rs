@@ -1,0 +1,63 @@
+//! Measures gantry against the floor: a bare program on the same client libraries ([`floor`](../bin/floor.rs)).
+//!
+//! # What is measured
+//! - **Rate**: both programs empty equal, freshly filled queues, in turn (A B A B …), so that a machine that slows down
+//!   slows both. Messages a second, CPU a message of the program and of both brokers, peak memory.
+//! - **Latency**: from the moment a message was due at a steady pace until a Kafka consumer has it.
+//! - **Own cost**: gantry from a generator into nothing, without a broker: CPU a record of the whole process.
+//!
+//! Every run ends by reading the topic: each message once, in order, unaltered. A run that is not correct is an error, not
+//! a number. docs/benchmarks/README.md has the method in full.
+//!
+//! # In reading order
+//! [`cli`], [`case`], [`run`] (what happens when), [`rate`], [`latency`], [`own_cost`], [`report`]; and what they use:
+//! [`contender`], [`process`], [`usage`], [`rabbit`], [`kafka`].
+
+mod case;
+mod cli;
+mod contender;
+mod kafka;
+mod latency;
+mod own_cost;
+mod process;
+mod rabbit;
+mod rate;
+mod report;
+mod run;
+mod usage;
+
+use std::process::{ExitCode, exit};
+
+use anyhow::{Context as _, Result};
+use clap::Parser as _;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The status of a program that Ctrl-C ended; the shells' convention.
+const INTERRUPTED: i32 = 130;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match measure().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("gantry-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn measure() -> Result<()> {
+    let options = cli::Options::parse();
+    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    let results = tokio::select! {
+        results = run::all(&options) => Some(results?),
+        _ = tokio::signal::ctrl_c() => None,
+        _ = terminate.recv() => None,
+    };
+    let Some(results) = results else {
+        // Programs that ran were killed as their handles went. Threads that wait for a broker are not worth waiting for.
+        eprintln!("interrupted");
+        exit(INTERRUPTED);
+    };
+    report::write(&results, &options.out)
+}

@@ -1,0 +1,121 @@
+//! `console`: prints records to standard output.
+//!
+//! # The contract
+//! - A batch is written in one piece, so lines of several tasks never mix; its records are settled after the flush.
+//! - Nothing that a record holds can move the cursor or forge a line: control characters and bytes that are not UTF-8 are
+//!   escaped.
+//! - A reader that has gone away (`gantry run … | head`) is an error of the connection, not a panic.
+
+mod json;
+mod text;
+
+use std::{
+    io::{self, Write},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use gantry_sdk::{
+    Batch, Error, ErrorKind, Record, Result, Sink,
+    plugin::{Context, SinkConfig},
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The options of the `console` sink.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Options {
+    /// How records are printed.
+    pub format: Format,
+}
+
+/// How records are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// One line for people: key, headers, body.
+    #[default]
+    Text,
+    /// One JSON object a line, with everything that the record holds.
+    Json,
+}
+
+impl SinkConfig for Options {
+    fn build(self, _: Context) -> Result<Box<dyn Sink>> {
+        Ok(Box::new(Console::new(self.format, io::stdout())))
+    }
+}
+
+/// Prints records to `W`.
+#[derive(Debug)]
+pub struct Console<W> {
+    format: Format,
+    out: Arc<Mutex<W>>,
+}
+
+impl<W: Write + Send + 'static> Console<W> {
+    /// Prints to that in this format.
+    pub fn new(format: Format, out: W) -> Self {
+        Self { format, out: Arc::new(Mutex::new(out)) }
+    }
+}
+
+impl Format {
+    fn lines(self, records: &[Record]) -> Vec<u8> {
+        let line = match self {
+            Self::Text => text::write,
+            Self::Json => json::write,
+        };
+        let mut lines = Vec::new();
+        for record in records {
+            line(record, &mut lines);
+            lines.push(b'\n');
+        }
+        lines
+    }
+}
+
+#[async_trait]
+impl<W: Write + Send + 'static> Sink for Console<W> {
+    async fn open(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn put(&mut self, batch: Batch) -> Result<()> {
+        let (format, out) = (self.format, self.out.clone());
+        // A reader may be slow: waiting for it must not hold up other bridges.
+        let written = tokio::task::spawn_blocking(move || {
+            let lines = format.lines(&batch.records);
+            let mut out = out.lock().unwrap_or_else(PoisonError::into_inner);
+            out.write_all(&lines)?;
+            out.flush()?;
+            batch.receipt.settle(batch.receipt.unsettled());
+            io::Result::Ok(())
+        });
+        match written.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(failed(error)),
+            Err(_) => Err(Error::internal("printing records: the printing thread panicked or was stopped")),
+        }
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn failed(error: io::Error) -> Error {
+    let context = match error.kind() {
+        io::ErrorKind::BrokenPipe => "writing to standard output: whoever read it has gone",
+        _ => "writing to standard output",
+    };
+    Error::with_source(ErrorKind::Disconnected, context, error)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! `null`: every record counts as delivered at once.
+
+use async_trait::async_trait;
+use gantry_sdk::{
+    Batch, Result, Sink,
+    plugin::{Context, SinkConfig},
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// The options of the `null` sink: there are none.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Options {}
+
+impl SinkConfig for Options {
+    fn build(self, _: Context) -> Result<Box<dyn Sink>> {
+        Ok(Box::new(Null))
+    }
+}
+
+/// Takes everything, keeps nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Null;
+
+#[async_trait]
+impl Sink for Null {
+    async fn open(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn put(&mut self, batch: Batch) -> Result<()> {
+        batch.receipt.settle(batch.receipt.unsettled());
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use gantry_sdk::{Record, testkit::Courier};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn settles_every_record() {
+        let mut courier = Courier::new();
+        let mut sink = Null;
+        sink.open().await.unwrap();
+        for size in [1, 7, 500] {
+            sink.put(courier.batch(vec![Record::default(); size])).await.unwrap();
+        }
+        let summary = courier.outcomes(Duration::from_secs(5)).await;
+        assert_eq!((summary.delivered, summary.failed.len(), summary.abandoned), (508, 0, 0));
+    }
+}

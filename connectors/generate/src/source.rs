@@ -1,0 +1,166 @@
+//! `generate`: plays a queue of numbered records.
+//!
+//! # The contract
+//! - Records are numbered from 1. The position of a record is its number; there is one lane.
+//! - It is a queue, not a pipe: what was not committed is generated again, equal in every byte but `{now}`, when the bridge
+//!   connects anew. What was committed is remembered as long as the process lives, by bridge and task.
+//! - Each task plays a queue of its own.
+//! - With a `rate` records fall due one by one; without one it gives as many as it is asked for.
+
+mod committed;
+mod shape;
+
+use async_trait::async_trait;
+use gantry_sdk::{
+    Lane, Limits, Polled, Position, Result, Source,
+    config::{Problem, Size},
+    plugin::{Context, SourceConfig},
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::{
+    collections::BTreeMap,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use crate::{pace::Pace, pattern::Pattern, payload};
+use committed::Committed;
+use shape::Shape;
+
+const DEFAULT_SIZE: Size = Size(200);
+
+/// The only lane.
+const LANE: Lane = Lane(0);
+
+/// The options of the `generate` source.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Options {
+    /// Records a second; may be a fraction (`0.5` is one every two seconds). Without it as fast as they are taken.
+    #[schemars(range(min = 0.001, max = 1e9))]
+    pub rate: Option<f64>,
+    /// Records in all; then the source has ended. Without it there is no end.
+    #[schemars(range(min = 1))]
+    pub count: Option<u64>,
+    /// Bytes of the body that is made when `body` is not given, at least `64B`. It is JSON with the record's number, and
+    /// every byte of it can be checked. Default: `200B`.
+    pub size: Option<Size>,
+    /// The body instead, as text: `{n}` becomes the record's number, `{n%100}` its remainder, `{now}` milliseconds since
+    /// 1970; other braces stay, so JSON can be written as it is.
+    pub body: Option<Pattern>,
+    /// The key, with the same parts as `body`. Without it records have no key.
+    pub key: Option<Pattern>,
+    /// The message id, with the same parts as `body`. Without it records have none.
+    pub message_id: Option<Pattern>,
+    /// Headers by name; their text has the same parts as `body`.
+    pub headers: BTreeMap<String, Pattern>,
+}
+
+impl SourceConfig for Options {
+    fn check(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.rate.is_some_and(|rate| !(0.001..=1e9).contains(&rate)) {
+            problems.push(Problem::error("rate", "a rate is a number of records a second from 0.001 to 1e9"));
+        }
+        if self.count == Some(0) {
+            problems.push(Problem::error("count", "a count is at least 1; leave it out for a source without an end"));
+        }
+        if self.size.is_some_and(|size| size.to_usize() < payload::MIN_SIZE) {
+            let least = Size(payload::MIN_SIZE as u64);
+            problems.push(Problem::error("size", format!("a generated body needs at least {least}")));
+        }
+        if self.size.is_some() && self.body.is_some() {
+            problems.push(Problem::error("size", "a given body has its own size; leave out either size or body"));
+        }
+        problems
+    }
+
+    fn build(self, context: Context) -> Result<Box<dyn Source>> {
+        if let Some(problem) = self.check().into_iter().next() {
+            return Err(gantry_sdk::Error::config(problem.to_string()));
+        }
+        Ok(Box::new(Generator::new(self, &context)))
+    }
+}
+
+/// Plays one queue.
+#[derive(Debug)]
+pub struct Generator {
+    shape: Shape,
+    committed: Committed,
+    /// The number of the next record.
+    next: u64,
+    /// The number of the last record there will be.
+    end: u64,
+    rate: Option<f64>,
+    /// From the first poll on: time spent connecting is not made up for.
+    pace: Option<Pace>,
+}
+
+impl Generator {
+    fn new(options: Options, context: &Context) -> Self {
+        let committed = Committed::of(&context.bridge, context.task);
+        Self {
+            next: committed.get() + 1,
+            committed,
+            end: options.count.unwrap_or(u64::MAX),
+            rate: options.rate,
+            pace: None,
+            shape: Shape::new(options),
+        }
+    }
+
+    /// Waits until records are due; says how many. Takes none.
+    async fn due(&mut self) -> u64 {
+        let Some(rate) = self.rate else {
+            // Always ready: without this the task would never let another one run.
+            tokio::task::consume_budget().await;
+            return u64::MAX;
+        };
+        self.pace.get_or_insert_with(|| Pace::new(rate)).due().await
+    }
+}
+
+#[async_trait]
+impl Source for Generator {
+    async fn open(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn poll(&mut self, limits: Limits) -> Result<Polled> {
+        if self.next > self.end {
+            return Ok(Polled::End);
+        }
+        let due = self.due().await;
+        // From here on nothing waits: a poll that is dropped has taken nothing.
+        let left = (self.end - self.next).saturating_add(1);
+        let most = left.min(due).min(limits.records as u64).max(1);
+        let records = self.shape.batch(self.next, Limits { records: most as usize, ..limits }, now());
+        let taken = records.len() as u64;
+        self.next += taken;
+        if let Some(pace) = &mut self.pace {
+            pace.take(taken);
+        }
+        Ok(Polled::Batch { lane: LANE, records, last: Position::from(self.next - 1) })
+    }
+
+    async fn commit(&mut self, _: Lane, upto: &Position) -> Result<()> {
+        if let Some(number) = upto.as_u64() {
+            self.committed.set(number);
+        }
+        Ok(())
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Milliseconds since 1970, asked for once a batch.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,181 @@
+//! TLS and SASL.
+
+use std::path::PathBuf;
+
+use gantry_sdk::config::{Problem, Secret};
+use rdkafka::ClientConfig;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// How the connection is encrypted and who is trusted.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// Certificates (PEM) of the authorities to trust, instead of the system's.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    /// This client's own certificate (PEM), where brokers ask for one.
+    #[serde(default)]
+    pub certificate_file: Option<PathBuf>,
+    /// The private key (PEM) of that certificate.
+    #[serde(default)]
+    pub key_file: Option<PathBuf>,
+    /// The pass phrase of the private key.
+    #[serde(default)]
+    pub key_password: Option<Secret>,
+    /// Check that the broker's certificate names the host that was connected to.
+    #[serde(default = "yes")]
+    pub verify_hostname: bool,
+    /// Check the broker's certificate at all. Without it anyone in between can read and change everything.
+    #[serde(default = "yes")]
+    pub verify: bool,
+}
+
+/// Who logs in and how.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Sasl {
+    /// How to prove it.
+    pub mechanism: Mechanism,
+    /// Who logs in. For `OAUTHBEARER`: the principal, if not the token's own subject.
+    #[serde(default)]
+    pub username: Option<String>,
+    /// The password, for `PLAIN` and `SCRAM`.
+    #[serde(default)]
+    pub password: Option<Secret>,
+    /// `OAUTHBEARER`: a file that holds the token. It is read again whenever the token is about to expire, so whoever
+    /// renews it (Kubernetes, a side-car) only has to replace the file.
+    #[serde(default)]
+    pub token_file: Option<PathBuf>,
+}
+
+/// A SASL mechanism.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum Mechanism {
+    /// User and password as they are; only over TLS.
+    #[serde(rename = "PLAIN")]
+    Plain,
+    /// Challenge and response with SHA-256.
+    #[serde(rename = "SCRAM-SHA-256")]
+    ScramSha256,
+    /// Challenge and response with SHA-512.
+    #[serde(rename = "SCRAM-SHA-512")]
+    ScramSha512,
+    /// A bearer token.
+    #[serde(rename = "OAUTHBEARER")]
+    OauthBearer,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+pub(super) const fn protocol(tls: Option<&Tls>, sasl: Option<&Sasl>) -> &'static str {
+    match (tls, sasl) {
+        (None, None) => "plaintext",
+        (Some(_), None) => "ssl",
+        (None, Some(_)) => "sasl_plaintext",
+        (Some(_), Some(_)) => "sasl_ssl",
+    }
+}
+
+// === impl Tls ===
+
+impl Tls {
+    pub(super) fn check(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.certificate_file.is_some() != self.key_file.is_some() {
+            problems.push(Problem::error("", "certificate_file and key_file belong together: give both or none"));
+        }
+        if self.key_password.is_some() && self.key_file.is_none() {
+            problems.push(Problem::error("key_password", "there is no key_file that it could open"));
+        }
+        if !self.verify {
+            problems.push(Problem::warning("verify", "anyone in between can read and change every message"));
+        }
+        problems
+    }
+
+    pub(super) fn apply(&self, config: &mut ClientConfig) {
+        let files = [
+            ("ssl.ca.location", &self.ca_file),
+            ("ssl.certificate.location", &self.certificate_file),
+            ("ssl.key.location", &self.key_file),
+        ];
+        for (name, file) in files {
+            if let Some(file) = file {
+                config.set(name, file.to_string_lossy());
+            }
+        }
+        if let Some(password) = &self.key_password {
+            config.set("ssl.key.password", password.reveal());
+        }
+        if !self.verify_hostname {
+            config.set("ssl.endpoint.identification.algorithm", "none");
+        }
+        if !self.verify {
+            config.set("enable.ssl.certificate.verification", "false");
+        }
+    }
+}
+
+// === impl Sasl ===
+
+impl Sasl {
+    pub(super) fn check(&self, encrypted: bool) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mechanism = self.mechanism.as_str();
+        if self.mechanism == Mechanism::OauthBearer {
+            if self.token_file.is_none() {
+                problems.push(Problem::error("token_file", "OAUTHBEARER needs the file that holds the token"));
+            }
+            if self.password.is_some() {
+                problems.push(Problem::error("password", "OAUTHBEARER takes a token_file, not a password"));
+            }
+        } else {
+            if self.username.as_deref().is_none_or(str::is_empty) {
+                problems.push(Problem::error("username", format!("{mechanism} needs a user name")));
+            }
+            if self.password.is_none() {
+                problems.push(Problem::error("password", format!("{mechanism} needs a password")));
+            }
+            if self.token_file.is_some() {
+                problems.push(Problem::error("token_file", format!("only OAUTHBEARER takes a token, not {mechanism}")));
+            }
+        }
+        if !encrypted && matches!(self.mechanism, Mechanism::Plain | Mechanism::OauthBearer) {
+            problems.push(Problem::warning(
+                "mechanism",
+                format!("{mechanism} without tls sends what it proves itself with in clear text"),
+            ));
+        }
+        problems
+    }
+
+    pub(super) fn apply(&self, config: &mut ClientConfig) {
+        config.set("sasl.mechanism", self.mechanism.as_str());
+        if self.mechanism == Mechanism::OauthBearer {
+            return;
+        }
+        if let Some(username) = &self.username {
+            config.set("sasl.username", username);
+        }
+        if let Some(password) = &self.password {
+            config.set("sasl.password", password.reveal());
+        }
+    }
+}
+
+// === impl Mechanism ===
+
+impl Mechanism {
+    /// Its name in the protocol.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Plain => "PLAIN",
+            Self::ScramSha256 => "SCRAM-SHA-256",
+            Self::ScramSha512 => "SCRAM-SHA-512",
+            Self::OauthBearer => "OAUTHBEARER",
+        }
+    }
+}

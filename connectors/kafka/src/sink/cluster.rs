@@ -1,0 +1,123 @@
+//! What the sink asks of the cluster beside producing: is the topic there, how large may a record be, create it.
+//!
+//! The blocking calls of librdkafka: callers are on a thread that may block.
+
+use std::time::Duration;
+
+use rdkafka::{
+    admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
+    client::DefaultClientContext,
+    error::{KafkaError, KafkaResult},
+    producer::Producer as _,
+    types::RDKafkaErrorCode as Code,
+};
+
+use super::{
+    events::Producer,
+    options::Declare,
+    plan::Plan,
+};
+
+/// A topic to ask for when any answer will do. No cluster creates it by being asked: that is switched off.
+pub(super) const ANY_TOPIC: &str = "__consumer_offsets";
+
+/// What the cluster says of a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum TopicState {
+    /// It is there.
+    Ready {
+        /// Partitions that take no records now.
+        leaderless: Vec<i32>,
+    },
+    /// It is not there.
+    Missing,
+    /// We may not see it.
+    Denied,
+    /// Its name is not legal.
+    Illegal,
+    /// It cannot say yet.
+    Unsure(Code),
+}
+
+/// Asks for a topic; the error is that nobody answered.
+pub(super) fn topic_state(producer: &Producer, topic: &str, timeout: Duration) -> KafkaResult<TopicState> {
+    let metadata = producer.client().fetch_metadata(Some(topic), timeout)?;
+    let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
+        return Ok(TopicState::Missing);
+    };
+    Ok(match found.error().map(Code::from) {
+        None => {
+            let partitions = found.partitions().iter();
+            let leaderless = partitions.filter(|partition| partition.leader() < 0).map(|partition| partition.id());
+            TopicState::Ready { leaderless: leaderless.collect() }
+        }
+        Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => TopicState::Missing,
+        Some(Code::TopicAuthorizationFailed) => TopicState::Denied,
+        Some(Code::InvalidTopic) => TopicState::Illegal,
+        Some(other) => TopicState::Unsure(other),
+    })
+}
+
+/// An administrative client lives for one question: it serves no events of its own.
+fn admin(plan: &Plan) -> KafkaResult<AdminClient<DefaultClientContext>> {
+    plan.admin_config().create()
+}
+
+fn options(timeout: Duration) -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(timeout)).operation_timeout(Some(timeout))
+}
+
+/// What a topic takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct TopicRules {
+    /// `max.message.bytes`.
+    pub max_message_bytes: Option<usize>,
+    /// Only the last record of a key is kept, so a record needs one.
+    pub compacted: bool,
+}
+
+/// What a topic takes; the default if the cluster does not tell (not authorised, too old).
+pub(super) async fn rules(plan: &Plan, topic: &str, timeout: Duration) -> KafkaResult<TopicRules> {
+    let admin = admin(plan)?;
+    let answer = admin.describe_configs([&ResourceSpecifier::Topic(topic)], &options(timeout)).await;
+    drop_aside(admin);
+    let Some(Ok(described)) = answer?.pop() else { return Ok(TopicRules::default()) };
+    let value = |name: &str| {
+        let entry = described.entries.iter().find(|entry| entry.name == name)?;
+        entry.value.as_deref()
+    };
+    Ok(TopicRules {
+        max_message_bytes: value("max.message.bytes").and_then(|text| text.parse().ok()),
+        compacted: value("cleanup.policy").is_some_and(|policy| policy.split(',').any(|part| part.trim() == "compact")),
+    })
+}
+
+/// Creates a topic; that it is there by now is no error.
+pub(super) async fn create(plan: &Plan, topic: &str, declare: &Declare, timeout: Duration) -> Result<(), String> {
+    let admin = admin(plan).map_err(|error| crate::error::plain(&error))?;
+    let replication = TopicReplication::Fixed(declare.replication.unwrap_or(-1));
+    let mut new = NewTopic::new(topic, declare.partitions.unwrap_or(-1), replication);
+    for (name, value) in &declare.config {
+        new = new.set(name, value);
+    }
+    let answer = admin.create_topics([&new], &options(timeout)).await;
+    drop_aside(admin);
+    match answer.map(|mut results| results.pop()) {
+        Ok(None | Some(Ok(_) | Err((_, Code::TopicAlreadyExists)))) => Ok(()),
+        Ok(Some(Err((_, code)))) => Err(crate::error::words(code)),
+        Err(error) => Err(crate::error::plain(&error)),
+    }
+}
+
+/// Its end waits for its threads.
+fn drop_aside(admin: AdminClient<DefaultClientContext>) {
+    tokio::task::spawn_blocking(move || drop(admin));
+}
+
+/// Whether nobody answered, as opposed to an answer that says no.
+pub(super) fn is_silence(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(Code::BrokerTransportFailure | Code::OperationTimedOut | Code::AllBrokersDown | Code::Resolve)
+    )
+}

@@ -1,0 +1,415 @@
+//! Which records are with librdkafka, and what its delivery reports mean for their receipts.
+//!
+//! Every batch has a slot; a record's opaque is its slot and its index, two numbers in one word, so nothing is allocated
+//! for a record. A slot settles its receipt once, when the last of its records is accounted for. Reports come on the
+//! pump's thread.
+//!
+//! # Phases
+//! ```text
+//! Running ──a batch is refused──▶ Recovering ──all sent again──▶ Running
+//!    └───────────────┬──────────────────┘
+//!                    ▼ a record is given up, or nothing can ever work
+//!                 Stopped ──▶ Closed
+//! ```
+//! Outside `Running` nothing new is sent, and what librdkafka still holds is taken back, so that no later record
+//! overtakes one that failed (I5). `Recovering` keeps what it takes back, to send it again in order; `Stopped` fails it.
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
+
+use gantry_sdk::{Batch, Failure, FailureKind, Health, Receipt, Record, health::Condition};
+use rdkafka::types::RDKafkaErrorCode;
+use tokio::sync::Notify;
+
+use super::STAGE;
+use crate::error::{self, Meaning};
+
+const _: () = assert!(usize::BITS >= 64, "slot and index share one word");
+
+/// One record that librdkafka has: its slot and its index in the batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Token {
+    slot: u32,
+    index: u32,
+}
+
+/// How much is taken back from librdkafka.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// What it has not sent.
+    Queued,
+    /// That, and what it has sent but has no answer to.
+    Everything,
+}
+
+/// Takes records back from librdkafka; each comes back by a report.
+type Purge = Box<dyn Fn(Reach) + Send + Sync>;
+
+/// What is in flight; shared by the sink, its pump and librdkafka's callbacks.
+pub(super) struct Delivery {
+    table: Mutex<Table>,
+    /// Nothing new may be sent. Read for every record, so it is not in the table.
+    halted: AtomicBool,
+    /// Somebody waits for room in librdkafka's queue.
+    starving: AtomicBool,
+    /// Something changed that somebody may wait for.
+    moved: Notify,
+    purge: OnceLock<Purge>,
+    health: Health,
+    /// The topic that must be there, when it is always the same.
+    topic: Option<Arc<str>>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    slots: Vec<Option<Slot>>,
+    free: Vec<u32>,
+    open: usize,
+    sequence: u64,
+    reports: u64,
+    phase: Phase,
+    /// Taken back, in no order yet.
+    held: Vec<Held>,
+    /// Topics of which a report said that they are gone.
+    vanished: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    receipt: Receipt,
+    records: Arc<Vec<Record>>,
+    sequence: u64,
+    left: u32,
+    delivered: u32,
+}
+
+#[derive(Debug, Default)]
+enum Phase {
+    #[default]
+    Running,
+    Recovering,
+    Stopped(Failure),
+    Closed,
+}
+
+/// A record that was taken back.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub token: Token,
+    /// Orders what is held as it was given to the sink.
+    pub sequence: u64,
+    /// Why the broker refused its batch; `None` if we took it back ourselves.
+    pub refusal: Option<Arc<str>>,
+}
+
+// === impl Token ===
+
+impl Token {
+    pub(super) const fn new(slot: u32, index: u32) -> Self {
+        Self { slot, index }
+    }
+
+    pub(super) const fn to_opaque(self) -> usize {
+        (self.slot as usize) << 32 | self.index as usize
+    }
+
+    pub(super) const fn from_opaque(opaque: usize) -> Self {
+        Self { slot: (opaque >> 32) as u32, index: opaque as u32 }
+    }
+
+    /// The record's place in its batch.
+    pub(super) const fn index(self) -> u32 {
+        self.index
+    }
+}
+
+// === impl Delivery ===
+
+impl Delivery {
+    pub(super) fn new(health: Health, topic: Option<Arc<str>>) -> Self {
+        Self {
+            table: Mutex::default(),
+            halted: AtomicBool::new(false),
+            starving: AtomicBool::new(false),
+            moved: Notify::new(),
+            purge: OnceLock::new(),
+            health,
+            topic,
+        }
+    }
+
+    /// How to take records back; told once, when there is a producer.
+    pub(super) fn attach(&self, purge: impl Fn(Reach) + Send + Sync + 'static) {
+        let _ = self.purge.set(Box::new(purge));
+    }
+
+    /// Enters a batch. Every record of it must be accounted for, by a report or by [`Delivery::refuse`].
+    pub(super) fn open(&self, batch: &Batch) -> u32 {
+        let mut table = self.lock();
+        table.sequence += 1;
+        let slot = Slot {
+            receipt: batch.receipt.clone(),
+            records: Arc::clone(&batch.records),
+            sequence: table.sequence,
+            left: u32::try_from(batch.records.len()).unwrap_or(u32::MAX),
+            delivered: 0,
+        };
+        table.open += 1;
+        let table = &mut *table;
+        match table.free.pop() {
+            Some(free) => {
+                table.slots[free as usize] = Some(slot);
+                free
+            }
+            None => {
+                table.slots.push(Some(slot));
+                // Never more slots than batches in flight, which credit bounds.
+                (table.slots.len() - 1) as u32
+            }
+        }
+    }
+
+    /// A report: the broker has it.
+    pub(super) fn delivered(&self, token: Token) {
+        let mut table = self.lock();
+        table.reports += 1;
+        let done = table.account(token, |slot, _| slot.delivered += 1);
+        self.after(table, done);
+    }
+
+    /// A report: it was not delivered to `topic`.
+    pub(super) fn failed(&self, token: Token, code: RDKafkaErrorCode, topic: &str) {
+        let mut table = self.lock();
+        table.reports += 1;
+        let meaning = error::meaning(code);
+        match (&table.phase, meaning) {
+            (Phase::Closed, _) => {}
+            (_, Meaning::Rejected) => {
+                let failure = Failure::rejected(STAGE, error::reason(code, topic));
+                let done = table.fail(token, failure);
+                self.after(table, done);
+            }
+            (Phase::Stopped(failure), _) => {
+                let failure = failure.clone();
+                let done = table.fail(token, failure);
+                self.after(table, done);
+            }
+            (_, Meaning::BadBatch) => self.hold(table, token, Some(error::reason(code, topic).into())),
+            (_, Meaning::Purged) => self.hold(table, token, None),
+            (_, Meaning::NoTopic) if self.topic.as_deref() != Some(topic) => {
+                table.vanished.push(topic.to_owned());
+                let done = table.fail(token, Failure::rejected(STAGE, error::reason(code, topic)));
+                self.after(table, done);
+            }
+            (_, Meaning::NoTopic | Meaning::Denied | Meaning::GivenUp) => {
+                drop(table);
+                self.refuse(token, Failure::retriable(STAGE, error::reason(code, topic)));
+            }
+        }
+    }
+
+    /// A record that never got to librdkafka, or that is known to be the one that the broker refuses. One that may be
+    /// delivered later stops the sink: nothing behind it may overtake it (I5).
+    pub(super) fn refuse(&self, token: Token, failure: Failure) {
+        let mut table = self.lock();
+        let stop = (failure.kind == FailureKind::Retriable).then(|| failure.clone());
+        let done = table.fail(token, failure);
+        self.after(table, done);
+        if let Some(failure) = stop {
+            self.stop(failure);
+        }
+    }
+
+    /// The last `count` records of a batch are let go of without a word.
+    pub(super) fn abandon(&self, slot: u32, count: u32) {
+        let mut table = self.lock();
+        let done = table.settle(slot, count, |_| {});
+        self.after(table, done);
+    }
+
+    /// This instance gives up: nothing more is sent, what is with librdkafka is taken back and fails (I5).
+    pub(super) fn stop(&self, failure: Failure) {
+        let mut table = self.lock();
+        if matches!(table.phase, Phase::Stopped(_) | Phase::Closed) {
+            return;
+        }
+        self.halted.store(true, Ordering::SeqCst);
+        table.phase = Phase::Stopped(failure.clone());
+        let held = std::mem::take(&mut table.held);
+        drop(table);
+        self.health.set(Condition::Failed(Arc::clone(&failure.reason)));
+        self.take_back(Reach::Everything);
+        for held in held {
+            self.refuse(held.token, failure.clone());
+        }
+        self.moved.notify_waiters();
+    }
+
+    /// Lets go of everything; what is not settled counts as abandoned. Reports that come later change nothing.
+    pub(super) fn close(&self) {
+        let mut table = self.lock();
+        self.halted.store(true, Ordering::SeqCst);
+        table.phase = Phase::Closed;
+        table.open = 0;
+        let slots = std::mem::take(&mut table.slots);
+        let held = std::mem::take(&mut table.held);
+        drop(table);
+        for slot in slots.into_iter().flatten().filter(|slot| slot.delivered > 0) {
+            slot.receipt.settle(slot.delivered);
+        }
+        drop(held);
+        self.take_back(Reach::Everything);
+        self.moved.notify_waiters();
+    }
+
+    /// Whether nothing new may be sent.
+    pub(super) fn is_halted(&self) -> bool {
+        self.halted.load(Ordering::SeqCst)
+    }
+
+    /// Why it gave up, if it did.
+    pub(super) fn stopped(&self) -> Option<Failure> {
+        match &self.lock().phase {
+            Phase::Stopped(failure) => Some(failure.clone()),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_recovering(&self) -> bool {
+        matches!(self.lock().phase, Phase::Recovering)
+    }
+
+    /// Whether every record has its outcome.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().open == 0
+    }
+
+    /// Reports so far, and whether any batch is still open.
+    pub(super) fn progress(&self) -> (u64, bool) {
+        let table = self.lock();
+        (table.reports, table.open > 0)
+    }
+
+    /// To wait for a change; made before looking at what may change.
+    pub(super) fn moved(&self) -> tokio::sync::futures::Notified<'_> {
+        self.moved.notified()
+    }
+
+    /// The next report is to wake those who wait, because librdkafka's queue is full.
+    pub(super) fn starve(&self) {
+        self.starving.store(true, Ordering::Relaxed);
+    }
+
+    /// Topics that are gone since the last call.
+    pub(super) fn take_vanished(&self) -> Vec<String> {
+        std::mem::take(&mut self.lock().vanished)
+    }
+
+    /// The records of a token's batch.
+    pub(super) fn records(&self, token: Token) -> Option<Arc<Vec<Record>>> {
+        let table = self.lock();
+        table.slots.get(token.slot as usize)?.as_ref().map(|slot| Arc::clone(&slot.records))
+    }
+
+    /// What was taken back since the last call, in the order in which it was given to the sink.
+    pub(super) fn take_held(&self) -> Vec<Held> {
+        let mut held = std::mem::take(&mut self.lock().held);
+        held.sort_unstable_by_key(|held| (held.sequence, held.token.index));
+        held
+    }
+
+    /// Whether the broker refused a batch since [`Delivery::take_held`].
+    pub(super) fn was_refused(&self) -> bool {
+        self.lock().held.iter().any(|held| held.refusal.is_some())
+    }
+
+    /// Takes records back; each comes back by a report.
+    pub(super) fn take_back(&self, reach: Reach) {
+        if let Some(purge) = self.purge.get() {
+            purge(reach);
+        }
+    }
+
+    /// Everything that was taken back is sent again: new records may follow.
+    pub(super) fn resume(&self) {
+        let mut table = self.lock();
+        if matches!(table.phase, Phase::Recovering) {
+            table.phase = Phase::Running;
+            self.halted.store(false, Ordering::SeqCst);
+        }
+        drop(table);
+        self.moved.notify_waiters();
+    }
+
+    fn hold(&self, mut table: MutexGuard<'_, Table>, token: Token, refusal: Option<Arc<str>>) {
+        let Some(sequence) = table.sequence_of(token) else { return };
+        let first = refusal.is_some() && table.held.iter().all(|held| held.refusal.is_none());
+        table.held.push(Held { token, sequence, refusal });
+        self.halted.store(true, Ordering::SeqCst);
+        table.phase = Phase::Recovering;
+        drop(table);
+        if first {
+            self.take_back(Reach::Queued);
+        }
+    }
+
+    /// Wakes who waits, and frees what is done outside the lock.
+    fn after(&self, table: MutexGuard<'_, Table>, done: Option<Slot>) {
+        let empty = table.open == 0;
+        drop(table);
+        let wanted = self.starving.load(Ordering::Relaxed) && self.starving.swap(false, Ordering::Relaxed);
+        if (done.is_some() && empty) || wanted {
+            self.moved.notify_waiters();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        // Counts never reach zero by a panic, so a poisoned table cannot report a record as delivered that is not.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Table ===
+
+impl Table {
+    fn fail(&mut self, token: Token, failure: Failure) -> Option<Slot> {
+        self.account(token, |slot, index| slot.receipt.fail(index, failure))
+    }
+
+    fn account(&mut self, token: Token, say: impl FnOnce(&mut Slot, u32)) -> Option<Slot> {
+        self.settle(token.slot, 1, |slot| say(slot, token.index))
+    }
+
+    /// Takes `count` records off a slot; returns it when that was the last of them.
+    fn settle(&mut self, slot: u32, count: u32, say: impl FnOnce(&mut Slot)) -> Option<Slot> {
+        let place = self.slots.get_mut(slot as usize)?;
+        let open = place.as_mut()?;
+        say(open);
+        open.left = open.left.saturating_sub(count);
+        if open.left > 0 {
+            return None;
+        }
+        let done = place.take()?;
+        if done.delivered > 0 {
+            done.receipt.settle(done.delivered);
+        }
+        self.free.push(slot);
+        self.open -= 1;
+        Some(done)
+    }
+
+    fn sequence_of(&self, token: Token) -> Option<u64> {
+        self.slots.get(token.slot as usize)?.as_ref().map(|slot| slot.sequence)
+    }
+}
+
+impl std::fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Delivery").field("table", &self.table).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! librdkafka's callbacks. They run on the pump's thread and never block.
+
+use std::sync::Arc;
+
+use rdkafka::{
+    ClientContext, Message as _,
+    client::OAuthToken,
+    config::RDKafkaLogLevel,
+    error::KafkaError,
+    producer::{BaseProducer, DeliveryResult, ProducerContext},
+    types::RDKafkaErrorCode,
+};
+
+use super::delivery::{Delivery, Token};
+use crate::client::{Chatter, TokenFile};
+
+/// Our producer.
+pub(super) type Producer = BaseProducer<Events>;
+
+/// Where librdkafka's callbacks go.
+#[derive(Debug)]
+pub(super) struct Events {
+    pub delivery: Arc<Delivery>,
+    pub chatter: Arc<Chatter>,
+    pub token: Option<TokenFile>,
+}
+
+impl ClientContext for Events {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        self.chatter.line(level, facility, text);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.chatter.error(&error, reason);
+    }
+
+    fn generate_oauth_token(&self, _config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        let file = self.token.as_ref().ok_or("there is no sasl.token_file")?;
+        file.read().map_err(|reason| {
+            self.chatter.error(&KafkaError::Global(RDKafkaErrorCode::Authentication), &reason);
+            reason.into()
+        })
+    }
+}
+
+impl ProducerContext for Events {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, opaque: usize) {
+        let token = Token::from_opaque(opaque);
+        match result {
+            Ok(_) => self.delivery.delivered(token),
+            Err((error, message)) => {
+                let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+                self.delivery.failed(token, code, message.topic());
+            }
+        }
+    }
+}

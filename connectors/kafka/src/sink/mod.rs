@@ -1,0 +1,245 @@
+//! Writes records to Kafka topics.
+//!
+//! # What it promises
+//! - Idempotent, `acks=all`: a record is settled when every in-sync replica has it, and a retry neither doubles nor
+//!   reorders. librdkafka retries by itself, in order, as long as the bridge's `errors.retry` says.
+//! - When a record is given up, everything behind it is taken back and fails too (I5), and the instance is
+//!   [`Condition::Failed`]: the runtime closes it and opens another.
+//! - A record that Kafka refuses is rejected alone, even when the broker refused its whole batch ([`recovery`]).
+//! - Nothing is settled by guessing: what has no report when the sink closes counts as abandoned.
+//!
+//! # Parts
+//! [`plan`] options made ready · [`open`] connecting · [`writer`] one record into librdkafka · [`delivery`] reports to
+//! receipts · [`pump`] the thread that serves librdkafka · [`recovery`] after a refused batch · [`watch`] health ·
+//! [`topics`] topics of a template's making · [`limit`] sizes · [`cluster`] questions to the cluster
+//!
+//! [`Condition::Failed`]: gantry_sdk::health::Condition::Failed
+
+mod check;
+mod cluster;
+mod delivery;
+mod events;
+mod limit;
+mod names;
+mod open;
+mod options;
+mod plan;
+mod pump;
+mod recovery;
+mod topics;
+mod watch;
+mod writer;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use gantry_sdk::{Batch, Error, ErrorKind, Failure, Record, Result, Sink};
+use rdkafka::producer::Producer as _;
+
+use delivery::{Delivery, Token};
+use open::Client;
+use plan::Plan;
+use topics::{Found, Known, Topics};
+use writer::{Obstacle, Writer};
+
+use crate::headers::Scratch;
+
+pub use options::{Compression, Declare, SinkOptions};
+
+/// Which part refused a record, in Kafka Connect's word.
+const STAGE: &str = "KAFKA_PRODUCE";
+/// How long a wait may last before the reason for it is looked at again.
+const LOOK: Duration = Duration::from_millis(20);
+/// Between two attempts to look up a topic while the cluster does not answer.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// The sink.
+pub(crate) struct KafkaSink {
+    plan: Arc<Plan>,
+    running: Option<Running>,
+}
+
+struct Running {
+    client: Client,
+    topics: Topics,
+    scratch: Scratch,
+}
+
+/// A batch that is on its way into librdkafka. Dropped early, it lets go of what was not sent.
+struct Sending<'a> {
+    delivery: &'a Delivery,
+    records: Arc<Vec<Record>>,
+    slot: u32,
+    next: usize,
+}
+
+/// Why sending cannot go on now.
+enum Pause {
+    /// Records are being sent again, or librdkafka's queue is full.
+    Wait,
+    /// A topic has to be looked up first.
+    LookUp(String),
+}
+
+// === impl KafkaSink ===
+
+impl KafkaSink {
+    fn new(plan: Plan) -> Self {
+        Self { plan: Arc::new(plan), running: None }
+    }
+
+    fn running(&mut self) -> Result<&mut Running> {
+        self.running.as_mut().ok_or_else(|| Error::internal("the Kafka sink is not open"))
+    }
+}
+
+#[async_trait]
+impl Sink for KafkaSink {
+    async fn open(&mut self) -> Result<()> {
+        let client = open::open(&self.plan).await?;
+        self.running = Some(Running { client, topics: Topics::default(), scratch: Scratch::default() });
+        Ok(())
+    }
+
+    async fn put(&mut self, batch: Batch) -> Result<()> {
+        self.running()?.put(batch).await;
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        self.running()?.flush().await;
+        Ok(())
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        if let Some(running) = self.running.take() {
+            running.client.stop().await;
+        }
+        Ok(())
+    }
+}
+
+// === impl Running ===
+
+impl Running {
+    async fn put(&mut self, batch: Batch) {
+        let shared = Arc::clone(&self.client.shared);
+        let delivery = &*shared.delivery;
+        for topic in delivery.take_vanished() {
+            self.topics.forget(&topic);
+        }
+        let mut sending = Sending::new(delivery, batch);
+        loop {
+            let moved = delivery.moved();
+            match self.advance(&mut sending) {
+                None => return,
+                Some(Pause::Wait) => {
+                    let _ = tokio::time::timeout(LOOK, moved).await;
+                }
+                Some(Pause::LookUp(topic)) => self.look_up(&topic).await,
+            }
+        }
+    }
+
+    /// Sends as much as it can without waiting; `None` when nothing is left.
+    fn advance(&mut self, sending: &mut Sending<'_>) -> Option<Pause> {
+        let shared = &*self.client.shared;
+        // Only recovery takes it too, and may hold it for long.
+        let Ok(_gate) = shared.writer.gate.try_lock() else { return Some(Pause::Wait) };
+        while sending.next < sending.records.len() {
+            let (record, token) = (&sending.records[sending.next], sending.token());
+            let sent = if shared.delivery.is_halted() {
+                match shared.delivery.stopped() {
+                    Some(failure) => Err(Obstacle::Failed(failure)),
+                    None => return Some(Pause::Wait),
+                }
+            } else {
+                offer(&shared.writer, &self.topics, record, token, &mut self.scratch)
+            };
+            match sent {
+                Ok(()) => {}
+                Err(Obstacle::Full) => {
+                    shared.delivery.starve();
+                    return Some(Pause::Wait);
+                }
+                Err(Obstacle::Unknown(topic)) => return Some(Pause::LookUp(topic)),
+                Err(Obstacle::Failed(failure)) => shared.delivery.refuse(token, failure),
+            }
+            sending.next += 1;
+        }
+        None
+    }
+
+    /// Finds out whether a topic can be written to. While the cluster does not answer it waits as long as a record may
+    /// be retried.
+    async fn look_up(&mut self, topic: &str) {
+        let shared = &self.client.shared;
+        let begun = Instant::now();
+        let timeout = shared.writer.plan.context.retry.timeout;
+        let error = loop {
+            match topics::look_up(shared, topic).await {
+                Ok(Found::Ready) => return self.topics.ready(topic),
+                Ok(Found::Missing(reason)) => return self.topics.unusable(topic, reason),
+                Ok(Found::Denied(reason)) => break Error::new(ErrorKind::Refused, reason),
+                Err(error) if error.kind() != ErrorKind::Disconnected => break error,
+                Err(error) if timeout.is_some_and(|timeout| begun.elapsed() >= timeout) => break error,
+                Err(_) if shared.delivery.is_halted() => return,
+                Err(_) => tokio::time::sleep(RETRY).await,
+            }
+        };
+        shared.delivery.stop(Failure::retriable(STAGE, error.chain()));
+    }
+
+    async fn flush(&self) {
+        let shared = &*self.client.shared;
+        loop {
+            let moved = shared.delivery.moved();
+            if shared.delivery.is_empty() {
+                return;
+            }
+            // Tells librdkafka not to linger; it returns at once, the pump serves the reports.
+            let _ = shared.producer().flush(Duration::ZERO);
+            let _ = tokio::time::timeout(LOOK, moved).await;
+        }
+    }
+}
+
+/// Gives a record to librdkafka, if its topic is known.
+fn offer(writer: &Writer, topics: &Topics, record: &Record, token: Token, scratch: &mut Scratch) -> Result<(), Obstacle> {
+    let destination = writer.destination(record).map_err(Obstacle::Failed)?;
+    let topic = destination.name();
+    if !destination.is_fixed() {
+        match topics.know(topic) {
+            Known::Ready => {}
+            Known::Unknown => return Err(Obstacle::Unknown(topic.to_owned())),
+            Known::Unusable(reason) => return Err(Obstacle::Failed(Failure::rejected(STAGE, reason))),
+        }
+    }
+    writer.send(record, topic, token, scratch)
+}
+
+// === impl Sending ===
+
+impl<'a> Sending<'a> {
+    fn new(delivery: &'a Delivery, batch: Batch) -> Self {
+        let slot = delivery.open(&batch);
+        Self { delivery, records: batch.records, slot, next: 0 }
+    }
+
+    /// Names the next record. A batch has fewer than 2^32: its receipt counts them in as many bits.
+    const fn token(&self) -> Token {
+        Token::new(self.slot, self.next as u32)
+    }
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        let unsent = self.records.len() - self.next;
+        if unsent > 0 {
+            self.delivery.abandon(self.slot, unsent as u32);
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! From a plan to a running sink.
+//!
+//! The producer is made first and asks for the topic, because only a producer's events say why a login failed. Then the
+//! topic's own rules are read. If they ask for another `message.max.bytes`, which cannot change later, the producer is
+//! made once more.
+
+use std::{
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use gantry_sdk::{Error, ErrorKind, Result};
+use rdkafka::producer::{Producer as _, PurgeConfig};
+
+use super::{
+    cluster::{self, TopicRules, TopicState},
+    delivery::{Delivery, Reach},
+    events::{Events, Producer},
+    limit::Limit,
+    plan::Plan,
+    pump::{Pump, Shared},
+    topics::{self, Found},
+    writer::{Terms, Writer},
+};
+use crate::{client::Chatter, connection::Mechanism, error};
+
+/// How long one question may take while opening: between two, the reason of a refused login is looked for.
+const SLICE: Duration = Duration::from_millis(500);
+/// How long the end of a client may take before it is left to itself.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A producer with its pump.
+pub(super) struct Client {
+    pub shared: Arc<Shared>,
+    pump: Option<Pump>,
+}
+
+/// Connects, checks the topic, and returns what can produce to it.
+pub(super) async fn open(plan: &Arc<Plan>) -> Result<Client> {
+    let deadline = Instant::now() + plan.connect_timeout();
+    let first = Limit::new(plan.configured_limit(), None, plan.context.dead_letter);
+    let mut client = Client::start(plan, first).await?;
+    let rules = match probe(plan, &client.shared, deadline).await {
+        Ok(rules) => rules,
+        Err(error) => return Err(client.give_up(error).await),
+    };
+    let limit = Limit::new(plan.configured_limit(), rules.max_message_bytes, plan.context.dead_letter);
+    if limit.bytes() != first.bytes() {
+        client.stop().await;
+        client = Client::start(plan, limit).await?;
+        if let Err(error) = reach(plan, &client.shared, deadline.max(Instant::now() + SLICE)).await {
+            return Err(client.give_up(error).await);
+        }
+    }
+    client.shared.writer.agree(Terms { limit, compacted: rules.compacted });
+    client.shared.watching.store(true, Ordering::Relaxed);
+    Ok(client)
+}
+
+/// Reaches the cluster, checks the topic if it is always the same, and reads its rules.
+async fn probe(plan: &Plan, shared: &Arc<Shared>, deadline: Instant) -> Result<TopicRules> {
+    reach(plan, shared, deadline).await?;
+    let Some(topic) = &plan.topic else { return Ok(TopicRules::default()) };
+    match topics::look_up(shared, topic).await? {
+        Found::Ready => Ok(rules(plan, topic, deadline).await),
+        Found::Missing(reason) => Err(Error::new(ErrorKind::Missing, reason)),
+        Found::Denied(reason) => Err(Error::new(ErrorKind::Refused, reason)),
+    }
+}
+
+/// Waits until a broker answers, or one refuses the login, or the time is over.
+async fn reach(plan: &Plan, shared: &Arc<Shared>, deadline: Instant) -> Result<()> {
+    let doing = format!("connecting to Kafka at {}", plan.options.connection.address());
+    loop {
+        let slice = SLICE.min(deadline.saturating_duration_since(Instant::now())).max(Duration::from_millis(1));
+        let asked = Arc::clone(shared);
+        let topic = plan.topic.clone().unwrap_or_else(|| cluster::ANY_TOPIC.into());
+        let answer = tokio::task::spawn_blocking(move || cluster::topic_state(asked.producer(), &topic, slice)).await;
+        let error = match answer {
+            Ok(Ok(TopicState::Unsure(code))) => format!("{doing}: {}", error::words(code)),
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(error)) if !cluster::is_silence(&error) => return Err(error::client_error(doing, &error)),
+            Ok(Err(error)) => format!("{doing}: {}", topics::silence(shared, &error)),
+            Err(panic) => return Err(Error::internal(format!("{doing}: {panic}"))),
+        };
+        if let Some(refusal) = shared.chatter.trouble().refusal {
+            return Err(Error::new(ErrorKind::Refused, format!("{doing}{}: {refusal}", as_whom(plan))));
+        }
+        if Instant::now() >= deadline {
+            return Err(Error::disconnected(error));
+        }
+    }
+}
+
+fn as_whom(plan: &Plan) -> String {
+    match &plan.options.connection.sasl {
+        Some(sasl) => {
+            let user = sasl.username.as_deref().map(|user| format!(" as \"{user}\"")).unwrap_or_default();
+            format!("{user} by {}", sasl.mechanism.as_str())
+        }
+        None => String::new(),
+    }
+}
+
+/// The topic's rules as far as the cluster tells. They only make refusals earlier and clearer, so nothing fails for want
+/// of them.
+async fn rules(plan: &Plan, topic: &str, deadline: Instant) -> TopicRules {
+    let sasl = plan.options.connection.sasl.as_ref();
+    if sasl.is_some_and(|sasl| sasl.mechanism == Mechanism::OauthBearer) {
+        // An administrative client of rdkafka's never asks for its token.
+        return TopicRules::default();
+    }
+    let timeout = deadline.saturating_duration_since(Instant::now()).max(SLICE);
+    cluster::rules(plan, topic, timeout).await.unwrap_or_else(|error| {
+        tracing::debug!(topic, reason = error::plain(&error), "the topic's settings are not known");
+        TopicRules::default()
+    })
+}
+
+// === impl Client ===
+
+impl Client {
+    async fn start(plan: &Arc<Plan>, limit: Limit) -> Result<Self> {
+        let plan = Arc::clone(plan);
+        let started = tokio::task::spawn_blocking(move || Self::start_blocking(plan, limit)).await;
+        started.unwrap_or_else(|panic| Err(Error::internal(format!("creating the producer: {panic}"))))
+    }
+
+    fn start_blocking(plan: Arc<Plan>, limit: Limit) -> Result<Self> {
+        let delivery = Arc::new(Delivery::new(plan.context.health.clone(), plan.topic.clone()));
+        let chatter = Arc::new(Chatter::new(plan.who()));
+        let events =
+            Events { delivery: Arc::clone(&delivery), chatter: Arc::clone(&chatter), token: plan.token() };
+        let producer: Producer = plan
+            .producer_config(limit)
+            .create_with_context(events)
+            .map_err(|error| error::client_error("creating the producer", &error))?;
+        let producer = Arc::new(producer);
+        // Weak: the producer owns its callbacks, and they own the delivery.
+        let purged = Arc::downgrade(&producer);
+        delivery.attach(move |reach| purge(&purged, reach));
+        let writer = Writer::new(plan, producer, limit);
+        let shared = Arc::new(Shared {
+            writer,
+            delivery,
+            chatter,
+            watching: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+        });
+        let pump = Pump::start(Arc::clone(&shared))?;
+        Ok(Self { shared, pump: Some(pump) })
+    }
+
+    /// Lets go of everything and ends the client's threads, or leaves them to end by themselves when that takes long.
+    pub(super) async fn stop(mut self) {
+        self.halt();
+        let (shared, pump) = (Arc::clone(&self.shared), self.pump.take());
+        drop(self);
+        let ended = tokio::task::spawn_blocking(move || {
+            if let Some(pump) = pump {
+                pump.join();
+            }
+            // The last hold on the producer: this waits for librdkafka's own threads.
+            drop(shared);
+        });
+        if tokio::time::timeout(PATIENCE, ended).await.is_err() {
+            tracing::warn!("librdkafka takes more than {} s to end; it is left to itself", PATIENCE.as_secs());
+        }
+    }
+
+    async fn give_up(self, error: Error) -> Error {
+        self.stop().await;
+        error
+    }
+
+    fn halt(&self) {
+        self.shared.stopping.store(true, Ordering::Relaxed);
+        self.shared.delivery.close();
+    }
+}
+
+impl Drop for Client {
+    /// Without [`Client::stop`] the pump still ends, within one of its turns, and takes the producer with it.
+    fn drop(&mut self) {
+        self.halt();
+    }
+}
+
+/// Never waits: it is called from callbacks and from async threads.
+fn purge(producer: &Weak<Producer>, reach: Reach) {
+    let Some(producer) = producer.upgrade() else { return };
+    let what = PurgeConfig::default().queue().non_blocking();
+    producer.purge(match reach {
+        Reach::Queued => what,
+        Reach::Everything => what.inflight(),
+    });
+}

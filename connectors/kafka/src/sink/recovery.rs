@@ -1,0 +1,120 @@
+//! After the broker refused a batch: finds the record that it refuses, and sends the others again in order.
+//!
+//! Kafka takes or refuses a batch as a whole, and librdkafka fails all its records alike. One poisonous record would
+//! take its neighbours to the dead letter with it. So nothing new is sent, everything that librdkafka still holds is
+//! taken back, and it is sent again in ever smaller portions, each waited for, until the refused portion is one record:
+//! that one is rejected. Then the portions grow again. Runs on the pump's thread.
+
+use std::{
+    collections::VecDeque,
+    sync::{PoisonError, atomic::Ordering},
+    time::Duration,
+};
+
+use gantry_sdk::Failure;
+use rdkafka::producer::Producer as _;
+
+use super::{
+    STAGE,
+    delivery::{Held, Reach, Token},
+    pump::Shared,
+    writer::Obstacle,
+};
+use crate::headers::Scratch;
+
+/// How long one look for reports takes.
+const STEP: Duration = Duration::from_millis(2);
+
+/// Sends again what was taken back, and rejects what the broker refuses. Returns early when the sink stops or closes.
+pub(super) fn run(shared: &Shared) {
+    let _gate = shared.writer.gate.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut pending: VecDeque<Token> = VecDeque::new();
+    let mut portion = drain(shared, &mut pending);
+    let found = pending.len();
+    let mut rejected = 0;
+    let mut scratch = Scratch::default();
+    while !pending.is_empty() && !over(shared) {
+        let count = portion.clamp(1, pending.len());
+        let sent = send(shared, &mut pending, count, &mut scratch);
+        let refused = settle(shared);
+        rejected += usize::from(refused.len() == 1 && sent == 1);
+        portion = next_portion(shared, &mut pending, refused, sent);
+    }
+    if let Some(failure) = shared.delivery.stopped() {
+        pending.into_iter().for_each(|token| shared.delivery.refuse(token, failure.clone()));
+        return;
+    }
+    if !over(shared) {
+        tracing::info!(bridge = &*shared.writer.plan.context.bridge, found, rejected, "Kafka refused a batch; sent again");
+        shared.delivery.resume();
+    }
+}
+
+/// Waits until librdkafka has nothing left; fills `pending` and says how much of it to send at once.
+fn drain(shared: &Shared, pending: &mut VecDeque<Token>) -> usize {
+    while shared.producer().in_flight_count() > 0 && !over(shared) {
+        // What was in flight comes back to the queue when the broker refuses it for the gap before it.
+        shared.delivery.take_back(Reach::Queued);
+        shared.poll(STEP);
+    }
+    let held = shared.delivery.take_held();
+    // The refused batch was one at most: half of it is the first guess.
+    let refused = held.iter().filter(|held| held.refusal.is_some()).count();
+    pending.extend(held.into_iter().map(|held| held.token));
+    refused.div_ceil(2)
+}
+
+/// Sends the first `count` records; says how many are with librdkafka now.
+fn send(shared: &Shared, pending: &mut VecDeque<Token>, count: usize, scratch: &mut Scratch) -> usize {
+    let mut sent = 0;
+    for _ in 0..count {
+        let Some(token) = pending.pop_front() else { break };
+        match offer(shared, token, scratch) {
+            Ok(()) => sent += 1,
+            // A topic is looked up before its first record is sent, so recovery meets none that is unknown.
+            Err(Obstacle::Full | Obstacle::Unknown(_)) => {
+                pending.push_front(token);
+                break;
+            }
+            Err(Obstacle::Failed(failure)) => shared.delivery.refuse(token, failure),
+        }
+    }
+    sent
+}
+
+fn offer(shared: &Shared, token: Token, scratch: &mut Scratch) -> Result<(), Obstacle> {
+    // The slot stays until its last record is accounted for, and this one is not.
+    let Some(records) = shared.delivery.records(token) else { return Ok(()) };
+    let record = &records[token.index() as usize];
+    let destination = shared.writer.destination(record).map_err(Obstacle::Failed)?;
+    shared.writer.send(record, destination.name(), token, scratch)
+}
+
+/// Waits for the reports of everything that was sent; yields what came back.
+fn settle(shared: &Shared) -> Vec<Held> {
+    while shared.producer().in_flight_count() > 0 && !over(shared) {
+        if shared.delivery.was_refused() {
+            shared.delivery.take_back(Reach::Queued);
+        }
+        shared.poll(STEP);
+    }
+    shared.delivery.take_held()
+}
+
+/// Rejects the record that was refused alone, or puts what came back in front of the rest. Says how much to send next.
+fn next_portion(shared: &Shared, pending: &mut VecDeque<Token>, back: Vec<Held>, sent: usize) -> usize {
+    if let ([Held { token, refusal: Some(reason), .. }], 1) = (back.as_slice(), sent) {
+        shared.delivery.refuse(*token, Failure::rejected(STAGE, reason.clone()));
+        return 1;
+    }
+    let refused = back.iter().any(|held| held.refusal.is_some());
+    let next = if refused { back.len().div_ceil(2) } else { sent.max(1) * 2 };
+    for held in back.into_iter().rev() {
+        pending.push_front(held.token);
+    }
+    next
+}
+
+fn over(shared: &Shared) -> bool {
+    shared.stopping.load(Ordering::Relaxed) || !shared.delivery.is_recovering()
+}

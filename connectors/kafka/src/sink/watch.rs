@@ -1,0 +1,109 @@
+//! Keeps the sink's health true while it runs.
+//!
+//! librdkafka retries by itself and says little: that all brokers are down, once, and nothing when they are back; and it
+//! says the same when a broker merely closed an idle connection. So an error is only a reason to ask the cluster, and
+//! silence with records waiting is one too.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use gantry_sdk::{Failure, health::Condition};
+use rdkafka::producer::Producer as _;
+
+use super::{
+    STAGE,
+    cluster::{self, TopicState},
+    pump::Shared,
+};
+
+/// How often it looks.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// How long asking the cluster may take; reports wait for so long.
+const PROBE: Duration = Duration::from_secs(1);
+/// Records that wait so long without one being confirmed are worth telling.
+const STALLED: Duration = Duration::from_secs(10);
+/// A login that fails for so long will not come back by itself: a new instance reads passwords and files anew.
+const LOCKED_OUT: Duration = Duration::from_secs(30);
+
+/// What it saw last.
+#[derive(Debug)]
+pub(super) struct Watch {
+    looked: Instant,
+    reports: u64,
+    progressed: Instant,
+    down_since: Option<Instant>,
+}
+
+impl Watch {
+    pub(super) fn new() -> Self {
+        let now = Instant::now();
+        Self { looked: now, reports: 0, progressed: now, down_since: None }
+    }
+
+    /// Looks, if it is time to.
+    pub(super) fn look(&mut self, shared: &Shared) {
+        let now = Instant::now();
+        if now.duration_since(self.looked) < INTERVAL {
+            return;
+        }
+        self.looked = now;
+        if shared.chatter.trouble().fatal {
+            let reason = shared.producer().client().fatal_error().map_or_else(String::new, |(_, text)| text);
+            let reason = format!("the producer cannot go on: {reason}");
+            shared.delivery.stop(Failure::retriable(STAGE, reason));
+            return;
+        }
+        let (reports, waiting) = shared.delivery.progress();
+        if reports != self.reports || !waiting {
+            self.reports = reports;
+            self.progressed = now;
+        }
+        let stalled = now.duration_since(self.progressed) >= STALLED;
+        if !(shared.chatter.take_suspicion() || stalled || self.down_since.is_some()) {
+            return;
+        }
+        match trouble(shared, stalled) {
+            None => {
+                self.down_since = None;
+                shared.chatter.forgive();
+                shared.writer.plan.context.health.set(Condition::Up);
+            }
+            Some(reason) => {
+                let since = *self.down_since.get_or_insert(now);
+                self.tell(shared, reason, now.duration_since(since));
+            }
+        }
+    }
+
+    fn tell(&self, shared: &Shared, reason: String, for_long: Duration) {
+        if shared.chatter.trouble().refusal.is_some() && for_long >= LOCKED_OUT {
+            shared.delivery.stop(Failure::retriable(STAGE, reason));
+        } else {
+            shared.writer.plan.context.health.set(Condition::Down(reason.into()));
+        }
+    }
+}
+
+/// Asks the cluster what is wrong; `None` if nothing is.
+fn trouble(shared: &Shared, stalled: bool) -> Option<String> {
+    let plan = &*shared.writer.plan;
+    let topic: Arc<str> = plan.topic.clone().unwrap_or_else(|| cluster::ANY_TOPIC.into());
+    let address = plan.options.connection.address();
+    match cluster::topic_state(shared.producer(), &topic, PROBE) {
+        Err(error) => {
+            let trouble = shared.chatter.trouble();
+            let why = trouble.refusal.or(trouble.transport).unwrap_or_else(|| crate::error::plain(&error));
+            Some(format!("no connection to Kafka at {address}: {why}"))
+        }
+        Ok(TopicState::Ready { leaderless, .. }) if !leaderless.is_empty() => {
+            Some(format!("partitions {leaderless:?} of topic \"{topic}\" have no leader"))
+        }
+        Ok(_) if stalled => Some(format!(
+            "Kafka at {address} answers but has confirmed no record for {} s and longer: are enough replicas in sync?",
+            STALLED.as_secs()
+        )),
+        Ok(_) => None,
+    }
+}

@@ -1,0 +1,154 @@
+//! A record that Kafka does not take is rejected alone, with the reason.
+
+mod support;
+
+use gantry_sdk::{FailureKind, Record, Value, testkit::{Courier, Summary}};
+use serde_json::json;
+use support::{Received, Topic, context, open, options, put, record, write};
+
+fn reasons(summary: &Summary) -> Vec<&str> {
+    assert!(summary.failed.iter().all(|failure| failure.kind == FailureKind::Rejected), "{:?}", summary.failed);
+    summary.failed.iter().map(|failure| &*failure.reason).collect()
+}
+
+fn texts(topic: &Topic, count: usize) -> Vec<String> {
+    topic.read(count).iter().map(Received::text).collect()
+}
+
+/// Records with these bodies, with `bad` at some places.
+fn with_poison(count: usize, at: &[usize], bad: impl Fn() -> Record) -> (Vec<Record>, Vec<String>) {
+    let good = |n: &usize| !at.contains(n);
+    let records = (0..count).map(|n| if good(&n) { record("k", n.to_string()) } else { bad() }).collect();
+    (records, (0..count).filter(good).map(|n| n.to_string()).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_oversize_record_is_refused_before_it_is_sent() {
+    let topic = Topic::new("oversize", 1, &[]).await;
+    let (records, good) = with_poison(20, &[7], || record("k", "x".repeat(2_000_000)));
+    let summary = write(&options(&topic.name, json!({})), records).await;
+    assert_eq!(summary.delivered, 19);
+    let reason = reasons(&summary)[0];
+    assert!(reason.contains("takes 2000") && reason.contains("1048527") && reason.contains("max.message.bytes"), "{reason}");
+    assert_eq!(texts(&topic, 19), good);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_persons_own_limit_is_named() {
+    let topic = Topic::new("own-limit", 1, &[]).await;
+    let with = options(&topic.name, json!({ "properties": { "message.max.bytes": 5000 } }));
+    let summary = write(&with, vec![record("k", "x".repeat(6000)), record("k", "fits")]).await;
+    assert!(reasons(&summary)[0].contains("raise message.max.bytes under properties"), "{:?}", summary.failed);
+    assert_eq!(texts(&topic, 1), ["fits"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_takes_more_gets_more() {
+    let topic = Topic::new("roomy", 1, &[("max.message.bytes", "8000000")]).await;
+    let summary = write(&options(&topic.name, json!({})), vec![record("k", "x".repeat(5_000_000))]).await;
+    assert_eq!(summary.delivered, 1);
+    assert_eq!(topic.read(1)[0].value.as_ref().map(Vec::len), Some(5_000_000));
+}
+
+/// To the byte: whatever passes here passes there.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_topics_limit_is_met_without_the_brokers_help() {
+    let topic = Topic::new("edge", 1, &[("max.message.bytes", "3000")]).await;
+    let mut sink = open(&options(&topic.name, json!({})), context()).await;
+    let sizes: Vec<usize> = (2850..3050).collect();
+    let records = sizes.iter().map(|size| record("k", "x".repeat(*size))).collect();
+    let summary = put(&mut *sink, records).await;
+    sink.close().await.unwrap();
+    assert!(reasons(&summary).iter().all(|reason| reason.contains("takes")), "refused by us: {:?}", summary.failed);
+    let received = topic.read(summary.delivered);
+    let largest = received.iter().map(|received| received.value.as_ref().unwrap().len()).max().unwrap();
+    assert!((2890..2950).contains(&largest), "{largest}");
+    assert_eq!(summary.delivered, largest - 2850 + 1, "all up to the largest, none above it");
+}
+
+/// The sink learns no limits of templated topics: the broker refuses whole batches, and only the culprits may pay.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_the_broker_refuses_for_its_size_loses_only_the_culprits() {
+    let topic = Topic::new("broker-limit", 1, &[("max.message.bytes", "20000")]).await;
+    let template = format!("{{header.none|{}}}", topic.name);
+    let mut sink = open(&options(&template, json!({ "linger": "20ms" })), context()).await;
+    let (records, good) = with_poison(300, &[0, 13, 150, 151, 299], || record("k", "x".repeat(30_000)));
+    let mut courier = Courier::new();
+    for chunk in records.chunks(60) {
+        sink.put(courier.batch(chunk.to_vec())).await.unwrap();
+    }
+    tokio::time::timeout(support::DEADLINE, sink.flush()).await.expect("flush ends").unwrap();
+    let summary = courier.outcomes(support::DEADLINE).await;
+    sink.close().await.unwrap();
+    assert_eq!((summary.delivered, summary.failed.len()), (295, 5));
+    assert!(reasons(&summary)[0].contains("larger than topic"), "{:?}", summary.failed[0]);
+    assert_eq!(texts(&topic, 295), good, "in order, each once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timestamp_that_the_topic_refuses_takes_no_neighbour_with_it() {
+    let topic = Topic::new("timestamps", 1, &[("message.timestamp.after.max.ms", "60000")]).await;
+    let far_future = || Record { timestamp: Some(4_102_444_800_000), ..record("k", "from the year 2100") };
+    let (records, good) = with_poison(200, &[5, 100], far_future);
+    let summary = write(&options(&topic.name, json!({})), records).await;
+    assert_eq!(summary.delivered, 198);
+    assert!(reasons(&summary).iter().all(|reason| reason.contains("message.timestamp.after.max.ms")), "{:?}", summary.failed);
+    assert_eq!(texts(&topic, 198), good);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compacted_topic_gets_no_record_without_a_key() {
+    let topic = Topic::new("compacted", 1, &[("cleanup.policy", "compact")]).await;
+    let keyless = || Record { key: None, ..record("", "keyless") };
+    let (records, good) = with_poison(50, &[20], keyless);
+    let summary = write(&options(&topic.name, json!({})), records.clone()).await;
+    assert_eq!(summary.delivered, 49);
+    assert!(reasons(&summary)[0].contains("compacted"), "{:?}", summary.failed);
+    // The same where only the broker knows.
+    let template = format!("{{header.none|{}}}", topic.name);
+    let summary = write(&options(&template, json!({})), records).await;
+    assert_eq!(summary.delivered, 49);
+    assert!(reasons(&summary)[0].contains("compacted"), "{:?}", summary.failed);
+    assert_eq!(texts(&topic, 98), [good.clone(), good].concat());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_is_a_number_of_one_that_is_there() {
+    let topic = Topic::new("partitions", 2, &[]).await;
+    let to = |partition: &str| {
+        let mut record = record("k", partition);
+        record.headers.push("p", Value::text(partition));
+        record
+    };
+    let records = ["1", "two", "7", "-1", "0"].map(to).into();
+    let summary = write(&options(&topic.name, json!({ "partition": "{header.p}" })), records).await;
+    let mut reasons = reasons(&summary);
+    reasons.sort_unstable();
+    assert_eq!(summary.delivered, 2);
+    assert_eq!(reasons.len(), 3);
+    assert!(reasons[0].contains("\"-1\", which is not a number from 0"), "{reasons:?}");
+    assert!(reasons[1].contains("\"two\", which is not a number from 0"), "{reasons:?}");
+    assert!(reasons[2].contains("has no such partition"), "{reasons:?}");
+    assert_eq!(texts(&topic, 2), ["0", "1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timestamp_template_has_to_make_a_number() {
+    let topic = Topic::new("when", 1, &[]).await;
+    let summary = write(&options(&topic.name, json!({ "timestamp": "{value}" })), vec![record("k", "noon")]).await;
+    assert!(reasons(&summary)[0].contains("\"noon\", which is not a number of milliseconds"), "{:?}", summary.failed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_may_be_of_any_size_and_take_no_neighbour_down() {
+    let topic = Topic::new("dead", 1, &[("max.message.bytes", "6000000")]).await;
+    let mut sink = open(&options(&topic.name, json!({})), gantry_sdk::Context { dead_letter: true, ..context() }).await;
+    let records = vec![record("k", "before"), record("k", "x".repeat(5_000_000)), record("k", "y".repeat(7_000_000)), record("k", "after")];
+    let summary = put(&mut *sink, records).await;
+    sink.close().await.unwrap();
+    assert_eq!(summary.delivered, 3);
+    assert!(reasons(&summary)[0].contains("takes 7000"), "{:?}", summary.failed);
+    let sizes: Vec<_> = topic.read(3).iter().map(|received| received.value.as_ref().unwrap().len()).collect();
+    assert_eq!(sizes, [6, 5_000_000, 5]);
+}
+

@@ -1,0 +1,240 @@
+//! What the tests share: a real Kafka (`scripts/brokers up`), topics of their own, a sink, a reader.
+
+#![allow(dead_code, unreachable_pub, reason = "every test file uses a part of it")]
+
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use gantry_sdk::{Context, Health, Record, Sink, plugin::RetryPolicy, testkit::{Courier, Summary}};
+use rdkafka::{
+    ClientConfig, Message as _, Offset, TopicPartitionList,
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+    consumer::{BaseConsumer, Consumer as _},
+    message::Headers as _,
+};
+use serde_json::{Value as Json, json};
+
+/// Longer than anything takes here, so that a hang is a failure.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Where the real Kafka is.
+pub fn bootstrap() -> String {
+    std::env::var("GANTRY_TEST_KAFKA").unwrap_or_else(|_| "127.0.0.1:39092".to_owned())
+}
+
+/// A topic of one test, deleted when the test is over.
+#[derive(Debug)]
+pub struct Topic {
+    pub name: String,
+    pub partitions: i32,
+}
+
+impl Topic {
+    /// Creates it.
+    pub async fn new(what: &str, partitions: i32, config: &[(&str, &str)]) -> Self {
+        let name = unique(what);
+        let mut topic = NewTopic::new(&name, partitions, TopicReplication::Fixed(1));
+        for (name, value) in config {
+            topic = topic.set(name, value);
+        }
+        let options = AdminOptions::new()
+            .request_timeout(Some(Duration::from_secs(10)))
+            .operation_timeout(Some(Duration::from_secs(10)));
+        let admin = admin();
+        let created = admin.create_topics([&topic], &options).await;
+        let created = created.unwrap_or_else(|error| panic!("{}: {error}", no_kafka()));
+        created[0].as_ref().unwrap_or_else(|error| panic!("creating topic {name}: {error:?}"));
+        tokio::task::spawn_blocking(move || drop(admin));
+        let topic = Self { name, partitions };
+        topic.wait_until_there();
+        topic
+    }
+
+    /// A topic that the sink creates.
+    pub fn later(what: &str, partitions: i32) -> Self {
+        Self { name: unique(what), partitions }
+    }
+
+    fn wait_until_there(&self) {
+        let consumer = consumer();
+        let begun = Instant::now();
+        while begun.elapsed() < DEADLINE {
+            let metadata = consumer.fetch_metadata(Some(&self.name), Duration::from_secs(5)).unwrap();
+            let partitions = metadata.topics()[0].partitions();
+            if partitions.len() as i32 == self.partitions && partitions.iter().all(|partition| partition.leader() >= 0) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("topic {} has no leaders", self.name);
+    }
+
+    /// Everything in it, in order by partition; fails when there are not exactly so many records.
+    pub fn read(&self, count: usize) -> Vec<Received> {
+        let consumer = consumer();
+        let mut assignment = TopicPartitionList::new();
+        for partition in 0..self.partitions {
+            assignment.add_partition_offset(&self.name, partition, Offset::Beginning).unwrap();
+        }
+        consumer.assign(&assignment).unwrap();
+        let expected: i64 = (0..self.partitions)
+            .map(|partition| {
+                let (low, high) = consumer.fetch_watermarks(&self.name, partition, Duration::from_secs(10)).unwrap();
+                high - low
+            })
+            .sum();
+        assert_eq!(expected, count as i64, "records in topic {}", self.name);
+        let begun = Instant::now();
+        let mut received: Vec<Received> = Vec::with_capacity(count);
+        while received.len() < count {
+            assert!(begun.elapsed() < DEADLINE, "{} of {count} records after {DEADLINE:?}", received.len());
+            if let Some(message) = consumer.poll(Duration::from_millis(200)) {
+                received.push(Received::of(&message.unwrap()));
+            }
+        }
+        received.sort_by_key(|received| (received.partition, received.offset));
+        received
+    }
+}
+
+impl Drop for Topic {
+    fn drop(&mut self) {
+        let name = self.name.clone();
+        let deleted = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let _ = runtime.block_on(admin().delete_topics(&[&name], &AdminOptions::new()));
+        });
+        let _ = deleted.join();
+    }
+}
+
+/// A record as it lies in Kafka.
+#[derive(Debug, Clone)]
+pub struct Received {
+    pub partition: i32,
+    pub offset: i64,
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+    pub timestamp: Option<i64>,
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+impl Received {
+    fn of(message: &rdkafka::message::BorrowedMessage<'_>) -> Self {
+        let headers = message.headers().map_or_else(Vec::new, |headers| {
+            headers.iter().map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect()
+        });
+        Self {
+            partition: message.partition(),
+            offset: message.offset(),
+            key: message.key().map(<[u8]>::to_vec),
+            value: message.payload().map(<[u8]>::to_vec),
+            timestamp: message.timestamp().to_millis(),
+            headers,
+        }
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(self.value.as_deref().unwrap_or_default()).into_owned()
+    }
+
+    /// The headers by name, as text.
+    pub fn header_texts(&self) -> BTreeMap<&str, String> {
+        let text = |value: &Option<Vec<u8>>| String::from_utf8_lossy(value.as_deref().unwrap_or(b"null")).into_owned();
+        self.headers.iter().map(|(name, value)| (name.as_str(), text(value))).collect()
+    }
+}
+
+fn consumer() -> BaseConsumer {
+    ClientConfig::new()
+        .set("bootstrap.servers", bootstrap())
+        .set("group.id", "gantry-tests")
+        .set("enable.auto.commit", "false")
+        .set("fetch.message.max.bytes", "20000000")
+        .set("fetch.error.backoff.ms", "20")
+        .create()
+        .unwrap()
+}
+
+fn admin() -> AdminClient<DefaultClientContext> {
+    ClientConfig::new().set("bootstrap.servers", bootstrap()).create().unwrap()
+}
+
+pub fn no_kafka() -> String {
+    format!("no Kafka at {}: run scripts/brokers up (GANTRY_TEST_KAFKA says where)", bootstrap())
+}
+
+/// A name that no other test has.
+pub fn unique(what: &str) -> String {
+    static COUNTER: AtomicU32 = AtomicU32::new(0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    format!("gantry-test-{what}-{now}-{}-{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed))
+}
+
+/// What a task would tell the sink.
+pub fn context() -> Context {
+    Context {
+        bridge: "test".into(),
+        task: 0,
+        health: Health::new(),
+        retry: RetryPolicy { delay: Duration::from_millis(50), ..RetryPolicy::default() },
+        dead_letter: false,
+    }
+}
+
+/// Options for the real Kafka with these besides.
+pub fn options(topic: &str, more: Json) -> Json {
+    merge(json!({ "connection": { "bootstrap_servers": bootstrap() }, "topic": topic }), more)
+}
+
+/// The later wins; objects are merged.
+pub fn merge(base: Json, more: Json) -> Json {
+    match (base, more) {
+        (Json::Object(mut base), Json::Object(more)) => {
+            for (name, value) in more {
+                let old = base.remove(&name).unwrap_or(Json::Null);
+                base.insert(name, merge(old, value));
+            }
+            Json::Object(base)
+        }
+        (_, more) => more,
+    }
+}
+
+/// Makes the sink and opens it.
+pub async fn open(options: &Json, context: Context) -> Box<dyn Sink> {
+    let mut sink = create(options, context);
+    sink.open().await.unwrap_or_else(|error| panic!("{} ({})", error.chain(), no_kafka()));
+    sink
+}
+
+/// Makes the sink; connects nothing.
+pub fn create(options: &Json, context: Context) -> Box<dyn Sink> {
+    (gantry_kafka::SINK.create)(options, context).unwrap_or_else(|error| panic!("{}", error.chain()))
+}
+
+/// Opens a sink with these options, writes the records in one batch, waits for their outcomes and closes it.
+pub async fn write(options: &Json, records: Vec<Record>) -> Summary {
+    let mut sink = open(options, context()).await;
+    let summary = put(&mut *sink, records).await;
+    sink.close().await.unwrap();
+    summary
+}
+
+/// Writes the records in one batch and waits for their outcomes.
+pub async fn put(sink: &mut dyn Sink, records: Vec<Record>) -> Summary {
+    let mut courier = Courier::new();
+    sink.put(courier.batch(records)).await.unwrap();
+    tokio::time::timeout(DEADLINE, sink.flush()).await.expect("flush ends").unwrap();
+    courier.outcomes(DEADLINE).await
+}
+
+/// A record with this key and body.
+pub fn record(key: impl Into<String>, value: impl Into<String>) -> Record {
+    Record { key: Some(key.into().into()), value: Some(value.into().into()), ..Record::default() }
+}

@@ -1,0 +1,17 @@
+//! AMQP 0-9-1 to records, and values back.
+//!
+//! Total: every delivery becomes a record, whatever its properties and headers hold. The body is not copied. What costs
+//! an allocation is only what is there: a header, a property. The tables are in `docs/connectors/rabbitmq.md`.
+
+mod delivery;
+mod value;
+
+use lapin::types::ShortString;
+
+pub(crate) use delivery::Converter;
+pub(crate) use value::to_amqp;
+
+/// A name as AMQP writes it; the error completes a sentence that begins with the name's own name.
+pub(crate) fn short_string(text: &str) -> Result<ShortString, String> {
+    ShortString::try_new(text).map_err(|_| format!("is {} bytes long; AMQP 0-9-1 allows 255", text.len()))
+}

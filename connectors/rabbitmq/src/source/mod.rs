@@ -1,0 +1,222 @@
+//! Queues as lanes, with bulk acknowledgements.
+//!
+//! - Each queue is a lane: one channel with exactly one consumer, on one connection for them all.
+//! - A poll takes what a consumer already holds, from the lanes in turn, and waits only when none holds anything.
+//! - A batch is at most a tenth of the prefetch: the broker sends on while a batch is under way, and an acknowledgement
+//!   frees a small part of the window at a time.
+//! - A commit is one `basic.ack(tag, multiple)` on the lane's own channel.
+//! - Every end of a consumer, channel or connection is an error of the next poll, with the reason.
+//! - Memory is bounded by the prefetch times the queues: the client library's own buffer has no other bound.
+//! - [`options`] and [`declare`] say what a person may write, [`lane`] has the queue's channel, [`deliveries`] is the seam to
+//!   the client library.
+
+mod declare;
+mod deliveries;
+mod lane;
+mod options;
+
+use std::{
+    task::{Context as TaskContext, Poll},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use gantry_sdk::{Context, Error, Lane as LaneId, Limits, Polled, Position, Result, health::Condition};
+use lapin::{Event, types::ShortString};
+
+use crate::{
+    connection::{Connected, Events, connect},
+    convert::short_string,
+};
+pub use declare::{BindingOptions, DeclareOptions, ExchangeOptions, QueueOptions};
+use lane::Lane;
+pub use options::{GiveBack, SourceOptions};
+
+/// How long giving back may take. A broker that is gone gives it all back by itself.
+const GIVE_BACK_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Batches of at most this part of the prefetch.
+const BATCHES_IN_PREFETCH: u16 = 10;
+
+/// One instance, from connect to close.
+pub(crate) struct Source {
+    options: SourceOptions,
+    context: Context,
+    running: Option<Running>,
+}
+
+struct Running {
+    // Before the connection: a channel that goes says so over it.
+    lanes: Vec<Lane>,
+    events: Events,
+    connected: Connected,
+    turn: Turn,
+    /// Records a batch.
+    grain: usize,
+}
+
+impl Source {
+    pub(crate) fn new(options: SourceOptions, context: Context) -> Self {
+        Self { options, context, running: None }
+    }
+
+    fn running(&mut self) -> Result<&mut Running> {
+        self.running.as_mut().ok_or_else(|| Error::internal("the RabbitMQ source is not open"))
+    }
+
+    /// Who we are in RabbitMQ's management pages.
+    fn name(&self) -> String {
+        format!("gantry {}/{}", self.context.bridge, self.context.task)
+    }
+}
+
+#[async_trait]
+impl gantry_sdk::Source for Source {
+    async fn open(&mut self) -> Result<()> {
+        let name = self.name();
+        let connection = &self.options.connection;
+        let connected = connect(connection, connection.connection_name.as_deref().unwrap_or(&name)).await?;
+        match set_up(&connected, &self.options, &name).await {
+            Ok(lanes) => {
+                let grain = usize::from((self.options.prefetch / BATCHES_IN_PREFETCH).max(1));
+                self.running =
+                    Some(Running { lanes, events: connected.events(), connected, turn: Turn::default(), grain });
+                self.context.health.set(Condition::Up);
+                Ok(())
+            }
+            Err(error) => {
+                // The first error is the one to tell.
+                let _ = connected.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn poll(&mut self, limits: Limits) -> Result<Polled> {
+        let health = self.context.health.clone();
+        let running = self.running()?;
+        // Cancel-safe: records leave the client library only in the very call that returns them.
+        std::future::poll_fn(|context| {
+            running.observe(context, |condition| health.set(condition));
+            running.poll_batch(context, limits)
+        })
+        .await
+    }
+
+    async fn commit(&mut self, lane: LaneId, upto: &Position) -> Result<()> {
+        let lane = self.running()?.lanes.get_mut(lane.0 as usize);
+        match (lane, upto.as_u64()) {
+            (Some(lane), Some(tag)) => lane.commit(tag),
+            _ => Err(Error::internal("a position that is not of this source")),
+        }
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        match self.running.take() {
+            Some(running) => running.close().await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Running {
+    /// Blocked and unblocked, as RabbitMQ tells.
+    fn observe(&mut self, context: &mut TaskContext<'_>, say: impl Fn(Condition)) {
+        while let Poll::Ready(Some(event)) = self.events.as_mut().poll_next(context) {
+            match event {
+                Event::ConnectionBlocked(reason) => say(Condition::Blocked(reason.into())),
+                Event::ConnectionUnblocked => say(Condition::Up),
+                // How a connection ends is the consumers' to tell.
+                _ => {}
+            }
+        }
+    }
+
+    fn poll_batch(&mut self, context: &mut TaskContext<'_>, limits: Limits) -> Poll<Result<Polled>> {
+        let most = limits.records.clamp(1, self.grain);
+        let bytes = limits.bytes.max(1);
+        for index in self.turn.order(self.lanes.len()) {
+            let Poll::Ready(taken) = self.lanes[index].poll_take(context, most, bytes) else { continue };
+            self.turn.served(index);
+            return Poll::Ready(match taken {
+                Ok((records, tag)) => Ok(Polled::Batch { lane: lane_id(index), records, last: tag.into() }),
+                Err(error) => {
+                    if !self.connected.is_alive() {
+                        self.connected.note_lost();
+                    }
+                    Err(error)
+                }
+            });
+        }
+        Poll::Pending
+    }
+
+    async fn close(self) -> Result<()> {
+        let Self { lanes, connected, .. } = self;
+        // A lane whose channel ended has nothing to give back any more; the broker took it.
+        let giving_back = join_all(lanes.iter().filter(|lane| lane.is_alive()).map(Lane::give_back));
+        if tokio::time::timeout(GIVE_BACK_TIMEOUT, giving_back).await.is_err() {
+            return Err(Error::disconnected(format!(
+                "giving back messages to {}: no answer in {GIVE_BACK_TIMEOUT:?}; the connection is cut, and RabbitMQ takes \
+                 them back",
+                connected.place()
+            )));
+        }
+        // Channels go with their connection; the broker reads everything sent before it answers.
+        connected.close().await
+    }
+}
+
+/// Whose turn it is: the lane after the one that was served last, so that a busy one starves no other.
+#[derive(Debug, Default, Clone, Copy)]
+struct Turn(usize);
+
+impl Turn {
+    fn order(self, lanes: usize) -> impl Iterator<Item = usize> {
+        (0..lanes).map(move |step| (self.0 + step) % lanes)
+    }
+
+    fn served(&mut self, lane: usize) {
+        self.0 = lane + 1;
+    }
+}
+
+/// Declares what was asked for and starts a consumer a queue.
+async fn set_up(connected: &Connected, options: &SourceOptions, name: &str) -> Result<Vec<Lane>> {
+    if let Some(declare) = &options.declare {
+        let channel = connected.channel().await?;
+        let queues: Vec<_> = options.queues().collect();
+        declare.apply(&channel, &queues, &connected.place()).await?;
+    }
+    let mut lanes = Vec::new();
+    for queue in options.queues() {
+        lanes.push(Lane::open(connected, queue, options, name).await?);
+    }
+    Ok(lanes)
+}
+
+/// Lanes are as many as queues in a file.
+fn lane_id(index: usize) -> LaneId {
+    LaneId(u32::try_from(index).unwrap_or(u32::MAX))
+}
+
+/// A name that the check has already found short enough.
+fn name(text: &str) -> Result<ShortString> {
+    short_string(text).map_err(|reason| Error::config(format!("the name {text} {reason}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lane_after_the_one_served_comes_first() {
+        let mut turn = Turn::default();
+        assert_eq!(turn.order(3).collect::<Vec<_>>(), [0, 1, 2]);
+        turn.served(0);
+        assert_eq!(turn.order(3).collect::<Vec<_>>(), [1, 2, 0]);
+        turn.served(2);
+        assert_eq!(turn.order(3).collect::<Vec<_>>(), [0, 1, 2]);
+    }
+}

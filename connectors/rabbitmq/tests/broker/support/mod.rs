@@ -1,0 +1,116 @@
+//! A real RabbitMQ to test against, and the runtime's part in short.
+
+mod management;
+mod proxy;
+mod rabbit;
+
+use std::{fmt::Debug, future::Future, time::Duration};
+
+use gantry_rabbitmq::SOURCE;
+use gantry_sdk::{
+    Health, Limits, Polled, Position, Record, Result, Source,
+    plugin::{Context, RetryPolicy},
+};
+use serde_json::{Value as Json, json};
+
+pub(crate) use management::Management;
+pub(crate) use proxy::Proxy;
+pub(crate) use rabbit::{Queue, Rabbit, amqp_url, unique};
+
+/// No test waits longer for anything; nothing takes near as long unless it hangs.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// As large as a runtime's may be: the source's own limits show.
+pub(crate) const ALL: Limits = Limits { records: usize::MAX, bytes: usize::MAX };
+
+/// What `future` yields; a test that would hang fails instead.
+pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(DEADLINE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("{what}: nothing in {DEADLINE:?}"),
+    }
+}
+
+/// Waits until `probe` yields `expected`.
+pub(crate) async fn until<T: PartialEq + Debug, F: Future<Output = T>>(expected: T, mut probe: impl FnMut() -> F) {
+    let mut last = None;
+    let tried = async {
+        loop {
+            let value = probe().await;
+            if value == expected {
+                return;
+            }
+            last = Some(value);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let reached = tokio::time::timeout(DEADLINE, tried).await;
+    assert!(reached.is_ok(), "still {last:?} and not {expected:?} after {DEADLINE:?}");
+}
+
+/// A source of these options, made as the runtime makes it, on the test broker unless they say otherwise.
+pub(crate) fn source(options: Json) -> Box<dyn Source> {
+    source_with_health(options, Health::new())
+}
+
+/// The same, with an eye on its health.
+pub(crate) fn source_with_health(options: Json, health: Health) -> Box<dyn Source> {
+    let mut whole = json!({ "connection": { "urls": [amqp_url()] } });
+    let fields = whole.as_object_mut().expect("it is one");
+    fields.extend(options.as_object().expect("options are an object").clone());
+    let context = Context { bridge: "test".into(), task: 0, health, retry: RetryPolicy::default(), dead_letter: false };
+    (SOURCE.create)(&whole, context).unwrap_or_else(|error| panic!("{}", error.chain()))
+}
+
+/// The same, opened.
+pub(crate) async fn open(options: Json) -> Box<dyn Source> {
+    let mut source = source(options);
+    within("opening", source.open()).await.unwrap_or_else(|error| panic!("{}", error.chain()));
+    source
+}
+
+/// One batch: lane, records, position.
+pub(crate) async fn batch(source: &mut dyn Source, limits: Limits) -> (u32, Vec<Record>, Position) {
+    match try_poll(source, limits).await {
+        Ok(batch) => batch,
+        Err(error) => panic!("{}", error.chain()),
+    }
+}
+
+/// The error that polling comes to, past whatever is delivered before it.
+pub(crate) async fn end_of(source: &mut dyn Source) -> gantry_sdk::Error {
+    loop {
+        if let Err(error) = try_poll(source, ALL).await {
+            return error;
+        }
+    }
+}
+
+async fn try_poll(source: &mut dyn Source, limits: Limits) -> Result<(u32, Vec<Record>, Position)> {
+    match within("polling", source.poll(limits)).await? {
+        Polled::Batch { lane, records, last } => Ok((lane.0, records, last)),
+        Polled::End => panic!("a queue has no end"),
+    }
+}
+
+/// That many records of a source of one queue, and the position of the last.
+pub(crate) async fn records(source: &mut dyn Source, count: usize) -> (Vec<Record>, Position) {
+    let mut all = Vec::new();
+    loop {
+        let limits = Limits { records: count - all.len(), ..ALL };
+        let (_, mut records, last) = batch(source, limits).await;
+        all.append(&mut records);
+        if all.len() == count {
+            return (all, last);
+        }
+    }
+}
+
+/// The numbers that [`Rabbit::publish_numbers`] wrote into the bodies.
+pub(crate) fn numbers(records: &[Record]) -> Vec<usize> {
+    let number = |record: &Record| {
+        let body = record.value.as_ref().expect("it has a body");
+        std::str::from_utf8(body).expect("it is text").parse().expect("it is a number")
+    };
+    records.iter().map(number).collect()
+}

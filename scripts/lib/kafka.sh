@@ -1,0 +1,93 @@
+# shellcheck shell=bash
+# A single Kafka node (broker and controller in one, KRaft) on the machine's JRE, from the jars of Maven Central.
+# Everything it writes is below $BROKERS_DIR/kafka. Sourced after common.sh, packages.sh, process.sh.
+
+KAFKA_VERSION=4.1.1
+KAFKA_LIBS=${XDG_CACHE_HOME:-$HOME/.cache}/gantry/kafka-$KAFKA_VERSION
+KAFKA_CLUSTER_ID=GantryTestCluster0000A
+
+java_is_recent() {
+  local version
+  have java || return 1
+  version=$(java -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p' | head -n 1)
+  [[ -n $version ]] && ((version >= 17))
+}
+
+need_java() {
+  local version
+  java_is_recent && return
+  if have apt-get; then
+    apt_refresh
+    for version in 21 17; do
+      apt_knows "openjdk-$version-jre-headless" || continue
+      need_apt "the Java that Kafka runs on" "openjdk-$version-jre-headless"
+      break
+    done
+  fi
+  java_is_recent || die "Kafka $KAFKA_VERSION needs a Java of 17 or newer as 'java': install one, or start a Docker engine"
+}
+
+kafka_install() {
+  need_java
+  [[ -d $KAFKA_LIBS ]] && return
+  need_apt "downloading Kafka $KAFKA_VERSION" maven
+  have mvn || die "no Maven ('mvn') to download Kafka with: install it, or start a Docker engine"
+  say "downloading Kafka $KAFKA_VERSION with Maven into $KAFKA_LIBS"
+  # Filled aside and moved into place: an interrupted download never looks like a finished one.
+  mkdir -p "${KAFKA_LIBS%/*}"
+  local new
+  new=$(mktemp -d "$KAFKA_LIBS.XXXXXX")
+  (quietly mvn --batch-mode --strict-checksums --file "$REPO_ROOT/scripts/lib/kafka-pom.xml" \
+    -Dkafka.version="$KAFKA_VERSION" -DincludeScope=runtime -DoutputDirectory="$new" \
+    dependency:copy-dependencies) || { rm -rf "$new" && die "Maven could not download Kafka"; }
+  chmod 755 "$new"
+  mv -T "$new" "$KAFKA_LIBS" 2>/dev/null || rm -rf "$new"
+}
+
+kafka_configure() {
+  local dir=$BROKERS_DIR/kafka
+  mkdir -p "$dir/data" "$dir/log"
+  cat >"$dir/server.properties" <<CONF
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:$KAFKA_CONTROLLER_PORT
+listeners=PLAINTEXT://127.0.0.1:$KAFKA_PORT,CONTROLLER://127.0.0.1:$KAFKA_CONTROLLER_PORT
+advertised.listeners=PLAINTEXT://127.0.0.1:$KAFKA_PORT
+controller.listener.names=CONTROLLER
+log.dirs=$dir/data
+auto.create.topics.enable=false
+default.replication.factor=1
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+# The controller holds the place of a killed broker for one session: a restart after SIGKILL waits that long.
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
+CONF
+  cat >"$dir/log4j2.properties" <<CONF
+rootLogger.level = WARN
+rootLogger.appenderRef.file.ref = file
+appender.file.type = File
+appender.file.name = file
+appender.file.fileName = $dir/log/server.log
+appender.file.layout.type = PatternLayout
+appender.file.layout.pattern = %d %p %c: %m%n
+logger.kafka.name = kafka.server
+logger.kafka.level = INFO
+CONF
+  [[ -f $dir/data/meta.properties ]] ||
+    java -cp "$KAFKA_LIBS/*" kafka.tools.StorageTool format \
+      -t "$KAFKA_CLUSTER_ID" -c "$dir/server.properties" >>"$dir/log/format.log" 2>&1 ||
+    { show_tail "$dir/log/format.log" && die "could not format Kafka's data directory"; }
+}
+
+kafka_start() {
+  launch kafka java -Xmx512m -XX:+ExitOnOutOfMemoryError \
+    -Dlog4j2.configurationFile="$BROKERS_DIR/kafka/log4j2.properties" \
+    -cp "$KAFKA_LIBS/*" kafka.Kafka "$BROKERS_DIR/kafka/server.properties"
+}

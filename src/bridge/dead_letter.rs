@@ -1,0 +1,56 @@
+//! Where a record goes that can never be delivered: as the source gave it, with the reason in its headers.
+//!
+//! The headers have Kafka Connect's names (KIP-298), so that existing tools read them. Kafka Connect has no dead letter
+//! for sources; what has no word there (queue, exchange, routing key) follows the same pattern.
+
+use std::sync::Arc;
+
+use gantry_sdk::{Batch, Receipt, Record, Result, Sink, Value};
+
+use super::{books::Condemned, definition::Definition};
+
+/// What all context headers begin with.
+const PREFIX: &str = "__connect.errors.";
+
+/// Turns condemned records into dead letters and hands them to the dead letter's sink. The receipt is settled by that
+/// sink's own confirm.
+pub(super) async fn put(
+    sink: &mut dyn Sink,
+    definition: &Definition,
+    task: u32,
+    condemned: Vec<Condemned>,
+    receipt: Receipt,
+) -> Result<()> {
+    let records = condemned.into_iter().map(|condemned| letter(definition, task, condemned)).collect();
+    sink.put(Batch { records: Arc::new(records), receipt }).await
+}
+
+fn letter(definition: &Definition, task: u32, condemned: Condemned) -> Record {
+    let Condemned { mut record, failure } = condemned;
+    let origin = record.origin.clone();
+    let mut tell = |name: &str, text: String| record.headers.push(format!("{PREFIX}{name}"), Value::text(text));
+    let is_log = origin.offset.is_some();
+    tell(if is_log { "topic" } else { "queue" }, origin.address.to_string());
+    if let Some(partition) = origin.partition {
+        tell("partition", partition.to_string());
+    }
+    if let Some(offset) = origin.offset {
+        tell("offset", offset.to_string());
+    }
+    if !is_log {
+        tell("exchange", origin.exchange.to_string());
+        tell("routing.key", origin.routing_key.to_string());
+    }
+    tell("connector.name", definition.name.to_string());
+    tell("task.id", task.to_string());
+    tell("stage", failure.stage.to_owned());
+    tell("class.name", class(definition, failure.stage));
+    tell("exception.class.name", "rejected".to_owned());
+    tell("exception.message", failure.reason.to_string());
+    record
+}
+
+/// Which part refused it, in the words of the bridge's YAML.
+fn class(definition: &Definition, stage: &str) -> String {
+    if stage == gantry_sdk::transform::STAGE { "transform".to_owned() } else { definition.sink.plugin.name.to_owned() }
+}

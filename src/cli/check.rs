@@ -1,0 +1,96 @@
+//! `gantry check`: everything that is wrong with a configuration, and what will hurt, like a compiler says it.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Args;
+use gantry_sdk::config::Severity;
+use serde_json::{Value as Json, json};
+
+use super::output;
+use crate::{
+    bridge::definition::Definition,
+    config::{self, Diagnostic, Place},
+};
+
+/// What `gantry check` takes.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The files of the configuration; a later one overrides an earlier one.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Take warnings for errors.
+    #[arg(long)]
+    strict: bool,
+    /// Print JSON, for editors and scripts.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Checks; exit code 0 when it would run, 1 when not.
+pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
+    let (diagnostics, bridges) = match config::check(&args.files) {
+        Ok(loaded) => (loaded.warnings, loaded.bridges),
+        Err(diagnostics) => (diagnostics, Vec::new()),
+    };
+    let count = |severity| diagnostics.iter().filter(|one| one.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    let passed = errors == 0 && (warnings == 0 || !args.strict);
+    if args.json {
+        let report = json!({
+            "ok": passed,
+            "errors": errors,
+            "warnings": warnings,
+            "diagnostics": diagnostics.iter().map(to_json).collect::<Json>(),
+        });
+        output::print(&format!("{report:#}"))?;
+    } else {
+        let mut lines: Vec<String> = diagnostics.iter().map(Diagnostic::to_string).collect();
+        lines.extend(bridges.iter().map(|bridge| line(bridge)));
+        lines.push(summary(passed, errors, warnings, bridges.len()));
+        output::print(&lines.join("\n"))?;
+    }
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// `orders: rabbitmq -> filter -> kafka (dead letters: kafka)`.
+fn line(bridge: &Definition) -> String {
+    let mut stages = vec![bridge.source.plugin.name];
+    stages.extend(bridge.transforms.iter().map(|transform| transform.plugin.name));
+    stages.push(bridge.sink.plugin.name);
+    let tasks = if bridge.tasks == 1 { String::new() } else { format!(", {} tasks", bridge.tasks) };
+    let dead_letter = bridge.errors.dead_letter.as_ref();
+    let dead_letter = dead_letter.map_or_else(String::new, |sink| format!(", dead letters -> {}", sink.plugin.name));
+    format!("{}: {}{tasks}{dead_letter}", bridge.name, stages.join(" -> "))
+}
+
+fn summary(passed: bool, errors: usize, warnings: usize, bridges: usize) -> String {
+    let count = |number: usize, word: &str| match number {
+        0 => format!("no {word}s"),
+        1 => format!("1 {word}"),
+        _ => format!("{number} {word}s"),
+    };
+    let found = format!("{}, {}", count(errors, "error"), count(warnings, "warning"));
+    match (passed, errors) {
+        (true, _) => format!("ok: {}, {found}", count(bridges, "bridge")),
+        (false, 0) => format!("not ok: {found}, and --strict takes warnings for errors"),
+        (false, _) => format!("not ok: {found}"),
+    }
+}
+
+fn to_json(diagnostic: &Diagnostic) -> Json {
+    let mut report = json!({
+        "severity": diagnostic.severity_text(),
+        "path": diagnostic.path,
+        "message": diagnostic.message,
+    });
+    match &diagnostic.place {
+        Some(Place::File { path, line, column }) => {
+            report["file"] = json!(path.display().to_string());
+            report["line"] = json!(line);
+            report["column"] = json!(column);
+        }
+        Some(Place::Variable(name)) => report["variable"] = json!(name),
+        None => {}
+    }
+    report
+}

@@ -1,0 +1,74 @@
+//! `gantry list`: connectors and transforms, or the options of one, out of the schemas they are read by.
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::Args;
+use serde_json::{Value as Json, json};
+
+use super::output;
+use crate::config::catalog::{self, Entry, OptionRow};
+
+/// What `gantry list` takes.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Show the options of this connector or transform.
+    name: Option<String>,
+    /// Print JSON, with the JSON Schema of the options.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Lists all of them, or the options of one.
+pub fn run(args: &ListArgs) -> anyhow::Result<ExitCode> {
+    let mut entries = catalog::entries();
+    if let Some(name) = &args.name {
+        if let Some(instead) = catalog::unknown(&entries, name) {
+            bail!("there is no connector or transform \"{name}\"; {instead}");
+        }
+        entries.retain(|entry| entry.name == name);
+    }
+    let text = if args.json {
+        format!("{:#}", entries.iter().map(to_json).collect::<Json>())
+    } else if args.name.is_some() {
+        entries.iter().map(options).collect::<Vec<_>>().join("\n")
+    } else {
+        names(&entries)
+    };
+    output::print(text.trim_end())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn to_json(entry: &Entry) -> Json {
+    json!({ "kind": entry.kind, "name": entry.name, "summary": entry.summary, "schema": entry.schema })
+}
+
+fn names(entries: &[Entry]) -> String {
+    let width = entries.iter().map(|entry| entry.name.len()).max().unwrap_or_default();
+    let mut text = String::new();
+    for kind in ["source", "sink", "transform"] {
+        text += &format!("{kind}s\n");
+        for entry in entries.iter().filter(|entry| entry.kind == kind) {
+            text += &format!("  {:width$}  {}\n", entry.name, entry.summary);
+        }
+        text.push('\n');
+    }
+    text + "gantry list NAME shows the options of one."
+}
+
+fn options(entry: &Entry) -> String {
+    let mut text = format!("{} {}", entry.kind, entry.name);
+    if !entry.summary.is_empty() {
+        text += &format!(": {}", entry.summary);
+    }
+    text += "\n\n";
+    for OptionRow { path, kind, required, default, description } in catalog::options(entry) {
+        let required = if required { ", required" } else { "" };
+        let default = default.map_or_else(String::new, |default| format!(", default {default}"));
+        text += &format!("  {path} ({kind}{required}{default})\n");
+        for line in description.lines().filter(|line| !line.is_empty()) {
+            text += &format!("      {line}\n");
+        }
+    }
+    text
+}

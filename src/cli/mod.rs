@@ -1,0 +1,55 @@
+//! The command line: one file a command.
+
+pub mod check;
+pub mod list;
+pub mod live;
+mod output;
+pub mod run;
+pub mod schema;
+pub mod status;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Moves messages between brokers without losing any.
+///
+/// Write bridges in YAML, check them, run them:
+///
+///   gantry check bridges.yaml
+///   gantry run bridges.yaml
+///
+/// While it runs, `gantry status` shows every bridge, and http://127.0.0.1:8083 speaks Kafka Connect's REST API.
+#[derive(Debug, Parser)]
+#[command(version, verbatim_doc_comment, max_term_width = 110)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the bridges of these files until told to stop.
+    Run(run::RunArgs),
+    /// Say everything that is wrong with these files, and what will hurt.
+    Check(check::CheckArgs),
+    /// List connectors and transforms, or the options of one.
+    List(list::ListArgs),
+    /// Print the JSON Schema of the configuration, for editors.
+    Schema(schema::SchemaArgs),
+    /// Ask a running gantry how its bridges are.
+    Status(status::StatusArgs),
+}
+
+impl Cli {
+    /// Carries out the command. The exit code says how it went; an error is something that nobody expected.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Run(args) => run::run(&args),
+            Command::Check(args) => check::run(&args),
+            Command::List(args) => list::run(&args),
+            Command::Schema(args) => schema::run(&args),
+            Command::Status(args) => status::run(&args),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! `gantry run`: the service itself.
+
+use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode, time::Duration};
+
+use anyhow::Context as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::{info, warn};
+
+use crate::{bridge::Bridges, cli::live::Live, config, control, telemetry};
+
+/// Run bridges until told to stop.
+///
+/// SIGTERM or Ctrl-C drains: nothing more is taken, what is in flight is delivered and committed, the rest stays with its
+/// source. A second signal ends at once; nothing is lost by that either, but some messages may come twice.
+///
+/// It also ends when every bridge has a finite source and has delivered all of it.
+///
+/// Exit codes: 0 drained; 1 the configuration is wrong; 2 it could not start; 3 not all was drained in time; 130 ended
+/// by a second signal.
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct RunArgs {
+    /// YAML files, in order: later ones add to and override earlier ones.
+    #[arg(required = true, value_name = "CONFIG")]
+    pub files: Vec<PathBuf>,
+
+    /// Log lines only, no live lines on a terminal.
+    #[arg(long)]
+    pub no_live: bool,
+}
+
+/// Loads, starts, and waits for the end.
+pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
+    let loaded = match config::load(&args.files) {
+        Ok(loaded) => loaded,
+        Err(diagnostics) => {
+            diagnostics.iter().for_each(|diagnostic| eprintln!("{diagnostic}"));
+            eprintln!("gantry: nothing was started; `gantry check` says the same");
+            return Ok(ExitCode::from(1));
+        }
+    };
+    let live = !args.no_live && std::io::stderr().is_terminal() && std::io::stdout().is_terminal();
+    let live = live.then(Live::new);
+    telemetry::log::init(&loaded.settings.log, live.as_ref().map(Live::writer))?;
+    loaded.warnings.iter().for_each(|warning| warn!("{warning}"));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
+    let code = runtime.block_on(serve(loaded, live));
+    // Blocking calls into a client library that hang must not keep the process.
+    runtime.shutdown_timeout(Duration::from_secs(5));
+    code
+}
+
+async fn serve(loaded: config::Loaded, live: Option<Live>) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::listen()?;
+    let listener = control::bind(loaded.settings.control.listen).await?;
+    let address = listener.local_addr();
+    info!("control port on http://{address}, metrics on http://{address}/metrics");
+    let bridges = Bridges::start(loaded.bridges, loaded.settings.shutdown_timeout);
+    let control = listener.serve(bridges.clone());
+    let shown = live.map(|live| live.show(bridges.clone()));
+
+    let end = async {
+        tokio::select! {
+            () = signals.next() => info!("draining; a second signal ends at once"),
+            () = bridges.finished() => info!("every bridge has finished"),
+        }
+        tokio::select! {
+            drained = bridges.shutdown() => if drained { ExitCode::SUCCESS } else { ExitCode::from(3) },
+            () = signals.next() => ExitCode::from(130),
+        }
+    };
+    tokio::pin!(end, control);
+    let code = tokio::select! {
+        code = &mut end => code,
+        served = &mut control => {
+            served.context("serving the control port")?;
+            end.await
+        }
+    };
+    drop(shown);
+    Ok(code)
+}
+
+/// What init systems and terminals send to end a process.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        let terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+        let interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+        Ok(Self { terminate, interrupt })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => info!("SIGTERM"),
+            _ = self.interrupt.recv() => info!("interrupted"),
+        }
+    }
+}

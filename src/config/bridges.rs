@@ -1,0 +1,159 @@
+//! One bridge: its own options, the sections of its plugins, and whether they go together.
+
+use std::{path::PathBuf, sync::Arc};
+
+use gantry_sdk::plugin::{RetryPolicy, SinkPlugin, SourcePlugin, TransformPlugin};
+use serde_json::Value as Json;
+
+use super::{
+    findings::Findings,
+    path, schema,
+    sections::{self, Connections, Section},
+    settings, validate,
+};
+use crate::bridge::definition::{Definition, ErrorPolicy};
+
+/// A bridge whose parts are all known.
+#[derive(Debug)]
+pub(super) struct Bridge {
+    pub name: String,
+    /// Its path, like `bridges.orders`.
+    pub at: String,
+    pub options: settings::Bridge,
+    pub source: Section<SourcePlugin>,
+    pub transforms: Vec<Section<TransformPlugin>>,
+    pub sink: Section<SinkPlugin>,
+    pub dead_letter: Option<Section<SinkPlugin>>,
+    written: Json,
+}
+
+/// Reads one bridge and says all that is wrong with it; `None` when something is.
+pub(super) fn read(
+    findings: &mut Findings<'_>,
+    name: &str,
+    written: &Json,
+    resolved: &Json,
+    connections: &Connections,
+) -> Option<Bridge> {
+    let at = path::key("bridges", name);
+    check_name(findings, &at, name);
+    for problem in validate::problems(&schema::bridge(), resolved) {
+        findings.add_unless_missing(problem.under(&at));
+    }
+
+    let source = part(findings, &at, "/source", written, resolved, connections);
+    let count = resolved.get("transforms").and_then(Json::as_array).map_or(0, Vec::len);
+    let transforms: Vec<_> = (0..count)
+        .map(|index| part(findings, &at, &format!("/transforms/{index}"), written, resolved, connections))
+        .collect();
+    let sink = part(findings, &at, "/sink", written, resolved, connections);
+    let dead_letter = part(findings, &at, "/errors/dead_letter", written, resolved, connections);
+
+    if !findings.is_sound(&at) {
+        return None;
+    }
+    let options = match gantry_sdk::config::deserialize::<settings::Bridge>(resolved) {
+        Ok(options) => options,
+        Err(problem) => {
+            findings.add_unless_missing(problem.under(&at));
+            return None;
+        }
+    };
+    check_limits(findings, &at, &options);
+    let bridge = Bridge {
+        name: name.to_owned(),
+        options,
+        source: source?,
+        transforms: transforms.into_iter().collect::<Option<_>>()?,
+        sink: sink?,
+        dead_letter,
+        written: written.clone(),
+        at,
+    };
+    findings.is_sound(&bridge.at).then_some(bridge)
+}
+
+/// Reads the section at a JSON pointer below the bridge, if it is there.
+fn part<P: super::plugins::Plugin>(
+    findings: &mut Findings<'_>,
+    at: &str,
+    pointer: &str,
+    written: &Json,
+    resolved: &Json,
+    connections: &Connections,
+) -> Option<Section<P>> {
+    let (written, resolved) = (written.pointer(pointer)?, resolved.pointer(pointer)?);
+    if resolved.is_null() {
+        return None;
+    }
+    let mut at = at.to_owned();
+    for segment in pointer.split('/').skip(1) {
+        at = match segment.parse() {
+            Ok(index) => path::index(&at, index),
+            Err(_) => path::key(&at, segment),
+        };
+    }
+    sections::read(findings, &at, written, resolved, connections)
+}
+
+/// A name stands in paths of the REST API and in metrics.
+fn check_name(findings: &mut Findings<'_>, at: &str, name: &str) {
+    if name.is_empty() {
+        findings.error("bridges", "a bridge has an empty name");
+    } else if let Some(wrong) = name.chars().find(|c| c.is_control() || matches!(c, '/' | '%' | '\\')) {
+        findings.error(at, format!("the name of a bridge must not hold {wrong:?}: it stands in paths of the REST API"));
+    }
+}
+
+fn check_limits(findings: &mut Findings<'_>, at: &str, options: &settings::Bridge) {
+    let settings::Errors { retry, backoff, .. } = &options.errors;
+    let limits = &options.limits;
+    if backoff.initial > backoff.max {
+        let message = format!("is longer than errors.backoff.max ({})", backoff.max);
+        findings.error(path::key(at, "errors.backoff.initial"), message);
+    }
+    if retry.delay > retry.max_delay {
+        let message = format!("is longer than errors.retry.max_delay ({})", retry.max_delay);
+        findings.error(path::key(at, "errors.retry.delay"), message);
+    }
+    if limits.batch > limits.in_flight {
+        let message = format!("is more than limits.in_flight ({}): a batch must fit in what may be in flight", limits.in_flight);
+        findings.error(path::key(at, "limits.batch"), message);
+    }
+    if limits.batch_bytes > limits.in_flight_bytes {
+        let message = format!(
+            "is more than limits.in_flight_bytes ({}): a batch must fit in what may be in flight",
+            limits.in_flight_bytes
+        );
+        findings.error(path::key(at, "limits.batch_bytes"), message);
+    }
+    for (key, size) in [("batch_bytes", limits.batch_bytes), ("in_flight_bytes", limits.in_flight_bytes)] {
+        if size.0 == 0 {
+            findings.error(path::key(at, &format!("limits.{key}")), "must be at least 1B: nothing would ever move");
+        }
+    }
+}
+
+impl Bridge {
+    /// What the data path runs.
+    pub(super) fn to_definition(&self, findings: &Findings<'_>) -> Definition {
+        let place = findings.tree().place(&self.at);
+        let file = place.as_ref().and_then(|place| place.file());
+        let backoff = &self.options.errors.backoff;
+        Definition {
+            name: Arc::from(self.name.as_str()),
+            tasks: self.options.tasks,
+            source: self.source.to_part(),
+            transforms: self.transforms.iter().map(Section::to_part).collect(),
+            sink: self.sink.to_part(),
+            errors: ErrorPolicy {
+                dead_letter: self.dead_letter.as_ref().map(Section::to_part),
+                retry: RetryPolicy::from(&self.options.errors.retry),
+                backoff: (backoff.initial.0, backoff.max.0),
+            },
+            limits: (&self.options.limits).into(),
+            file: file.map_or_else(|| PathBuf::from("the environment"), PathBuf::from),
+            raw: self.written.clone(),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Connectors and transforms with their options, for people: what `gantry list` prints.
+
+use serde_json::Value as Json;
+
+use super::{
+    path,
+    plugins::Plugin,
+    schema::{self, Slot},
+    suggest,
+};
+use gantry_sdk::plugin::{ConnectionPlugin, SinkPlugin, SourcePlugin, TransformPlugin};
+
+/// A connector's source, sink or connection, or a transform.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// `source`, `sink`, `transform` or `connection`.
+    pub kind: &'static str,
+    /// The key that selects it in YAML.
+    pub name: &'static str,
+    /// One sentence.
+    pub summary: &'static str,
+    /// The JSON Schema of its options.
+    pub schema: Json,
+}
+
+/// One option.
+#[derive(Debug, Clone)]
+pub struct OptionRow {
+    /// Where it stands below the section, like `declare.partitions`.
+    pub path: String,
+    /// What it takes, in words.
+    pub kind: String,
+    /// Whether it must be written.
+    pub required: bool,
+    /// What it is when it is not written, if that is anything.
+    pub default: Option<String>,
+    /// What it does.
+    pub description: String,
+}
+
+/// All of them, in the order of the registry.
+pub fn entries() -> Vec<Entry> {
+    let mut all = Vec::new();
+    all.extend(of_kind::<SourcePlugin>());
+    all.extend(of_kind::<SinkPlugin>());
+    all.extend(of_kind::<TransformPlugin>());
+    all.extend(of_kind::<ConnectionPlugin>());
+    all
+}
+
+fn of_kind<P: Plugin>() -> impl Iterator<Item = Entry> {
+    P::all().iter().map(|plugin| Entry {
+        kind: P::KIND.word(),
+        name: plugin.name(),
+        summary: plugin.summary(),
+        schema: plugin.schema().to_value(),
+    })
+}
+
+/// What to say when nothing has this name.
+pub fn unknown(entries: &[Entry], name: &str) -> Option<String> {
+    let known = || entries.iter().map(|entry| entry.name);
+    (!known().any(|known| known == name)).then(|| {
+        let mut names: Vec<&str> = known().collect();
+        names.sort_unstable();
+        names.dedup();
+        suggest::instead(name, names)
+    })
+}
+
+/// Its options, one row each, in the order they are declared. A connection's are listed with the connection.
+pub fn options(entry: &Entry) -> Vec<OptionRow> {
+    let mut rows = Vec::new();
+    let has_connection = entry.kind != "connection" && connections().any(|name| name == entry.name);
+    collect(&Slot::root(&entry.schema), "", has_connection, &mut Vec::new(), &mut rows);
+    rows
+}
+
+fn connections() -> impl Iterator<Item = &'static str> {
+    ConnectionPlugin::all().iter().map(|plugin| plugin.name)
+}
+
+/// Adds the options of an object, and of the objects in it. `around` are the schemas that this one lies in: a schema
+/// that holds itself has no end.
+fn collect<'s>(
+    slot: &Slot<'s>,
+    at: &str,
+    has_connection: bool,
+    around: &mut Vec<&'s Json>,
+    rows: &mut Vec<OptionRow>,
+) {
+    let objects: Vec<&Json> = slot.forms().iter().copied().filter(|form| form.get("properties").is_some()).collect();
+    if objects.iter().any(|object| around.iter().any(|outer| std::ptr::eq(*outer, *object))) {
+        return;
+    }
+    // Where there are several forms, which key must be there depends on the form.
+    let required = match objects.as_slice() {
+        [object] => object.get("required").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default(),
+        _ => &[],
+    };
+    let depth = around.len();
+    around.extend(&objects);
+    for key in slot.known_keys() {
+        let Some(below) = slot.key(key) else { continue };
+        let path = path::key(at, key);
+        let is_connection = has_connection && at.is_empty() && key == "connection";
+        rows.push(OptionRow {
+            kind: if is_connection { "a connection's name, or its options".to_owned() } else { kind(&below) },
+            required: required.iter().any(|required| required == key),
+            default: default(&below),
+            description: text(&below, "description").unwrap_or_default(),
+            path: path.clone(),
+        });
+        if !is_connection {
+            collect(&below, &path, false, around, rows);
+            if let Some(item) = below.item() {
+                collect(&item, &format!("{path}[]"), false, around, rows);
+            }
+        }
+    }
+    around.truncate(depth);
+}
+
+fn text(slot: &Slot<'_>, keyword: &str) -> Option<String> {
+    slot.forms().iter().find_map(|form| form.get(keyword)?.as_str()).map(str::to_owned)
+}
+
+fn default(slot: &Slot<'_>) -> Option<String> {
+    let default = slot.forms().iter().find_map(|form| form.get("default"))?;
+    match default {
+        Json::Null => None,
+        Json::Object(entries) if entries.is_empty() => None,
+        Json::Array(items) if items.is_empty() => None,
+        // The options in it have defaults of their own.
+        Json::Object(_) => None,
+        Json::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}
+
+/// What an option takes, in words.
+fn kind(slot: &Slot<'_>) -> String {
+    let constants = schema::constants(slot);
+    if !constants.is_empty() {
+        return suggest::list(constants, "or");
+    }
+    if slot.is_secret() {
+        return "secret text".to_owned();
+    }
+    if slot.is_template() {
+        return "template".to_owned();
+    }
+    let mut words = Vec::new();
+    for form in slot.forms() {
+        for word in schema::words(form) {
+            let word = match (word, form.get("examples")) {
+                ("text", Some(Json::Array(examples))) if form.get("pattern").is_some() => {
+                    let example = examples.iter().rfind(|example| example.is_string());
+                    example.and_then(Json::as_str).map_or_else(|| word.to_owned(), |example| format!("text like {example}"))
+                }
+                ("a list", _) => match slot.item().map(|item| kind(&item)) {
+                    Some(item) if item != "anything" => format!("a list of: {item}"),
+                    _ => word.to_owned(),
+                },
+                _ => word.to_owned(),
+            };
+            if !words.contains(&word) {
+                words.push(word);
+            }
+        }
+    }
+    if words.is_empty() { "anything".to_owned() } else { suggest::list(words, "or") }
+}

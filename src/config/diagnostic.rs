@@ -1,0 +1,117 @@
+//! A problem with its place: what a compiler would print.
+
+use std::{
+    cmp::Ordering,
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use gantry_sdk::config::{Problem, Severity};
+
+/// Where something was written.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// In a file; line and column count from one.
+    File {
+        /// The file, as it was named.
+        path: PathBuf,
+        /// Its line.
+        line: usize,
+        /// The character in that line.
+        column: usize,
+    },
+    /// In this environment variable.
+    Variable(String),
+}
+
+/// One thing that is wrong with a configuration, or will hurt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// Where it was written, when that can be said.
+    pub place: Option<Place>,
+    /// The key it is about, like `bridges.orders.sink.kafka.topic`; empty for a whole file.
+    pub path: String,
+    /// What is wrong and what to do. It holds no secret.
+    pub message: String,
+}
+
+// === impl Place ===
+
+const VARIABLE: &str = "environment variable ";
+
+impl Place {
+    /// The place as the origin of a value; [`Place::from_origin`] reads it back.
+    pub(super) fn to_origin(&self) -> String {
+        self.to_string()
+    }
+
+    pub(super) fn from_origin(origin: &str) -> Option<Self> {
+        if let Some(name) = origin.strip_prefix(VARIABLE) {
+            return Some(Self::Variable(name.to_owned()));
+        }
+        let mut parts = origin.rsplitn(3, ':');
+        let column = parts.next()?.parse().ok()?;
+        let line = parts.next()?.parse().ok()?;
+        Some(Self::File { path: PathBuf::from(parts.next()?), line, column })
+    }
+
+    /// The file, if it is in one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File { path, .. } => Some(path),
+            Self::Variable(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, line, column } => write!(f, "{}:{line}:{column}", path.display()),
+            Self::Variable(name) => write!(f, "{VARIABLE}{name}"),
+        }
+    }
+}
+
+// === impl Diagnostic ===
+
+impl Diagnostic {
+    /// Something that cannot work, about no key in particular.
+    pub(super) fn error(place: Option<Place>, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Error, place, path: String::new(), message: message.into() }
+    }
+
+    pub(super) fn new(place: Option<Place>, problem: Problem) -> Self {
+        let Problem { severity, path, message } = problem;
+        Self { severity, place, path, message }
+    }
+
+    /// The word for its severity.
+    pub const fn severity_text(&self) -> &'static str {
+        match self.severity {
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        }
+    }
+
+    /// In the order of reading: by file, line and column; what has no place comes first.
+    pub(super) fn reading_order(&self, other: &Self) -> Ordering {
+        let key = |one: &Self| (one.place.clone(), one.path.clone(), one.message.clone());
+        key(self).cmp(&key(other))
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(place) = &self.place {
+            write!(f, "{place}: ")?;
+        }
+        write!(f, "{}: ", self.severity_text())?;
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        f.write_str(&self.message)
+    }
+}

@@ -1,0 +1,159 @@
+//! YAML → typed bridges, with every problem at once.
+//!
+//! # The contract
+//! - Files are laid over each other in order, then `GANTRY__…` environment variables ([`layers`]).
+//! - Loading finds everything that is wrong or will hurt, not only the first, each with file, line and column
+//!   ([`Diagnostic`]). Unknown keys are errors; there are no ignored keys.
+//! - References to secrets (`${env:…}`) stay references in what is loaded; [`secrets::resolve`] is called at each use.
+//!   Nothing in here shows a secret, neither in a message nor in [`redacted`] options.
+//! - A bridge is loaded whole or not at all, and so is a configuration: one error, nothing runs. Only a missing secret
+//!   of one bridge is that bridge's own matter.
+//!
+//! # In reading order
+//! [`settings`] (what the options are) → [`yaml`] and [`layers`] (text to one tree with places) → [`secrets`], [`typed`]
+//! (references and variables put in) → [`sections`], [`bridges`] (what is meant, against [`schema`] by [`validate`]) →
+//! [`warnings`] → [`redact`] (what may be shown).
+
+mod bridges;
+pub mod catalog;
+mod diagnostic;
+mod findings;
+mod layers;
+mod path;
+mod plugins;
+mod redact;
+mod schema;
+pub mod secrets;
+mod sections;
+mod settings;
+mod suggest;
+mod typed;
+mod validate;
+mod warnings;
+mod yaml;
+
+use std::{path::PathBuf, sync::Arc};
+
+use gantry_sdk::config::Severity;
+use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
+
+use crate::bridge::definition::Definition;
+use findings::Findings;
+use schema::Slot;
+
+pub use diagnostic::{Diagnostic, Place};
+pub use redact::redacted;
+pub use schema::schema;
+pub use settings::{Control, Log, LogFormat, LogLevel, Settings};
+
+/// A configuration without errors.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// What concerns the whole process.
+    pub settings: Settings,
+    /// The bridges, in the order of the files.
+    pub bridges: Vec<Arc<Definition>>,
+    /// What works, and will hurt.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Loads a configuration to run it. A secret that is missing is a warning: its bridge fails by itself until it is there,
+/// and the others run.
+pub fn load(files: &[PathBuf]) -> Result<Loaded, Vec<Diagnostic>> {
+    examine(files, layers::variables(), false)
+}
+
+/// Loads a configuration to look at it: a secret that is missing is an error like any other.
+pub fn check(files: &[PathBuf]) -> Result<Loaded, Vec<Diagnostic>> {
+    examine(files, layers::variables(), true)
+}
+
+fn examine(files: &[PathBuf], variables: Vec<(String, String)>, strict: bool) -> Result<Loaded, Vec<Diagnostic>> {
+    let (tree, mut diagnostics) = layers::collect(files, variables);
+    let Some(tree) = tree else {
+        // What is missing in a file that cannot be read would make errors of its own.
+        return Err(diagnostics);
+    };
+    let mut findings = Findings::new(&tree);
+
+    let slot = Slot::root(schema::whole());
+    let mut written = tree.to_json();
+    typed::variables(&slot, &mut written, "", &tree);
+    drop_empty(&mut written);
+    let mut resolved = findings.resolve(&written);
+    typed::references(&slot, &mut written, &mut resolved);
+
+    let settings = settings(&mut findings, &resolved);
+    let connections = sections::connections(&mut findings, &written["connections"], &resolved["connections"]);
+    let mut bridges = Vec::new();
+    for (name, bridge) in written["bridges"].as_object().into_iter().flatten() {
+        bridges.extend(bridges::read(&mut findings, name, bridge, &resolved["bridges"][name], &connections));
+    }
+    warnings::find(&mut findings, &written, settings.as_ref(), &connections, &bridges);
+
+    let definitions = bridges.iter().map(|bridge| Arc::new(bridge.to_definition(&findings))).collect();
+    diagnostics.extend(findings.finish(strict));
+    let failed = diagnostics.iter().any(|one| one.severity == Severity::Error);
+    match settings {
+        Some(settings) if !failed => Ok(Loaded { settings, bridges: definitions, warnings: diagnostics }),
+        _ => {
+            diagnostics.sort_by(Diagnostic::reading_order);
+            Err(diagnostics)
+        }
+    }
+}
+
+/// Gantry's own options around the bridges.
+fn settings(findings: &mut Findings<'_>, resolved: &Json) -> Option<Settings> {
+    for problem in validate::problems(&schema::root(), resolved) {
+        findings.add_unless_missing(problem);
+    }
+    let control = setting(findings, resolved, "control", Control::default);
+    let log = setting(findings, resolved, "log", Log::default);
+    let shutdown_timeout = setting(findings, resolved, "shutdown_timeout", settings::shutdown_timeout);
+    Some(Settings { control: control?, log: log?, shutdown_timeout: shutdown_timeout?.0 })
+}
+
+/// One of them; `None` when it is not right.
+fn setting<T: DeserializeOwned>(
+    findings: &mut Findings<'_>,
+    resolved: &Json,
+    key: &str,
+    default: impl FnOnce() -> T,
+) -> Option<T> {
+    let Some(value) = resolved.get(key) else { return Some(default()) };
+    if !findings.is_sound(key) {
+        return None;
+    }
+    match gantry_sdk::config::deserialize(value) {
+        Ok(value) => Some(value),
+        Err(problem) => {
+            findings.add_unless_missing(problem.under(key));
+            None
+        }
+    }
+}
+
+/// Gantry's own keys without a value (`transforms:`, everything below it commented out) are as good as not written. A
+/// connector's are left: there, nothing can mean something.
+fn drop_empty(written: &mut Json) {
+    let drop = |value: Option<&mut Json>| {
+        if let Some(Json::Object(entries)) = value {
+            entries.retain(|_, value| !value.is_null());
+        }
+    };
+    drop(Some(written));
+    for top in ["/control", "/log"] {
+        drop(written.pointer_mut(top));
+    }
+    for bridge in written.pointer_mut("/bridges").and_then(Json::as_object_mut).into_iter().flat_map(|all| all.values_mut()) {
+        drop(Some(&mut *bridge));
+        for part in ["/errors", "/errors/retry", "/errors/backoff", "/limits"] {
+            drop(bridge.pointer_mut(part));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

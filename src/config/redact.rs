@@ -1,0 +1,152 @@
+//! What must not be shown of options as a person wrote them.
+//!
+//! References (`${…}`) are shown: they are no secret. Hidden is a secret written in plain text: where the schema says
+//! `writeOnly`, in an open map (`properties:`) under a key that sounds like one, and the password of any URL. In doubt it
+//! is hidden.
+
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
+use serde_json::Value as Json;
+
+use super::{
+    path,
+    schema::{self, Slot},
+    secrets::{self, Part},
+};
+use crate::bridge::definition::Definition;
+
+const HIDDEN: &str = "[hidden]";
+
+/// The section of a bridge as it was written, with `[hidden]` for secrets in plain text; what REST may serve.
+pub fn redacted(definition: &Definition) -> Json {
+    let bridge = Slot::root(schema::whole()).key("bridges").and_then(|bridges| bridges.key(&definition.name));
+    let mut shown = definition.raw.clone();
+    if let Some(bridge) = bridge {
+        each_plain_secret(Some(&bridge), &mut shown, &mut |_, text, hidden| *text = hidden);
+    }
+    shown
+}
+
+/// Visits every text that holds a secret in plain text, with its path and what may be shown of it.
+pub(super) fn each_plain_secret(
+    slot: Option<&Slot<'_>>,
+    value: &mut Json,
+    visit: &mut impl FnMut(&str, &mut String, String),
+) {
+    walk(slot.cloned(), false, value, "", visit);
+}
+
+fn walk(
+    slot: Option<Slot<'_>>,
+    secret: bool,
+    value: &mut Json,
+    at: &str,
+    visit: &mut impl FnMut(&str, &mut String, String),
+) {
+    let secret = secret || slot.as_ref().is_some_and(Slot::is_secret);
+    match value {
+        Json::Object(entries) => {
+            for (key, entry) in entries {
+                let open = slot.as_ref().is_none_or(|slot| !slot.known_keys().contains(&key.as_str()));
+                let below = slot.as_ref().and_then(|slot| slot.key(key));
+                let template = below.as_ref().is_some_and(Slot::is_template);
+                walk(below, secret || (open && !template && sounds_secret(key)), entry, &path::key(at, key), visit);
+            }
+        }
+        Json::Array(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                walk(slot.as_ref().and_then(Slot::item), secret, item, &path::index(at, index), visit);
+            }
+        }
+        Json::String(text) => {
+            if let Some(hidden) = hide(text, secret) {
+                visit(at, text, hidden);
+            }
+        }
+        // A password that looks like a number is one of an open map; a schema's own is text.
+        Json::Number(_) if secret => *value = Json::from(HIDDEN),
+        Json::Null | Json::Bool(_) | Json::Number(_) => {}
+    }
+}
+
+fn sounds_secret(key: &str) -> bool {
+    static SECRET: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?i)password|passwd|passphrase|secret|token|credential|jaas|api[._-]?key|private|\.pem$|config$")
+            .expect("it is a constant, and every test of this file uses it")
+    });
+    SECRET.is_match(key)
+}
+
+/// The text without what is secret in it, if anything is.
+fn hide(text: &str, secret: bool) -> Option<String> {
+    static CREDENTIALS: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"://(?:([^/?#\s:@,]*):)?([^/?#\s,]*)@")
+            .expect("it is a constant, and every test of this file uses it")
+    });
+    static QUERY: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"\?[^#\s,]+").expect("it is a constant, and every test of this file uses it"));
+    let everything = || secret.then(|| HIDDEN.to_owned());
+    let Ok(parts) = secrets::parse(text) else { return everything() };
+    // References may hold any character: out with them while the rest is searched.
+    let (masked, references) = mask(&parts);
+    if !masked.contains("://") {
+        let plain = masked.chars().any(|c| !is_mask(c) && !c.is_whitespace());
+        return if plain { everything() } else { None };
+    }
+    if masked.contains('@') && !CREDENTIALS.is_match(&masked) {
+        return everything();
+    }
+    let shown = CREDENTIALS.replace_all(&masked, |found: &Captures<'_>| {
+        let password = &found[2];
+        let shown = if password.chars().all(is_mask) { password } else { HIDDEN };
+        match found.get(1) {
+            Some(user) => format!("://{}:{shown}@", user.as_str()),
+            // A user alone is hidden only where it may be a token.
+            None if secret => format!("://{shown}@"),
+            None => found[0].to_owned(),
+        }
+    });
+    let shown = match secret {
+        true => QUERY.replace_all(&shown, format!("?{HIDDEN}").as_str()),
+        false => shown,
+    };
+    (shown != masked).then(|| unmask(&shown, &references))
+}
+
+/// References become single characters of the private use area, in order.
+const FIRST_MASK: u32 = 0xE000;
+
+fn mask(parts: &[Part]) -> (String, Vec<String>) {
+    let mut references = Vec::new();
+    let mut masked = String::new();
+    for part in parts {
+        match part {
+            Part::Literal(literal) => masked.extend(literal.chars().filter(|c| !is_mask(*c))),
+            Part::Reference(reference) => {
+                let number = u32::try_from(references.len()).unwrap_or(0x1000).min(0x0FFF);
+                masked.push(char::from_u32(FIRST_MASK + number).unwrap_or('\u{E000}'));
+                references.push(reference.to_string());
+            }
+        }
+    }
+    (masked, references)
+}
+
+fn is_mask(c: char) -> bool {
+    (FIRST_MASK..FIRST_MASK + 0x1000).contains(&u32::from(c))
+}
+
+fn unmask(masked: &str, references: &[String]) -> String {
+    let mut text = String::new();
+    for c in masked.chars() {
+        match references.get((u32::from(c).wrapping_sub(FIRST_MASK)) as usize) {
+            Some(reference) => text.push_str(reference),
+            None => text.push(c),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! Secrets by reference: `${env:NAME}`, `${file:/path}` and `${dir:/path:key}`, anywhere in a text, several in one.
+//!
+//! | reference | is |
+//! |---|---|
+//! | `${env:NAME}` | the environment variable |
+//! | `${file:/path}` | the content of the file, without the line break at its end |
+//! | `${dir:/path:key}` | the content of the file `key` in that directory, without the line break at its end |
+//! | `$${` | a literal `${` |
+//!
+//! They are resolved at each use and never kept, so a secret that was rotated works on the next connect. What they bring
+//! is text: it is not searched for references again. In the part of a URL before the `@` they are percent-encoded, so
+//! that a password may hold any character; a reference that is the whole URL is taken as it is.
+
+mod reference;
+
+use gantry_sdk::config::Problem;
+use serde_json::Value as Json;
+
+use super::path;
+pub(super) use reference::{Part, parse};
+
+/// The same options with every reference resolved; to be used and dropped. The problem says where and what is missing,
+/// and holds no secret.
+pub fn resolve(options: &Json) -> Result<Json, Problem> {
+    let mut resolved = options.clone();
+    let mut first = None;
+    each_text(&mut resolved, "", &mut |path, text| match expand(text) {
+        Ok(Some(value)) => *text = value,
+        Ok(None) => {}
+        Err(message) => {
+            first.get_or_insert_with(|| Problem::error(path, message));
+        }
+    });
+    first.map_or(Ok(resolved), Err)
+}
+
+/// Visits every text in a tree, with its path.
+pub(super) fn each_text(value: &mut Json, at: &str, visit: &mut impl FnMut(&str, &mut String)) {
+    match value {
+        Json::String(text) => visit(at, text),
+        Json::Array(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                each_text(item, &path::index(at, index), visit);
+            }
+        }
+        Json::Object(entries) => {
+            for (key, entry) in entries {
+                each_text(entry, &path::key(at, key), visit);
+            }
+        }
+        Json::Null | Json::Bool(_) | Json::Number(_) => {}
+    }
+}
+
+/// What the text says when its references are resolved; `None` when it has none and no escapes.
+pub(super) fn expand(text: &str) -> Result<Option<String>, String> {
+    if !text.contains("${") {
+        return Ok(None);
+    }
+    let parts = parse(text)?;
+    let user_info = user_info(&parts);
+    let mut expanded = String::with_capacity(text.len());
+    for (index, part) in parts.iter().enumerate() {
+        match part {
+            Part::Literal(literal) => expanded.push_str(literal),
+            Part::Reference(reference) if user_info.contains(&index) => {
+                percent_encode(&reference.read()?, &mut expanded);
+            }
+            Part::Reference(reference) => expanded.push_str(&reference.read()?),
+        }
+    }
+    Ok(Some(expanded))
+}
+
+/// The references among the parts that lie in a URL's `user:password`.
+fn user_info(parts: &[Part]) -> std::ops::Range<usize> {
+    let mut begin = None;
+    let mut end = 0;
+    for (index, part) in parts.iter().enumerate() {
+        let Part::Literal(literal) = part else { continue };
+        let rest = match begin {
+            Some(_) => literal.as_str(),
+            None => match literal.find("://") {
+                Some(at) => {
+                    begin = Some(index);
+                    &literal[at + 3..]
+                }
+                None => continue,
+            },
+        };
+        let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        if rest[..authority].contains('@') {
+            end = index;
+        }
+        if authority < rest.len() {
+            break;
+        }
+    }
+    begin.map_or(0..0, |begin| begin..end.max(begin))
+}
+
+fn percent_encode(text: &str, out: &mut String) {
+    use std::fmt::Write as _;
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            // Writing to a String cannot fail.
+            _ => _ = write!(out, "%{byte:02X}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

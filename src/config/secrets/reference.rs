@@ -1,0 +1,116 @@
+//! The syntax of references, and where they are read from.
+
+use std::{env, fmt, fs, path::Path};
+
+/// A stretch of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::config) enum Part {
+    Literal(String),
+    Reference(Reference),
+}
+
+/// Where a secret lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::config) enum Reference {
+    Env { name: String },
+    File { path: String },
+    Dir { path: String, key: String },
+}
+
+const FORMS: &str = "${env:NAME}, ${file:/path} or ${dir:/path:key}";
+
+/// Cuts a text into literals and references. No two literals follow each other.
+pub(in crate::config) fn parse(text: &str) -> Result<Vec<Part>, String> {
+    let mut parts = Vec::new();
+    let mut literal = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("${") {
+        if rest[..at].ends_with('$') {
+            literal.push_str(&rest[..at - 1]);
+            literal.push_str("${");
+            rest = &rest[at + 2..];
+            continue;
+        }
+        literal.push_str(&rest[..at]);
+        let inner = &rest[at + 2..];
+        let end = inner.find('}').ok_or_else(|| {
+            format!("a reference opens with ${{ and does not close: write {FORMS}, or $${{ for a literal ${{")
+        })?;
+        if !literal.is_empty() {
+            parts.push(Part::Literal(std::mem::take(&mut literal)));
+        }
+        parts.push(Part::Reference(Reference::parse(&inner[..end])?));
+        rest = &inner[end + 1..];
+    }
+    literal.push_str(rest);
+    if !literal.is_empty() {
+        parts.push(Part::Literal(literal));
+    }
+    Ok(parts)
+}
+
+impl Reference {
+    fn parse(inner: &str) -> Result<Self, String> {
+        let incomplete = || format!("${{{inner}}} is not complete: write {FORMS}");
+        match inner.split_once(':') {
+            Some(("env", name)) if !name.is_empty() => Ok(Self::Env { name: name.to_owned() }),
+            Some(("file", path)) if !path.is_empty() => Ok(Self::File { path: path.to_owned() }),
+            Some(("dir", rest)) => match rest.rsplit_once(':') {
+                Some((path, key)) if !path.is_empty() && !key.is_empty() => {
+                    Ok(Self::Dir { path: path.to_owned(), key: key.to_owned() })
+                }
+                _ => Err(incomplete()),
+            },
+            Some(("env" | "file", _)) => Err(incomplete()),
+            _ => Err(format!(
+                "${{{inner}}} is not a reference: write {FORMS}, or $${{ for a literal ${{; a record's field is {{field}} \
+                 without the $"
+            )),
+        }
+    }
+
+    /// The text it stands for. The error names the place, never the content.
+    pub(in crate::config) fn read(&self) -> Result<String, String> {
+        match self {
+            Self::Env { name } => match env::var(name) {
+                Ok(value) => Ok(value),
+                Err(env::VarError::NotPresent) => Err(format!("the environment variable {name} is not set")),
+                Err(env::VarError::NotUnicode(_)) => Err(format!("the environment variable {name} is not UTF-8 text")),
+            },
+            Self::File { path } => content(Path::new(path)),
+            Self::Dir { path, key } => content(&Path::new(path).join(key)),
+        }
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env { name } => write!(f, "${{env:{name}}}"),
+            Self::File { path } => write!(f, "${{file:{path}}}"),
+            Self::Dir { path, key } => write!(f, "${{dir:{path}:{key}}}"),
+        }
+    }
+}
+
+fn content(path: &Path) -> Result<String, String> {
+    let shown = path.display();
+    let bytes = fs::read(path).map_err(|error| format!("reading the secret file {shown}: {}", reason(&error)))?;
+    let mut text = String::from_utf8(bytes).map_err(|_| format!("the secret file {shown} is not UTF-8 text"))?;
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    Ok(text)
+}
+
+/// The error without the number that only programmers know.
+fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(at) => text[..at].to_lowercase(),
+        None => text,
+    }
+}

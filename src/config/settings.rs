@@ -1,0 +1,280 @@
+//! The options that are Gantry's own, by serde and schemars: everything but what connectors and transforms read.
+//!
+//! Sections of connectors and transforms are opaque here ([`Section`]); [`super::schema`] puts their schemas in.
+
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use gantry_sdk::{
+    config::{DurationText, Size},
+    plugin::RetryPolicy,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+use crate::bridge::definition::BridgeLimits;
+
+/// What concerns the whole process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The control port.
+    pub control: Control,
+    /// What is logged and how.
+    pub log: Log,
+    /// How long a stop may take before what is in flight stays with its source.
+    pub shutdown_timeout: Duration,
+}
+
+/// A whole configuration, for its schema; mod.rs reads each part by itself, so that one wrong part hides no other.
+#[derive(Debug, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Gantry configuration")]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(super) struct Root {
+    /// The port for metrics, health and the REST API.
+    #[serde(default)]
+    control: Control,
+    /// Brokers by name, so that bridges share what it takes to reach them: `NAME: { CONNECTOR: { … } }`.
+    #[serde(default)]
+    connections: BTreeMap<String, Section>,
+    /// The bridges by name. Each moves records from one source through transforms to one sink.
+    #[serde(default)]
+    bridges: BTreeMap<String, Section>,
+    /// What is logged and how.
+    #[serde(default)]
+    log: Log,
+    /// How long a stop may take. What is not delivered by then stays with its source.
+    #[serde(default = "shutdown_timeout")]
+    shutdown_timeout: DurationText,
+}
+
+pub(super) const fn shutdown_timeout() -> DurationText {
+    DurationText::seconds(30)
+}
+
+/// The control port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Control {
+    /// Address and port to listen on. Port 0 takes a free one. It has no authentication: open it to others only in a
+    /// network that you trust.
+    #[serde(deserialize_with = "address")]
+    #[schemars(with = "String", example = "127.0.0.1:8083", example = "0.0.0.0:8083", example = "[::1]:8083")]
+    pub listen: SocketAddr,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8083)) }
+    }
+}
+
+/// An address, with an error that says how to write one.
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| {
+        de::Error::custom(format!("\"{text}\" is not an address: write IP:PORT, like 127.0.0.1:8083 or 0.0.0.0:8083"))
+    })
+}
+
+/// What is logged and how.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// The least severe lines that are written. The environment variable GANTRY_LOG overrides it, and can set a level
+    /// a module.
+    pub level: LogLevel,
+    /// Lines for people, or one JSON object a line.
+    pub format: LogFormat,
+}
+
+/// How severe a line is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Nothing.
+    Off,
+    /// What went wrong.
+    Error,
+    /// What will hurt.
+    Warn,
+    /// What an operator acts on or looks for later.
+    #[default]
+    Info,
+    /// What helps to find a fault.
+    Debug,
+    /// Everything; slow.
+    Trace,
+}
+
+impl LogLevel {
+    /// The word that stands for it, in YAML and for tracing.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// For whom the log is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// People.
+    #[default]
+    Text,
+    /// Machines: one JSON object a line.
+    Json,
+}
+
+/// One bridge. Records go from the source through the transforms, in order, to the sink.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Bridge {
+    /// How many tasks compete for the same input. With more than one, records can overtake each other.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 1024))]
+    pub tasks: u32,
+    /// Where records come from.
+    #[expect(dead_code, reason = "for the schema; sections.rs reads it")]
+    source: Section,
+    /// What happens to records, in order.
+    #[serde(default)]
+    #[expect(dead_code, reason = "for the schema; sections.rs reads it")]
+    transforms: Vec<Section>,
+    /// Where records go.
+    #[expect(dead_code, reason = "for the schema; sections.rs reads it")]
+    sink: Section,
+    /// What to do with what fails.
+    #[serde(default)]
+    pub errors: Errors,
+    /// How much may be in flight in one task, and how much a batch holds.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+/// What to do with what fails.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Errors {
+    /// A sink for records that can never be delivered, with the reason in their headers. Without one such a record
+    /// stops the bridge and stays at its source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dead_letter: Option<Section>,
+    /// How the sink retries a record by itself, in order.
+    pub retry: Retry,
+    /// The pauses between attempts to start again after an error.
+    pub backoff: Backoff,
+}
+
+/// How a sink retries a record by itself, in order.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Retry {
+    /// Give up on a record after this long; then the bridge starts again and the record comes again. Absent: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<DurationText>,
+    /// The first pause; it doubles each time.
+    pub delay: DurationText,
+    /// The longest pause.
+    pub max_delay: DurationText,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        let RetryPolicy { timeout, delay, max_delay } = RetryPolicy::default();
+        Self { timeout: timeout.map(DurationText), delay: DurationText(delay), max_delay: DurationText(max_delay) }
+    }
+}
+
+impl From<&Retry> for RetryPolicy {
+    fn from(retry: &Retry) -> Self {
+        Self { timeout: retry.timeout.map(|text| text.0), delay: retry.delay.0, max_delay: retry.max_delay.0 }
+    }
+}
+
+/// The pauses between attempts to start again after an error: they double from the first to the longest.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Backoff {
+    /// The first pause.
+    pub initial: DurationText,
+    /// The longest pause.
+    pub max: DurationText,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { initial: DurationText::seconds(1), max: DurationText::seconds(60) }
+    }
+}
+
+/// How much may be in flight in one task, and how much a batch holds.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Limits {
+    /// Records between source and commit.
+    #[schemars(range(min = 1))]
+    pub in_flight: u32,
+    /// Their bytes.
+    pub in_flight_bytes: Size,
+    /// Records a batch. A source may take fewer at a time, so that it can acknowledge in small enough steps.
+    #[schemars(range(min = 1))]
+    pub batch: u32,
+    /// Bytes a batch.
+    pub batch_bytes: Size,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { in_flight: 10_000, in_flight_bytes: Size::mib(64), batch: 500, batch_bytes: Size::mib(4) }
+    }
+}
+
+impl From<&Limits> for BridgeLimits {
+    fn from(limits: &Limits) -> Self {
+        Self {
+            in_flight_records: limits.in_flight as usize,
+            in_flight_bytes: limits.in_flight_bytes.to_usize(),
+            batch_records: limits.batch as usize,
+            batch_bytes: limits.batch_bytes.to_usize(),
+        }
+    }
+}
+
+/// The place of a connector's or a transform's section: `{ NAME: { … } }`.
+#[derive(Debug, Serialize)]
+pub(super) struct Section {}
+
+impl JsonSchema for Section {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Section".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        // What may stand here, sections.rs says.
+        schemars::Schema::default()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}
+
+impl<'de> Deserialize<'de> for Section {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        de::IgnoredAny::deserialize(deserializer).map(|_| Self {})
+    }
+}

@@ -1,0 +1,318 @@
+use std::fs;
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::*;
+
+const ORDERS: &str = r#"
+connections:
+  rabbit: { rabbitmq: { urls: ["amqp://guest:${env:CARGO_PKG_NAME}@rabbit1:5672/%2f"] } }
+  events: { kafka: { bootstrap_servers: "localhost:9092" } }
+bridges:
+  orders:
+    source: { rabbitmq: { connection: rabbit, queue: orders } }
+    sink: { kafka: { connection: events, topic: orders, key: "{message_id}" } }
+    errors: { dead_letter: { kafka: { connection: events, topic: orders-dead } } }
+"#;
+
+/// A file in a directory of its own; the directory goes with it.
+fn file(text: &str) -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("gantry.yaml");
+    fs::write(&path, text).expect("writing a temporary file");
+    (directory, path)
+}
+
+fn with(text: &str, variables: &[(&str, &str)], strict: bool) -> Result<Loaded, Vec<String>> {
+    let (directory, path) = file(text);
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let shown = |all: Vec<Diagnostic>| {
+        let directory = format!("{}/", directory.path().display());
+        all.iter().map(|one| one.to_string().replace(&directory, "")).collect()
+    };
+    examine(&[path], variables, strict).map_err(shown)
+}
+
+fn good(text: &str) -> Loaded {
+    with(text, &[], true).unwrap_or_else(|problems| panic!("{}", problems.join("\n")))
+}
+
+fn warnings(text: &str) -> Vec<String> {
+    good(text).warnings.iter().map(|warning| format!("{}: {}", warning.path, warning.message)).collect()
+}
+
+/// One line of `problems` that starts so.
+fn has(problems: &[String], start: &str) -> bool {
+    problems.iter().any(|problem| problem.starts_with(start))
+}
+
+#[test]
+fn a_bridge_is_loaded_with_its_connections_and_without_its_secrets() {
+    let loaded = good(ORDERS);
+    assert_eq!(loaded.warnings, Vec::new());
+    let [orders] = loaded.bridges.as_slice() else { panic!("one bridge") };
+    assert_eq!((&*orders.name, orders.tasks), ("orders", 1));
+    assert!(orders.file.ends_with("gantry.yaml"));
+    assert_eq!(
+        orders.source.options,
+        json!({
+            "connection": { "urls": ["amqp://guest:${env:CARGO_PKG_NAME}@rabbit1:5672/%2f"] },
+            "queue": "orders",
+        })
+    );
+    let resolved = orders.source.resolve().expect("Cargo sets the variable");
+    assert_eq!(resolved["connection"]["urls"][0], "amqp://guest:gantry@rabbit1:5672/%2f");
+    assert_eq!(orders.sink.options["connection"], json!({ "bootstrap_servers": "localhost:9092" }));
+    let dead_letter = orders.errors.dead_letter.as_ref().expect("it is written");
+    assert_eq!(dead_letter.options["topic"], "orders-dead");
+    assert_eq!(orders.raw["sink"]["kafka"]["connection"], "events", "raw is what was written");
+}
+
+#[test]
+fn what_is_not_written_has_the_documented_default() {
+    let loaded = good("bridges: { a: { source: { generate: {} }, sink: { console: {} } } }");
+    assert_eq!(loaded.settings.control.listen.to_string(), "127.0.0.1:8083");
+    assert_eq!(loaded.settings.shutdown_timeout.as_secs(), 30);
+    assert_eq!(loaded.settings.log, Log { level: LogLevel::Info, format: LogFormat::Text });
+    let bridge = &loaded.bridges[0];
+    assert!(bridge.errors.dead_letter.is_none());
+    assert_eq!(bridge.errors.retry.timeout, None);
+    assert_eq!((bridge.errors.backoff.0.as_secs(), bridge.errors.backoff.1.as_secs()), (1, 60));
+    let limits = bridge.limits;
+    assert_eq!((limits.in_flight_records, limits.in_flight_bytes), (10_000, 64 << 20));
+    assert_eq!((limits.batch_records, limits.batch_bytes), (500, 4 << 20));
+}
+
+#[test]
+fn a_key_without_a_value_is_as_good_as_not_written() {
+    let text = "control:\nlog:\nconnections:\nbridges:\n  a:\n    tasks:\n    source: { generate: }\n    transforms:\n    \
+                sink: { console: }\n    errors: { dead_letter: , retry: , backoff: { max: } }\n    limits:\n";
+    assert_eq!(good(text).bridges.len(), 1);
+    let empty = with("bridges: { a: { source: , sink: { console: } } }", &[], true).expect_err("it has no source");
+    assert!(has(&empty, "gantry.yaml:1:12: error: bridges.a: \"source\" is missing"), "{empty:?}");
+}
+
+#[test]
+fn a_missing_secret_is_an_error_to_check_and_the_bridges_own_matter_to_run() {
+    let text = ORDERS.replace("CARGO_PKG_NAME", "GANTRY_NO_SUCH_VARIABLE");
+    let error = "gantry.yaml:3:32: error: connections.rabbit.rabbitmq.urls[0]: the environment variable \
+                 GANTRY_NO_SUCH_VARIABLE is not set";
+    assert_eq!(with(&text, &[], true).expect_err("check is strict"), [error]);
+    let loaded = with(&text, &[], false).expect("to run it is a warning");
+    assert_eq!(loaded.bridges.len(), 1);
+    assert_eq!(loaded.warnings.len(), 1);
+    assert!(loaded.warnings[0].message.starts_with("the environment variable GANTRY_NO_SUCH_VARIABLE is not set;"));
+    let failed = loaded.bridges[0].source.resolve().expect_err("it is still not set");
+    assert_eq!(failed.to_string(), "connection.urls[0]: the environment variable GANTRY_NO_SUCH_VARIABLE is not set");
+
+    // What is needed at once cannot wait.
+    for (place, expected) in [
+        ("queue: orders", "queue: orders, prefetch: '${env:GANTRY_NO_SUCH_VARIABLE}'"),
+        ("    errors: {", "    tasks: '${env:GANTRY_NO_SUCH_VARIABLE}'\n    errors: {"),
+        ("    errors: {", "    errors: { retry: { delay: '${env:GANTRY_NO_SUCH_VARIABLE}' },"),
+    ] {
+        let problems = with(&ORDERS.replace(place, expected), &[], false).expect_err(expected);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].ends_with("GANTRY_NO_SUCH_VARIABLE is not set"), "{problems:?}");
+    }
+    let listen = with("control: { listen: '${env:GANTRY_NO_SUCH_VARIABLE}' }", &[], false);
+    assert!(has(&listen.expect_err("it is needed at once"), "gantry.yaml:1:12: error: control.listen: the environment"));
+}
+
+#[test]
+fn variables_take_the_type_of_their_place() {
+    let variables = [
+        ("GANTRY__BRIDGES__ORDERS__TASKS", "3"),
+        ("GANTRY__BRIDGES__ORDERS__SOURCE__RABBITMQ__QUEUE", "007"),
+        ("GANTRY__BRIDGES__ORDERS__SOURCE__RABBITMQ__PREFETCH", "100"),
+        ("GANTRY__BRIDGES__ORDERS__ERRORS__RETRY__TIMEOUT", "5m"),
+        ("GANTRY__CONNECTIONS__RABBIT__RABBITMQ__URLS", "[amqp://a, amqp://b]"),
+        ("GANTRY__BRIDGES__ORDERS__ERRORS__DEAD_LETTER", "{ console: {} }"),
+        ("GANTRY__CONTROL__LISTEN", "127.0.0.1:0"),
+    ];
+    let loaded = with(ORDERS, &variables, true).expect("all of it is right");
+    let bridge = &loaded.bridges[0];
+    assert_eq!(bridge.tasks, 3);
+    assert_eq!(bridge.source.options["queue"], "007");
+    assert_eq!(bridge.source.options["prefetch"], 100);
+    assert_eq!(bridge.source.options["connection"]["urls"], json!(["amqp://a", "amqp://b"]));
+    assert_eq!(bridge.errors.retry.timeout.map(|timeout| timeout.as_secs()), Some(300));
+    assert_eq!(bridge.errors.dead_letter.as_ref().map(|sink| sink.plugin.name), Some("console"));
+    assert_eq!(loaded.settings.control.listen.port(), 0);
+}
+
+#[test]
+fn a_wrong_variable_is_named() {
+    let variables = [("GANTRY__BRIDGES__ORDERS__TASKS", "many"), ("GANTRY__CONTROLL__LISTEN", "127.0.0.1:0")];
+    let problems = with(ORDERS, &variables, true).expect_err("both are wrong");
+    assert_eq!(
+        problems,
+        [
+            "environment variable GANTRY__BRIDGES__ORDERS__TASKS: error: bridges.orders.tasks: expected a whole number, \
+             found text",
+            "environment variable GANTRY__CONTROLL__LISTEN: error: controll: unknown key; did you mean \"control\"?",
+        ]
+    );
+}
+
+#[test]
+fn a_reference_can_stand_for_a_number() {
+    let (directory, _) = file("");
+    let path = directory.path().join("prefetch");
+    fs::write(&path, "50\n").expect("writing a temporary file");
+    let text = ORDERS.replace("queue: orders", &format!("queue: orders, prefetch: '${{file:{}}}'", path.display()));
+    assert_eq!(good(&text).bridges[0].source.options["prefetch"], 50);
+    fs::write(&path, "a few").expect("writing a temporary file");
+    let problems = with(&text, &[], true).expect_err("it is no number");
+    assert!(has(&problems, "gantry.yaml:7:62: error: bridges.orders.source.rabbitmq.prefetch: expected"), "{problems:?}");
+}
+
+#[test]
+fn problems_of_a_named_connection_are_told_once_and_where_they_stand() {
+    let text = ORDERS.replace("amqp://guest", "http://guest");
+    let text = text.replace("bridges:\n", "bridges:\n  more: { source: { rabbitmq: { connection: rabbit, queue: a } }, sink: { console: } }\n");
+    let problems = with(&text, &[], true).expect_err("the URL is wrong");
+    let errors: Vec<_> = problems.iter().filter(|problem| problem.contains("error:")).collect();
+    assert_eq!(errors.len(), 1, "{problems:?}");
+    assert!(errors[0].starts_with("gantry.yaml:3:32: error: connections.rabbit.rabbitmq.urls[0]: "), "{problems:?}");
+}
+
+#[test]
+fn no_message_holds_a_secret() {
+    let (directory, _) = file("");
+    let path = directory.path().join("secret");
+    fs::write(&path, "hunter2{").expect("writing a temporary file");
+    let secret = format!("${{file:{}}}", path.display());
+    // The secret where a number, a word, a template, a name, a URL and a duration are asked for.
+    let text = format!(
+        r#"
+connections:
+  rabbit: {{ rabbitmq: {{ urls: ["http://u:{secret}@h", "{secret}", "amqp://u:plainsecret@@"], password: [plainsecret] }} }}
+  events: {{ kafka: {{ bootstrap_servers: "{secret}", properties: {{ sasl.password: plainsecret, "no.such": "{secret}" }} }} }}
+bridges:
+  orders:
+    tasks: "{secret}"
+    source: {{ rabbitmq: {{ connection: "{secret}", queue: a, prefetch: "{secret}" }} }}
+    sink: {{ kafka: {{ connection: events, topic: "{{{secret}}}", compression: "{secret}", linger: "{secret}" }} }}
+log: {{ level: "{secret}" }}
+"#
+    );
+    let problems = with(&text, &[], true).expect_err("all of it is wrong");
+    assert!(problems.len() > 6, "{problems:?}");
+    for problem in &problems {
+        assert!(!problem.contains("hunter2") && !problem.contains("plainsecret"), "{problem}");
+    }
+}
+
+#[test]
+fn what_is_served_of_a_bridge_holds_no_secret() {
+    let text = r#"
+bridges:
+  a:
+    source:
+      rabbitmq: { connection: { urls: ["amqp://u:plain@h/%2f", "amqp://u:${env:CARGO_PKG_NAME}@h"], password: plain }, queue: q }
+    sink: { kafka: { connection: { bootstrap_servers: "h:1", properties: { ssl.key.pem: plain } }, topic: t } }
+"#;
+    let loaded = with(text, &[], false).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let expected = json!({
+        "source": { "rabbitmq": {
+            "connection": {
+                "urls": ["amqp://u:[hidden]@h/%2f", "amqp://u:${env:CARGO_PKG_NAME}@h"],
+                "password": "[hidden]",
+            },
+            "queue": "q",
+        } },
+        "sink": { "kafka": {
+            "connection": { "bootstrap_servers": "h:1", "properties": { "ssl.key.pem": "[hidden]" } },
+            "topic": "t",
+        } },
+    });
+    assert_eq!(redacted(&loaded.bridges[0]), expected);
+}
+
+#[test]
+fn what_will_hurt_is_told() {
+    let with_limits = ORDERS.replace("    errors:", "    tasks: 2\n    limits: { batch: 300 }\n    errors:");
+    let with_limits = with_limits.replace("topic: orders-dead", "topic: orders");
+    let found = warnings(&with_limits);
+    for expected in [
+        "bridges.orders.tasks: with more than one task records overtake each other",
+        "bridges.orders.limits.batch: is more than a tenth of the source's prefetch (2000)",
+        "bridges.orders.errors.dead_letter.kafka.topic: the sink's own topic",
+    ] {
+        assert!(has(&found, expected), "{expected}: {found:?}");
+    }
+
+    let two = "  again:\n    source: { rabbitmq: { connection: rabbit, queues: [x, orders] } }\n    sink: { console: }\n";
+    let found = warnings(&format!("{ORDERS}{two}"));
+    assert_eq!(
+        found,
+        [
+            "bridges.again.source.rabbitmq: the bridge \"orders\" reads the queue \"orders\" too: each message goes to \
+             only one of them"
+        ]
+    );
+
+    let found = warnings(&ORDERS.replace("    errors:", "    # errors:"));
+    assert!(has(&found, "bridges.orders: no errors.dead_letter: a poison message will stop this bridge"), "{found:?}");
+
+    let found = warnings("control: { listen: '0.0.0.0:8083' }\nconnections: { x: { kafka: { bootstrap_servers: 'a:1' } } }");
+    assert!(has(&found, "control.listen: reachable from other machines"), "{found:?}");
+    assert!(has(&found, "connections.x: no bridge uses this connection"), "{found:?}");
+    assert!(has(&found, ": there are no bridges"), "{found:?}");
+
+    let found = warnings(&ORDERS.replace("${env:CARGO_PKG_NAME}", "guest"));
+    assert!(has(&found, "connections.rabbit.rabbitmq.urls[0]: a secret in plain text"), "{found:?}");
+}
+
+#[test]
+fn limits_that_contradict_each_other_are_errors() {
+    let text = ORDERS.replace(
+        "    errors: {",
+        "    limits: { batch: 20000, batch_bytes: 65MiB }\n    errors: { backoff: { initial: 2m }, retry: { delay: 2m },",
+    );
+    let problems = with(&text, &[], true).expect_err("they contradict each other");
+    for expected in ["limits.batch: is more", "limits.batch_bytes: is more", "errors.backoff.initial", "errors.retry.delay"] {
+        assert!(problems.iter().any(|problem| problem.contains(&format!("bridges.orders.{expected}"))), "{problems:?}");
+    }
+    assert_eq!(problems.len(), 4, "{problems:?}");
+}
+
+#[test]
+fn the_schema_is_right_by_its_own_rules_and_takes_what_loading_takes() {
+    let schema = schema();
+    assert!(jsonschema::meta::is_valid(&schema));
+    let validator = jsonschema::validator_for(&schema).expect("it is a schema");
+    let with_references = ORDERS.replace(
+        "    errors:",
+        "    tasks: '${env:TASKS}'\n    limits: { in_flight_bytes: '${env:SIZE}' }\n    errors:",
+    );
+    let with_references = with_references.replace("key:", "compression: '${env:CODEC}', linger: '${env:LINGER}', key:");
+    for text in [ORDERS, &with_references, "bridges: { a: { source: { generate: }, sink: { console: } } }", "{}"] {
+        let value = layers::to_json(&yaml::parse_value(text).expect("it is YAML"));
+        let errors: Vec<String> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
+        assert_eq!(errors, Vec::<String>::new(), "{text}");
+    }
+    for text in [
+        ORDERS.replace("topic:", "topik:"),
+        ORDERS.replace("rabbitmq: {", "rabitmq: {"),
+        ORDERS.replace("bridges:", "bridge:"),
+        ORDERS.replace("    errors:", "    tasks: many\n    errors:"),
+        ORDERS.replace("  orders:", "  or/ders:"),
+    ] {
+        let value = layers::to_json(&yaml::parse_value(&text).expect("it is YAML"));
+        assert!(!validator.is_valid(&value), "{text}");
+    }
+}
+
+#[test]
+fn every_option_has_a_description() {
+    let mut without = Vec::new();
+    for entry in catalog::entries() {
+        let rows = catalog::options(&entry);
+        let bare = rows.iter().filter(|row| row.description.trim().is_empty());
+        without.extend(bare.map(|row| format!("{} {}: {}", entry.kind, entry.name, row.path)));
+    }
+    assert_eq!(without, Vec::<String>::new());
+}

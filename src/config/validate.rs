@@ -1,0 +1,215 @@
+//! What a JSON Schema finds wrong with a value, in words for people.
+//!
+//! Every problem at once, each at its own path. A value is shown only where the schema does not call it a secret.
+
+use gantry_sdk::{Template, config::Problem};
+use jsonschema::{
+    ValidationError,
+    error::ValidationErrorKind as Kind,
+    paths::Location,
+};
+use serde_json::Value as Json;
+
+use super::{
+    path,
+    schema::{self, Slot, kind_of},
+    suggest,
+};
+
+/// All that is wrong with the value, by paths relative to it.
+pub(super) fn problems(schema: &Json, value: &Json) -> Vec<Problem> {
+    let options = jsonschema::options().should_validate_formats(true);
+    let options = options.with_format("template", |text: &str| Template::parse(text).is_ok());
+    match options.build(schema) {
+        Ok(validator) => {
+            let report = Report { schema, value };
+            validator.iter_errors(value).flat_map(|error| report.explain(&error)).collect()
+        }
+        // A connector's own mistake, which its tests find.
+        Err(error) => vec![Problem::error("", format!("its schema is broken: {}", error.masked()))],
+    }
+}
+
+struct Report<'a> {
+    schema: &'a Json,
+    value: &'a Json,
+}
+
+impl<'a> Report<'a> {
+    fn explain(&self, error: &ValidationError<'_>) -> Vec<Problem> {
+        let (at, slot, value) = self.locate(error.instance_path());
+        let Some(slot) = slot else {
+            return vec![Problem::error(at, error.masked().to_string())];
+        };
+        match error.kind() {
+            Kind::AdditionalProperties { unexpected } => unknown_keys(&at, &slot, unexpected.iter().map(String::as_str)),
+            Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
+                self.no_form_fits(&at, &slot, value, context, error.instance_path())
+            }
+            kind => vec![Problem::error(at, message(kind, &slot, value).unwrap_or_else(|| error.masked().to_string()))],
+        }
+    }
+
+    /// Path, place in the schema, and value of a location.
+    fn locate(&self, location: &Location) -> (String, Option<Slot<'a>>, &'a Json) {
+        let (mut at, mut slot, mut value) = (String::new(), Some(Slot::root(self.schema)), self.value);
+        for segment in location {
+            let segment = segment.to_string();
+            match value {
+                Json::Array(items) => {
+                    let index = segment.parse().unwrap_or(usize::MAX);
+                    at = path::index(&at, index);
+                    slot = slot.and_then(|slot| slot.item());
+                    value = items.get(index).unwrap_or(&Json::Null);
+                }
+                _ => {
+                    at = path::key(&at, &segment);
+                    slot = slot.and_then(|slot| slot.key(&segment));
+                    value = value.get(&segment).unwrap_or(&Json::Null);
+                }
+            }
+        }
+        (at, slot, value)
+    }
+
+    /// None of several forms fits: say what is wrong with the one that is meant.
+    fn no_form_fits(
+        &self,
+        at: &str,
+        slot: &Slot<'_>,
+        value: &Json,
+        forms: &[Vec<ValidationError<'static>>],
+        here: &Location,
+    ) -> Vec<Problem> {
+        let is_here = |error: &&ValidationError<'_>| error.instance_path().as_str() == here.as_str();
+        let fits = |errors: &&Vec<ValidationError<'_>>| !errors.iter().filter(is_here).any(is_of_another_form);
+        let candidates: Vec<_> = forms.iter().filter(fits).collect();
+        let Some(best) = candidates.iter().min_by_key(|errors| errors.len()) else {
+            return vec![Problem::error(at, mismatch(slot, value))];
+        };
+        let unknown = |errors: &Vec<ValidationError<'_>>| -> Vec<String> {
+            let here = errors.iter().filter(is_here);
+            let keys = here.filter_map(|error| match error.kind() {
+                Kind::AdditionalProperties { unexpected } => Some(unexpected.clone()),
+                _ => None,
+            });
+            keys.flatten().collect()
+        };
+        let known = slot.known_keys();
+        let nowhere: Vec<String> = unknown(best).into_iter().filter(|key| !known.contains(&key.as_str())).collect();
+        if candidates.len() > 1 && !nowhere.is_empty() {
+            return unknown_keys(at, slot, nowhere.iter().map(String::as_str));
+        }
+        best.iter().flat_map(|error| self.explain(error)).collect()
+    }
+}
+
+fn is_of_another_form(error: &ValidationError<'_>) -> bool {
+    matches!(error.kind(), Kind::Type { .. } | Kind::Enum { .. } | Kind::Constant { .. })
+}
+
+fn unknown_keys<'k>(at: &str, slot: &Slot<'_>, keys: impl Iterator<Item = &'k str>) -> Vec<Problem> {
+    let known = slot.known_keys();
+    keys.map(|key| {
+        let message = if known.contains(&key) {
+            format!("cannot stand here with the others: write only one of {}", suggest::list(&known, "and"))
+        } else {
+            format!("unknown key; {}", suggest::instead(key, known.iter().copied()))
+        };
+        Problem::error(path::key(at, key), message)
+    })
+    .collect()
+}
+
+fn message(kind: &Kind, slot: &Slot<'_>, value: &Json) -> Option<String> {
+    Some(match kind {
+        Kind::Type { .. } | Kind::Enum { .. } | Kind::Constant { .. } => mismatch(slot, value),
+        Kind::Pattern { .. } => match examples(slot) {
+            Some(examples) => format!("{} is not right: write it like {examples}", shown(slot, value)),
+            None => return None,
+        },
+        Kind::Format { format } if format == "template" => Template::parse(value.as_str()?).err()?,
+        Kind::Required { property } => {
+            let name = property.as_str().unwrap_or_default();
+            let description = slot.key(name).and_then(|slot| description(&slot)).unwrap_or_default();
+            format!("\"{name}\" is missing{description}")
+        }
+        Kind::Minimum { limit } => format!("must be at least {limit}"),
+        Kind::Maximum { limit } => format!("must be at most {limit}"),
+        Kind::ExclusiveMinimum { limit } => format!("must be more than {limit}"),
+        Kind::ExclusiveMaximum { limit } => format!("must be less than {limit}"),
+        Kind::MinLength { limit: 1 } | Kind::MinItems { limit: 1 } | Kind::MinProperties { limit: 1 } => {
+            "must not be empty".to_owned()
+        }
+        Kind::MinItems { limit } | Kind::MinProperties { limit } => format!("must have at least {limit} entries"),
+        Kind::MaxItems { limit } | Kind::MaxProperties { limit } => format!("must have at most {limit} entries"),
+        Kind::MaxLength { limit } => format!("must have at most {limit} characters"),
+        Kind::UniqueItems => "the same item stands in it twice".to_owned(),
+        Kind::OneOfMultipleValid { .. } => "it is not clear which form is meant: write only one".to_owned(),
+        _ => return None,
+    })
+}
+
+/// What would be right, and what is there.
+fn mismatch(slot: &Slot<'_>, value: &Json) -> String {
+    let constants = schema::constants(slot);
+    if let (Json::String(text), false) = (value, constants.is_empty()) {
+        let known = suggest::list(&constants, "or");
+        return match suggest::nearest(text, constants.iter().map(String::as_str)) {
+            _ if slot.is_secret() => format!("must be {known}"),
+            Some(meant) => format!("\"{text}\" is not known: did you mean \"{meant}\"? It can be {known}"),
+            None => format!("\"{text}\" is not known: it can be {known}"),
+        };
+    }
+    let mut expected: Vec<&str> = slot.forms().iter().flat_map(|form| schema::words(form)).collect();
+    expected.dedup();
+    let expected = match (expected.is_empty(), constants.is_empty()) {
+        (_, false) => suggest::list(&constants, "or"),
+        (false, _) => suggest::list(expected, "or"),
+        (true, _) => "something else".to_owned(),
+    };
+    let hint = match (value, examples(slot)) {
+        (Json::Number(number), Some(examples)) if slot.accepts(&Json::from("")) && !slot.is_secret() => {
+            return format!("{number} has no unit: write it like {examples}");
+        }
+        (_, Some(examples)) => format!(": write it like {examples}"),
+        (Json::Number(_) | Json::Bool(_), None) if slot.accepts(&Json::from("")) => ": put it in quotes".to_owned(),
+        (Json::String(_), None) if slot.accepts(&Json::Array(Vec::new())) => ": write it as [ … ]".to_owned(),
+        _ => String::new(),
+    };
+    format!("expected {expected}, found {}{hint}", word_for(value))
+}
+
+fn examples(slot: &Slot<'_>) -> Option<String> {
+    let examples = slot.forms().iter().find_map(|form| form.get("examples")?.as_array())?;
+    let texts: Vec<&str> = examples.iter().filter_map(Json::as_str).collect();
+    (!texts.is_empty()).then(|| suggest::list(texts, "or"))
+}
+
+/// The first sentence of a description, to stand behind a colon.
+fn description(slot: &Slot<'_>) -> Option<String> {
+    let text = slot.forms().iter().find_map(|form| form.get("description")?.as_str())?;
+    let paragraph = text.split("\n\n").next().unwrap_or(text).replace('\n', " ");
+    let sentence = paragraph.split(". ").next().unwrap_or_default().trim_end_matches('.');
+    (!sentence.is_empty()).then(|| format!(": {sentence}"))
+}
+
+fn shown(slot: &Slot<'_>, value: &Json) -> String {
+    if slot.is_secret() { "it".to_owned() } else { value.to_string() }
+}
+
+/// What a value is, in a word; never the value.
+pub(super) fn word_for(value: &Json) -> &'static str {
+    match kind_of(value) {
+        "null" => "nothing",
+        "boolean" => "true or false",
+        "integer" => "a whole number",
+        "number" => "a number",
+        "string" => "text",
+        "array" => "a list",
+        _ => "a map",
+    }
+}
+
+#[cfg(test)]
+mod tests;

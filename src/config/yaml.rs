@@ -1,0 +1,225 @@
+//! YAML text → a tree in which every value knows where it was written.
+//!
+//! The tree is the `config` crate's, with a [`Place`] as the origin of each value: of an entry the place of its key, of a
+//! list's item the item's own. The crate's own YAML format knows the file only, and lets the last of equal keys win.
+
+use std::{collections::HashMap, path::Path, str::Chars};
+
+use ::config::{Map, Value, ValueKind};
+use yaml_rust2::{
+    Yaml,
+    parser::{Event, Parser, Tag},
+    scanner::{Marker, TScalarStyle},
+};
+
+use super::diagnostic::{Diagnostic, Place};
+
+/// Aliases can make a small file expand without end: more values than this are an error.
+const MAX_VALUES: usize = 100_000;
+/// No configuration is this deep; reading recurses.
+const MAX_DEPTH: usize = 100;
+
+/// The file as a tree, unless it is no YAML; and all that is wrong with it.
+pub(super) fn parse_file(file: &Path, text: &str) -> (Option<Value>, Vec<Diagnostic>) {
+    let place = |mark: Marker| Place::File { path: file.to_owned(), line: mark.line(), column: mark.col() + 1 };
+    let mut loader = Loader::new(text, &place);
+    let root = match loader.document() {
+        Ok(Some((root, mark))) => match root.kind {
+            ValueKind::Table(_) => Some(root),
+            ValueKind::Nil => Some(Value::new(None, Map::<String, Value>::new())),
+            _ => {
+                loader.problem(mark, "a configuration is a map, like `bridges: { … }`");
+                None
+            }
+        },
+        Ok(None) => Some(Value::new(None, Map::<String, Value>::new())),
+        Err((mark, message)) => {
+            loader.problem(mark, message);
+            None
+        }
+    };
+    (root, loader.problems)
+}
+
+/// A value as it would be written in a file; `None` when it is no YAML.
+pub(super) fn parse_value(text: &str) -> Option<Value> {
+    let place = |_: Marker| Place::Variable(String::new());
+    let mut loader = Loader::new(text, &place);
+    let (value, _) = loader.document().ok()??;
+    loader.problems.is_empty().then_some(value)
+}
+
+type Stop = (Marker, String);
+
+struct Loader<'a> {
+    parser: Parser<Chars<'a>>,
+    place: &'a dyn Fn(Marker) -> Place,
+    anchors: HashMap<usize, Value>,
+    values: usize,
+    problems: Vec<Diagnostic>,
+}
+
+impl<'a> Loader<'a> {
+    fn new(text: &'a str, place: &'a dyn Fn(Marker) -> Place) -> Self {
+        // A byte order mark is allowed at the start of a file and is no part of it.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let parser = Parser::new(text.chars());
+        Self { parser, place, anchors: HashMap::new(), values: 0, problems: Vec::new() }
+    }
+
+    fn problem(&mut self, mark: Marker, message: impl Into<String>) {
+        self.problems.push(Diagnostic::error(Some((self.place)(mark)), message));
+    }
+
+    fn next(&mut self) -> Result<(Event, Marker), Stop> {
+        self.parser.next_token().map_err(|error| (*error.marker(), format!("this is no YAML: {}", error.info())))
+    }
+
+    /// The one document of the text; `None` when there is none.
+    fn document(&mut self) -> Result<Option<(Value, Marker)>, Stop> {
+        let mut root = None;
+        loop {
+            match self.next()? {
+                (Event::StreamEnd, _) => return Ok(root),
+                (Event::Nothing | Event::StreamStart | Event::DocumentEnd, _) => {}
+                (Event::DocumentStart, mark) if root.is_some() => {
+                    return Err((mark, "a second YAML document begins here: write one a file".to_owned()));
+                }
+                (Event::DocumentStart, _) => {
+                    let (event, mark) = self.next()?;
+                    root = Some((self.value(event, mark, 0)?, mark));
+                }
+                (_, mark) => return Err((mark, "this is no YAML: unexpected content".to_owned())),
+            }
+        }
+    }
+
+    fn value(&mut self, event: Event, mark: Marker, depth: usize) -> Result<Value, Stop> {
+        if depth > MAX_DEPTH {
+            return Err((mark, format!("nested more than {MAX_DEPTH} deep")));
+        }
+        self.count(mark, 1)?;
+        let (anchor, kind) = match event {
+            Event::Scalar(text, style, anchor, tag) => (anchor, scalar(text, style, tag.as_ref()).map_err(|e| (mark, e))?),
+            Event::SequenceStart(anchor, _) => (anchor, self.list(depth)?),
+            Event::MappingStart(anchor, _) => (anchor, self.map(depth)?),
+            Event::Alias(anchor) => {
+                let value = self.anchors.get(&anchor).cloned();
+                let value = value.ok_or_else(|| (mark, "this alias holds itself".to_owned()))?;
+                self.count(mark, size(&value))?;
+                return Ok(value);
+            }
+            _ => return Err((mark, "this is no YAML: unexpected end".to_owned())),
+        };
+        let value = Value::new(Some(&(self.place)(mark).to_origin()), kind);
+        // The parser gives 0 to what has no anchor.
+        if anchor != 0 {
+            self.anchors.insert(anchor, value.clone());
+        }
+        Ok(value)
+    }
+
+    fn list(&mut self, depth: usize) -> Result<ValueKind, Stop> {
+        let mut items = Vec::new();
+        loop {
+            match self.next()? {
+                (Event::SequenceEnd, _) => return Ok(ValueKind::Array(items)),
+                (event, mark) => items.push(self.value(event, mark, depth + 1)?),
+            }
+        }
+    }
+
+    fn map(&mut self, depth: usize) -> Result<ValueKind, Stop> {
+        let mut entries: Map<String, Value> = Map::new();
+        let mut merged = Vec::new();
+        loop {
+            let (key, mark) = match self.next()? {
+                (Event::MappingEnd, _) => break,
+                (Event::Scalar(key, style, ..), mark) => ((key, style), mark),
+                (_, mark) => return Err((mark, "a key must be a plain word or a quoted text".to_owned())),
+            };
+            let (event, value_mark) = self.next()?;
+            let value = self.value(event, value_mark, depth + 1)?;
+            if key == ("<<".to_owned(), TScalarStyle::Plain) {
+                merged.push((value, value_mark));
+            } else {
+                self.insert(&mut entries, key.0, value, mark);
+            }
+        }
+        for (value, mark) in merged {
+            merge(&mut entries, value).map_err(|message| (mark, message))?;
+        }
+        Ok(ValueKind::Table(entries))
+    }
+
+    fn insert(&mut self, entries: &mut Map<String, Value>, key: String, value: Value, mark: Marker) {
+        if let Some(first) = entries.get(&key) {
+            let line = match first.origin().and_then(Place::from_origin) {
+                Some(Place::File { line, .. }) => format!(" (first in line {line})"),
+                _ => String::new(),
+            };
+            self.problem(mark, format!("the key \"{key}\" is written twice{line}"));
+            return;
+        }
+        let origin = (self.place)(mark).to_origin();
+        entries.insert(key, Value::new(Some(&origin), value.kind));
+    }
+
+    fn count(&mut self, mark: Marker, more: usize) -> Result<(), Stop> {
+        self.values = self.values.saturating_add(more);
+        if self.values > MAX_VALUES {
+            return Err((mark, format!("more than {MAX_VALUES} values, aliases expanded")));
+        }
+        Ok(())
+    }
+}
+
+/// `<<: *defaults`: what is not written here comes from there.
+fn merge(entries: &mut Map<String, Value>, value: Value) -> Result<(), String> {
+    match value.kind {
+        ValueKind::Table(defaults) => {
+            for (key, value) in defaults {
+                entries.entry(key).or_insert(value);
+            }
+            Ok(())
+        }
+        ValueKind::Array(items) => items.into_iter().try_for_each(|item| merge(entries, item)),
+        _ => Err("`<<` takes a map, or a list of maps".to_owned()),
+    }
+}
+
+/// What a scalar means by YAML 1.2's core rules: quoted it is text, plain it may be a number, a truth value or nothing.
+fn scalar(text: String, style: TScalarStyle, tag: Option<&Tag>) -> Result<ValueKind, String> {
+    match tag {
+        None => {}
+        Some(tag) if tag.suffix == "str" => return Ok(ValueKind::String(text)),
+        Some(tag) if matches!(tag.suffix.as_str(), "int" | "float" | "bool" | "null") => {}
+        Some(tag) => return Err(format!("the tag {}{} means nothing here", tag.handle, tag.suffix)),
+    }
+    if style != TScalarStyle::Plain {
+        return Ok(ValueKind::String(text));
+    }
+    Ok(match Yaml::from_str(&text) {
+        Yaml::Null => ValueKind::Nil,
+        Yaml::Boolean(value) => ValueKind::Boolean(value),
+        Yaml::Integer(value) => ValueKind::I64(value),
+        Yaml::Real(_) => match (text.parse::<i128>(), text.parse::<f64>()) {
+            (Ok(value), _) => ValueKind::I128(value),
+            (_, Ok(value)) if value.is_finite() => ValueKind::Float(value),
+            // `.inf` and `.nan` have no JSON, and no option takes them.
+            _ => ValueKind::String(text),
+        },
+        _ => ValueKind::String(text),
+    })
+}
+
+fn size(value: &Value) -> usize {
+    match &value.kind {
+        ValueKind::Table(entries) => 1 + entries.values().map(size).sum::<usize>(),
+        ValueKind::Array(items) => 1 + items.iter().map(size).sum::<usize>(),
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests;

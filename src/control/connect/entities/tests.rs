@@ -1,0 +1,163 @@
+use std::time::{Duration, SystemTime};
+
+use gantry_sdk::{
+    Error,
+    plugin::{RetryPolicy, SinkPlugin, SourcePlugin},
+};
+use serde_json::json;
+
+use super::*;
+use crate::bridge::{BridgeLimits, Counts, ErrorPolicy, Part};
+
+const fn source(name: &'static str) -> SourcePlugin {
+    SourcePlugin {
+        name,
+        summary: "",
+        schema: Default::default,
+        check: |_| Vec::new(),
+        create: |_, _| Err(Error::config("only for its name")),
+    }
+}
+
+const fn sink(name: &'static str) -> SinkPlugin {
+    SinkPlugin {
+        name,
+        summary: "",
+        schema: Default::default,
+        check: |_| Vec::new(),
+        create: |_, _| Err(Error::config("only for its name")),
+    }
+}
+
+static FROM_RABBITMQ: SourcePlugin = source("rabbitmq");
+static FROM_KAFKA: SourcePlugin = source("kafka");
+static TO_RABBITMQ: SinkPlugin = sink("rabbitmq");
+static TO_KAFKA: SinkPlugin = sink("kafka");
+
+fn definition(source: &'static SourcePlugin, sink: &'static SinkPlugin) -> Definition {
+    Definition {
+        name: "orders".into(),
+        tasks: 2,
+        source: Part { plugin: source, options: json!({}) },
+        transforms: Vec::new(),
+        sink: Part { plugin: sink, options: json!({}) },
+        errors: ErrorPolicy {
+            dead_letter: None,
+            retry: RetryPolicy::default(),
+            backoff: (Duration::from_secs(1), Duration::from_secs(60)),
+        },
+        limits: BridgeLimits { in_flight_records: 1, in_flight_bytes: 1, batch_records: 1, batch_bytes: 1 },
+        file: "bridges.yaml".into(),
+        raw: json!({}),
+    }
+}
+
+fn task(id: u32, state: TaskState, error: Option<&str>) -> TaskStatus {
+    let error = error.map(Into::into);
+    let counts = Counts::default();
+    TaskStatus { id, state, since: SystemTime::now(), error, last_progress: None, epoch: 1, counts }
+}
+
+fn status(target: Target, tasks: Vec<TaskStatus>) -> BridgeStatus {
+    BridgeStatus { name: "orders".into(), target, tasks }
+}
+
+fn shown(entity: impl Serialize) -> serde_json::Value {
+    serde_json::to_value(entity).expect("entities are plain")
+}
+
+#[test]
+fn the_server_claims_a_version_that_clients_can_parse_and_tells_its_own_apart() {
+    assert_eq!(
+        shown(ServerInfo::new()),
+        json!({
+            "version": "4.1.0", "commit": "unknown", "kafka_cluster_id": "gantry",
+            "gantry_version": env!("CARGO_PKG_VERSION"),
+        })
+    );
+}
+
+#[test]
+fn the_type_is_seen_from_kafka() {
+    let types = [
+        (&FROM_RABBITMQ, &TO_KAFKA, ConnectorType::Source, "gantry.RabbitmqSourceConnector"),
+        (&FROM_KAFKA, &TO_RABBITMQ, ConnectorType::Sink, "gantry.RabbitmqSinkConnector"),
+        (&FROM_RABBITMQ, &TO_RABBITMQ, ConnectorType::Source, "gantry.RabbitmqSourceConnector"),
+        (&FROM_KAFKA, &TO_KAFKA, ConnectorType::Source, "gantry.KafkaSourceConnector"),
+    ];
+    for (source, sink, kind, class) in types {
+        let definition = definition(source, sink);
+        assert_eq!(ConnectorType::of(&definition), kind, "{} to {}", source.name, sink.name);
+        assert_eq!(class_of(&definition), class);
+    }
+}
+
+#[test]
+fn states_use_only_words_that_clients_know() {
+    let definition = definition(&FROM_RABBITMQ, &TO_KAFKA);
+    let tasks = vec![
+        task(0, TaskState::Running, None),
+        task(1, TaskState::Failed, Some("queue orders is missing")),
+        task(2, TaskState::BackingOff, Some("")),
+    ];
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(
+        shown(ConnectorStateInfo::of(&definition, &status(Target::Running, tasks), "127.0.0.1:8083")),
+        json!({
+            "name": "orders",
+            "connector": { "state": "RUNNING", "worker_id": "127.0.0.1:8083", "version": version },
+            "tasks": [
+                { "id": 0, "state": "RUNNING", "worker_id": "127.0.0.1:8083", "version": version },
+                { "id": 1, "state": "FAILED", "worker_id": "127.0.0.1:8083", "version": version,
+                  "trace": "queue orders is missing" },
+                { "id": 2, "state": "RESTARTING", "worker_id": "127.0.0.1:8083", "version": version },
+            ],
+            "type": "source",
+        })
+    );
+    let known = ["RUNNING", "PAUSED", "FAILED", "UNASSIGNED", "RESTARTING"];
+    for state in TaskState::ALL {
+        assert!(known.contains(&state.as_connect()), "{state:?}");
+    }
+}
+
+#[test]
+fn a_stopped_bridge_has_no_tasks() {
+    let definition = definition(&FROM_RABBITMQ, &TO_KAFKA);
+    let status = status(Target::Stopped, vec![task(0, TaskState::Stopped, None), task(1, TaskState::Stopping, None)]);
+    let state = shown(ConnectorStateInfo::of(&definition, &status, "w"));
+    assert_eq!(state["connector"]["state"], "STOPPED");
+    assert_eq!(state["tasks"].as_array().map(Vec::len), Some(1), "one is still giving back: {state}");
+    assert_eq!(shown(ConnectorInfo::of(&definition, &status))["tasks"], json!([{ "connector": "orders", "task": 1 }]));
+}
+
+#[test]
+fn a_restart_shows_what_it_restarts_with_the_old_trace() {
+    let definition = definition(&FROM_RABBITMQ, &TO_KAFKA);
+    let tasks = || vec![task(0, TaskState::Running, None), task(1, TaskState::Failed, Some("refused"))];
+    let state = |target| ConnectorStateInfo::of(&definition, &status(target, tasks()), "w");
+
+    let failed_only = shown(state(Target::Running).restarting(false, &[1]));
+    assert_eq!(failed_only["connector"]["state"], "RUNNING");
+    assert_eq!([&failed_only["tasks"][0]["state"], &failed_only["tasks"][1]["state"]], ["RUNNING", "RESTARTING"]);
+    assert_eq!(failed_only["tasks"][1]["trace"], "refused");
+
+    let all = shown(state(Target::Running).restarting(true, &[0, 1]));
+    assert_eq!([&all["connector"]["state"], &all["tasks"][0]["state"]], ["RESTARTING", "RESTARTING"]);
+
+    let stopped = shown(state(Target::Stopped).restarting(true, &[]));
+    assert_eq!(stopped["connector"]["state"], "STOPPED", "a restart does not start what is stopped");
+}
+
+#[test]
+fn a_task_carries_the_config_and_its_class() {
+    let definition = definition(&FROM_RABBITMQ, &TO_KAFKA);
+    let tasks = shown(TaskInfo::all(&definition, &status(Target::Running, vec![task(0, TaskState::Running, None)])));
+    assert_eq!(
+        tasks,
+        json!([{ "id": { "connector": "orders", "task": 0 }, "config": {
+            "name": "orders", "connector.class": "gantry.RabbitmqSourceConnector", "tasks.max": "2",
+            "task.class": "gantry.RabbitmqSourceTask",
+        } }])
+    );
+}

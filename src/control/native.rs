@@ -1,0 +1,162 @@
+//! Our own API: what Kafka Connect's shapes cannot say. `gantry status` reads it.
+//!
+//! Times are RFC 3339 in UTC, and `at` is this process's clock, so that a reader can tell ages without trusting its own.
+
+use std::time::SystemTime;
+
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    routing::get,
+};
+use serde::Serialize;
+
+use super::{App, error::Refusal};
+use crate::bridge::{Bridge, BridgeStatus, Counts, Target, TaskStatus};
+
+pub(super) fn routes() -> Router<App> {
+    Router::new().route("/v1/bridges", get(list)).route("/v1/bridges/{bridge}", get(one))
+}
+
+async fn list(State(app): State<App>) -> Json<Overview> {
+    let bridges = app.bridges.all().iter().map(|bridge| BridgeView::of(bridge)).collect();
+    Json(Overview { version: env!("CARGO_PKG_VERSION"), at: timestamp(SystemTime::now()), bridges })
+}
+
+async fn one(State(app): State<App>, Path(name): Path<String>) -> Result<Json<BridgeView>, Refusal> {
+    let bridge = app.bridges.get(&name).ok_or_else(|| Refusal::not_found(format!("Bridge {name} not found")))?;
+    Ok(Json(BridgeView::of(&bridge)))
+}
+
+#[derive(Serialize)]
+struct Overview {
+    version: &'static str,
+    at: String,
+    bridges: Vec<BridgeView>,
+}
+
+#[derive(Serialize)]
+struct BridgeView {
+    name: String,
+    target: &'static str,
+    ready: bool,
+    source: &'static str,
+    transforms: Vec<&'static str>,
+    sink: &'static str,
+    dead_letter: Option<&'static str>,
+    file: String,
+    tasks: Vec<TaskView>,
+}
+
+#[derive(Serialize)]
+struct TaskView {
+    task: u32,
+    state: &'static str,
+    since: String,
+    error: Option<String>,
+    last_progress: Option<String>,
+    epoch: u64,
+    counts: CountsView,
+}
+
+/// `records_in - returned = records_out + filtered + dead_lettered + in_flight` in every answer (I6).
+#[derive(Serialize)]
+struct CountsView {
+    records_in: u64,
+    bytes_in: u64,
+    records_out: u64,
+    bytes_out: u64,
+    filtered: u64,
+    dead_lettered: u64,
+    returned: u64,
+    in_flight: u64,
+    in_flight_bytes: u64,
+    batches: u64,
+    commits: u64,
+    reconnects: u64,
+}
+
+// === impl BridgeView ===
+
+impl BridgeView {
+    fn of(bridge: &Bridge) -> Self {
+        let definition = bridge.definition();
+        let status = BridgeStatus { tasks: bridge.task_statuses(), ..bridge.status() };
+        Self {
+            name: status.name.to_string(),
+            target: target(status.target),
+            ready: status.is_ready(),
+            source: definition.source.plugin.name,
+            transforms: definition.transforms.iter().map(|part| part.plugin.name).collect(),
+            sink: definition.sink.plugin.name,
+            dead_letter: definition.errors.dead_letter.as_ref().map(|part| part.plugin.name),
+            file: definition.file.display().to_string(),
+            tasks: status.tasks.into_iter().map(TaskView::of).collect(),
+        }
+    }
+}
+
+impl TaskView {
+    fn of(task: TaskStatus) -> Self {
+        Self {
+            task: task.id,
+            state: task.state.as_str(),
+            since: timestamp(task.since),
+            error: task.error.as_deref().map(str::to_owned),
+            last_progress: task.last_progress.map(timestamp),
+            epoch: task.epoch,
+            counts: CountsView::of(task.counts),
+        }
+    }
+}
+
+impl CountsView {
+    fn of(counts: Counts) -> Self {
+        // Taken apart by name, so that a new count cannot be forgotten here.
+        let Counts {
+            records_in,
+            bytes_in,
+            records_out,
+            bytes_out,
+            filtered,
+            dead_lettered,
+            returned,
+            in_flight,
+            in_flight_bytes,
+            batches,
+            commits,
+            reconnects,
+        } = counts;
+        Self {
+            records_in,
+            bytes_in,
+            records_out,
+            bytes_out,
+            filtered,
+            dead_lettered,
+            returned,
+            in_flight,
+            in_flight_bytes,
+            batches,
+            commits,
+            reconnects,
+        }
+    }
+}
+
+const fn target(target: Target) -> &'static str {
+    match target {
+        Target::Running => "running",
+        Target::Paused => "paused",
+        Target::Stopped => "stopped",
+    }
+}
+
+/// To the millisecond: enough for people, and the same width each time.
+fn timestamp(time: SystemTime) -> String {
+    match jiff::Timestamp::try_from(time) {
+        Ok(time) => format!("{time:.3}"),
+        // A clock before the year -9999 or after 9999.
+        Err(_) => "unknown".to_owned(),
+    }
+}

@@ -1,0 +1,105 @@
+//! Logs: one line an event that an operator would act on, to stderr, as text or JSON.
+//!
+//! # Contract
+//! - [`init`] is called once, before anything logs. `GANTRY_LOG` (in the syntax of `RUST_LOG`) overrides the level.
+//! - Client libraries are kept quiet: what matters of theirs, connectors say once and in context.
+//! - A line is written in one piece. While a live display owns the terminal ([`Display`]), it steps aside for each line.
+//! - Secrets are never logged; that is the callers' promise, kept by the types that hide them.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    sync::Arc,
+};
+
+use tracing_subscriber::{EnvFilter, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::config::{Log, LogFormat, LogLevel};
+
+/// The variable that overrides the level.
+pub const VARIABLE: &str = "GANTRY_LOG";
+
+/// Crates that log for their own developers.
+const LIBRARIES: [&str; 8] = ["lapin", "librdkafka", "rdkafka", "hyper", "hyper_util", "axum", "tower", "ureq"];
+
+/// Why logging cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// The filter does not parse.
+    #[error("reading the log level from {origin}: {source}")]
+    Filter {
+        /// Where the filter came from.
+        origin: &'static str,
+        /// What is wrong with it.
+        source: tracing_subscriber::filter::ParseError,
+    },
+    /// Somebody was first.
+    #[error("starting logs: {0}")]
+    Twice(#[from] tracing_subscriber::util::TryInitError),
+}
+
+/// What owns the terminal while it shows something that moves; steps aside for each line.
+pub trait Display: Send + Sync {
+    /// Clears the display, runs `write`, and shows it again.
+    fn step_aside(&self, write: &mut dyn FnMut());
+}
+
+/// Starts logging to stderr, through `display` if there is one.
+pub fn init(settings: &Log, display: Option<Arc<dyn Display>>) -> Result<(), InitError> {
+    let filter = filter(settings.level, std::env::var(VARIABLE).ok().as_deref())?;
+    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let lines = tracing_subscriber::fmt::layer().with_writer(Stderr { display }).with_ansi(colour);
+    let subscriber = tracing_subscriber::registry().with(filter);
+    match settings.format {
+        LogFormat::Text => subscriber.with(lines.with_target(false)).try_init(),
+        LogFormat::Json => subscriber.with(lines.json().flatten_event(true)).try_init(),
+    }
+    .map_err(InitError::from)
+}
+
+fn filter(level: LogLevel, variable: Option<&str>) -> Result<EnvFilter, InitError> {
+    let refused = |origin| move |source| InitError::Filter { origin, source };
+    if let Some(directives) = variable.filter(|directives| !directives.trim().is_empty()) {
+        return EnvFilter::try_new(directives).map_err(refused(VARIABLE));
+    }
+    // A broker that is away makes the libraries report every attempt; connectors tell it once.
+    let libraries = match level {
+        LogLevel::Off => "off",
+        LogLevel::Debug | LogLevel::Trace => "warn",
+        LogLevel::Error | LogLevel::Warn | LogLevel::Info => "error",
+    };
+    let quieted: String = LIBRARIES.iter().map(|library| format!("{library}={libraries},")).collect();
+    EnvFilter::try_new(quieted + level.as_str()).map_err(refused("the configuration"))
+}
+
+/// Writes each line in one piece.
+#[derive(Clone)]
+struct Stderr {
+    display: Option<Arc<dyn Display>>,
+}
+
+impl MakeWriter<'_> for Stderr {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+impl Write for Stderr {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let mut result = Ok(());
+        let mut write = || result = io::stderr().lock().write_all(line);
+        match &self.display {
+            Some(display) => display.step_aside(&mut write),
+            None => write(),
+        }
+        result.map(|()| line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+#[cfg(test)]
+mod tests;

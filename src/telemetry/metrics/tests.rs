@@ -1,0 +1,70 @@
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::*;
+use crate::bridge::{Counts, Target};
+
+fn task(id: u32, state: TaskState) -> TaskStatus {
+    let counts = Counts {
+        records_in: 107,
+        bytes_in: 10_700,
+        records_out: 80,
+        bytes_out: 9_000,
+        filtered: 10,
+        dead_lettered: 5,
+        returned: 7,
+        in_flight: 5,
+        in_flight_bytes: 500,
+        batches: 12,
+        commits: 11,
+        reconnects: 2,
+    };
+    let last_progress = Some(UNIX_EPOCH + Duration::from_millis(1_700_000_000_250));
+    TaskStatus { id, state, since: UNIX_EPOCH, error: None, last_progress, epoch: 3, counts }
+}
+
+fn bridge(name: &str, tasks: Vec<TaskStatus>) -> BridgeStatus {
+    BridgeStatus { name: name.into(), target: Target::Running, tasks }
+}
+
+#[test]
+fn a_scrape_holds_every_metric_and_no_other() {
+    TaskMetrics::new("whole", 0).settle_seconds.observe(0.02);
+    let text = text_of(&[bridge("whole", vec![task(0, TaskState::Running)])]);
+    let types: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).map(str::to_owned).collect();
+    let expected: Vec<_> = names::ALL.iter().map(|metric| format!("{} {}", metric.name, metric.kind)).collect();
+    assert_eq!(types, expected);
+}
+
+#[test]
+fn series_carry_bridge_and_task() {
+    let text = text_of(&[bridge("a \"b\"", vec![task(0, TaskState::Running), task(1, TaskState::Failed)])]);
+    for line in [
+        r#"gantry_records_in_total{bridge="a \"b\"",task="0"} 107"#,
+        r#"gantry_records_returned_total{bridge="a \"b\"",task="1"} 7"#,
+        r#"gantry_task_state{bridge="a \"b\"",task="0",state="running"} 1"#,
+        r#"gantry_task_state{bridge="a \"b\"",task="1",state="running"} 0"#,
+        r#"gantry_task_state{bridge="a \"b\"",task="1",state="failed"} 1"#,
+        r#"gantry_task_last_progress_timestamp_seconds{bridge="a \"b\"",task="0"} 1700000000.25"#,
+        r#"gantry_bridge_ready{bridge="a \"b\""} 0"#,
+        concat!(r#"gantry_build_info{version=""#, env!("CARGO_PKG_VERSION"), r#""} 1"#),
+    ] {
+        assert!(text.lines().any(|own| own == line), "{line} is missing in\n{text}");
+    }
+}
+
+#[test]
+fn what_never_happened_is_absent() {
+    let idle = TaskStatus { last_progress: None, ..task(0, TaskState::Starting) };
+    let text = text_of(&[bridge("idle", vec![idle])]);
+    assert!(!text.contains("gantry_task_last_progress_timestamp_seconds"), "{text}");
+    let text = text_of(&[]);
+    assert!(!text.contains("gantry_records_in_total") && text.contains("gantry_build_info"), "{text}");
+}
+
+#[test]
+fn a_task_that_starts_again_goes_on_with_its_histograms() {
+    TaskMetrics::new("again", 4).batch_records.observe(3.0);
+    TaskMetrics::new("again", 4).batch_records.observe(4.0);
+    let text = text_of(&[]);
+    assert!(text.contains("gantry_batch_records_sum{bridge=\"again\",task=\"4\"} 7"), "{text}");
+}

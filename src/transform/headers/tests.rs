@@ -1,0 +1,88 @@
+use gantry_sdk::{Record, Value};
+use serde_json::{Value as Json, json};
+
+use crate::transform::tests::{apply_one, problems};
+
+/// `a` twice, a typed `b`, a `c`.
+fn record() -> Record {
+    let mut record = Record { value: Some(r#"{"id":7}"#.into()), ..Record::default() };
+    record.headers.push("a", Value::text("1"));
+    record.headers.push("b", Value::I64(2));
+    record.headers.push("a", Value::text("3"));
+    record.headers.push("c", Value::Bool(true));
+    record
+}
+
+/// The headers after it, one word each: `name=type:text`.
+fn edited(options: &Json) -> Result<String, String> {
+    let record = apply_one("headers", options, record())?.expect("it drops no record");
+    let words = record.headers.iter().map(|(name, value)| {
+        let kind = match value {
+            Value::String(_) => "text",
+            Value::I64(_) => "i64",
+            Value::F64(_) => "f64",
+            Value::Bool(_) => "bool",
+            other => panic!("unexpected {other:?}"),
+        };
+        format!("{name}={kind}:{}", String::from(value.clone()))
+    });
+    Ok(words.collect::<Vec<_>>().join(" "))
+}
+
+#[test]
+fn edits_in_the_documented_order() {
+    let cases = [
+        (json!({ "copy": { "b": "d" } }), "a=text:1 b=i64:2 a=text:3 c=bool:true d=i64:2"),
+        (json!({ "copy": { "a": "b" } }), "a=text:1 a=text:3 c=bool:true b=text:1 b=text:3"),
+        (json!({ "copy": { "a": "b", "b": "a" } }), "c=bool:true b=text:1 b=text:3 a=i64:2"),
+        (json!({ "copy": { "no": "b" } }), "a=text:1 b=i64:2 a=text:3 c=bool:true"),
+        (json!({ "rename": { "a": "x" } }), "x=text:1 b=i64:2 x=text:3 c=bool:true"),
+        (json!({ "rename": { "a": "c" } }), "c=text:1 b=i64:2 c=text:3"),
+        (json!({ "rename": { "b": "c", "c": "b" } }), "a=text:1 c=i64:2 a=text:3 b=bool:true"),
+        (json!({ "rename": { "b": "c", "c": "d" } }), "a=text:1 c=i64:2 a=text:3 d=bool:true"),
+        (json!({ "rename": { "no": "c" } }), "a=text:1 b=i64:2 a=text:3 c=bool:true"),
+        (json!({ "drop": ["a", "no"] }), "b=i64:2 c=bool:true"),
+        (json!({ "drop_matching": ["^[bc]$"] }), "a=text:1 a=text:3"),
+        (json!({ "set": { "a": "x-{value.id}" } }), "b=i64:2 c=bool:true a=text:x-7"),
+        (json!({ "set": { "n": 5, "f": 1.5, "t": false }, "drop_matching": [""] }), "f=f64:1.5 n=i64:5 t=bool:false"),
+        (json!({ "set": { "d": "{header.b}" }, "drop": ["b"] }), "a=text:1 a=text:3 c=bool:true d=text:2"),
+        (json!({ "copy": { "a": "x" }, "rename": { "x": "y" }, "drop": ["a", "b", "c"] }), "y=text:1 y=text:3"),
+        (json!({ "set": { "b": "{header.no}" } }), "a=text:1 b=i64:2 a=text:3 c=bool:true"),
+    ];
+    for (options, expected) in cases {
+        assert_eq!(edited(&options), Ok(expected.to_owned()), "{options}");
+    }
+}
+
+#[test]
+fn a_missing_field_can_fail_the_record() {
+    let options = json!({ "set": { "b": "{header.no}" }, "missing": "fail" });
+    assert_eq!(edited(&options), Err("headers: the record has no {header.no}".to_owned()));
+}
+
+#[test]
+fn clones_are_not_changed() {
+    let original = record();
+    let shared = original.clone();
+    let options = json!({ "rename": { "a": "x" }, "drop": ["b"], "set": { "y": "z" } });
+    apply_one("headers", &options, shared).expect("it works");
+    assert_eq!(original, record());
+}
+
+#[test]
+fn what_cannot_work_is_found_before_any_record() {
+    let cases = [
+        (json!({}), "", "nothing to do"),
+        (json!({ "missing": "fail" }), "", "nothing to do"),
+        (json!({ "rename": { "a": "c", "b": "c" } }), "rename.b", "\"a\" becomes \"c\" already"),
+        (json!({ "copy": { "a": "c", "b": "c" } }), "copy.b", "\"a\" becomes \"c\" already"),
+        (json!({ "rename": { "a": "a" } }), "rename.a", "the same"),
+        (json!({ "set": { "a": "{oops}" } }), "set.a", "there is no field"),
+        (json!({ "set": { "a": [] } }), "set.a", "expected a template"),
+        (json!({ "drop_matching": ["["] }), "drop_matching[0]", "not a regular expression"),
+    ];
+    for (options, path, words) in cases {
+        let found = problems("headers", &options);
+        assert!(found.iter().any(|(at, text)| at == path && text.contains(words)), "{options}: {found:?}");
+    }
+}

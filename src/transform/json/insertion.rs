@@ -1,0 +1,93 @@
+//! What `insert` puts into a body.
+
+use gantry_sdk::{Record, Template, Value, template::Field};
+use serde_json::Value as Json;
+
+use crate::transform::field;
+
+/// What is put into a body: compiled from an option.
+#[derive(Debug)]
+pub(super) enum Insertion {
+    Constant(Json),
+    /// A single field, with its type.
+    Typed(Template, Field),
+    Text(Template),
+}
+
+impl Insertion {
+    /// Text is a template, anything else a constant.
+    pub(super) fn compile(value: Json) -> Result<Self, String> {
+        let Json::String(text) = value else { return Ok(Self::Constant(value)) };
+        let template = Template::parse(&text)?;
+        if let Some(literal) = template.as_literal() {
+            return Ok(Self::Constant(literal.into()));
+        }
+        let typed = single(&text).filter(|field| match field {
+            Field::Json(_) | Field::Header(_) => true,
+            Field::Named(name) => matches!(*name, "timestamp" | "partition" | "offset" | "priority"),
+            Field::Key | Field::Value => false,
+        });
+        Ok(match typed {
+            Some(field) => Self::Typed(template, field),
+            None => Self::Text(template),
+        })
+    }
+
+    /// The value for this record, whose body is `body`; `None` when the record lacks a field.
+    pub(super) fn value(&self, record: &Record, body: &Json) -> Result<Option<Json>, String> {
+        let text = match self {
+            Self::Constant(json) => return Ok(Some(json.clone())),
+            Self::Typed(_, Field::Json(path)) => {
+                return Ok(pick(body, path).filter(|found| !found.is_null()).cloned());
+            }
+            Self::Typed(_, Field::Header(name)) => match record.headers.get(name) {
+                None | Some(Value::Null) => return Ok(None),
+                Some(Value::String(text) | Value::Bytes(text)) => text.clone(),
+                Some(value) => return Ok(Some(value.to_json())),
+            },
+            Self::Typed(_, field) => {
+                let number = field.get(record).and_then(|text| serde_json::from_slice(&text).ok());
+                return Ok(number);
+            }
+            Self::Text(template) => match template.render(record) {
+                None => return Ok(None),
+                Some(text) => text,
+            },
+        };
+        let text = str::from_utf8(&text).map_err(|_| format!("cannot insert {}: it is not UTF-8", self.template()))?;
+        Ok(Some(text.into()))
+    }
+
+    /// Why there is no value for this record.
+    pub(super) fn lacking(&self, record: &Record) -> String {
+        match self {
+            Self::Constant(_) => String::new(),
+            Self::Typed(template, _) | Self::Text(template) => field::lacking(template, record),
+        }
+    }
+
+    fn template(&self) -> &str {
+        match self {
+            Self::Constant(_) => "",
+            Self::Typed(template, _) | Self::Text(template) => template.as_str(),
+        }
+    }
+}
+
+/// The field, when the template is that and nothing else, not even a default.
+fn single(text: &str) -> Option<Field> {
+    let name = text.strip_prefix('{')?.strip_suffix('}')?;
+    let other = name.contains(['{', '}', '|']);
+    if other { None } else { name.trim().parse().ok() }
+}
+
+fn pick<'a>(mut json: &'a Json, path: &[String]) -> Option<&'a Json> {
+    for step in path {
+        json = match json {
+            Json::Object(fields) => fields.get(step)?,
+            Json::Array(items) => items.get(step.parse::<usize>().ok()?)?,
+            _ => return None,
+        };
+    }
+    Some(json)
+}

@@ -1,0 +1,171 @@
+//! Where a field is in a JSON body, and what can be done there.
+
+use std::fmt;
+
+use serde_json::{Map, Value as Json};
+
+use crate::transform::body;
+
+/// Steps from the body to a field.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Path(Vec<Step>);
+
+/// One step; ordered so that items of a list are in the list's order.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Step {
+    /// Every field or item.
+    Every,
+    /// A field; when it is a number also an item.
+    Named { index: Option<usize>, name: String },
+}
+
+impl Path {
+    /// Compiles a path in which `*` may stand.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        if text.split('.').any(str::is_empty) {
+            return Err(format!("\"{text}\" is not a path: write keys with dots between, like order.items.0.sku"));
+        }
+        let step = |name: &str| match name {
+            "*" => Step::Every,
+            _ => Step::Named { index: name.parse().ok(), name: name.to_owned() },
+        };
+        Ok(Self(text.split('.').map(step).collect()))
+    }
+
+    /// Compiles a path that leads to one place only.
+    pub(super) fn plain(text: &str) -> Result<Self, String> {
+        let path = Self::parse(text)?;
+        if path.0.contains(&Step::Every) {
+            return Err(format!("\"{text}\": \"*\" works in rename, drop and mask only"));
+        }
+        Ok(path)
+    }
+
+    /// The way to the object or list around the field, and the last step.
+    pub(super) fn split(mut self) -> Option<(Self, Step)> {
+        let last = self.0.pop()?;
+        Some((self, last))
+    }
+
+    /// How many steps it takes.
+    pub(super) const fn depth(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The field, taken out; what is left of the body is of no use.
+    pub(super) fn take(&self, mut json: &mut Json) -> Option<Json> {
+        for step in &self.0 {
+            json = step.child(json)?;
+        }
+        Some(json.take())
+    }
+
+    /// Removes what is there; says whether anything was.
+    pub(super) fn remove(&self, json: &mut Json) -> bool {
+        let Some((last, parents)) = self.0.split_last() else { return false };
+        at_each(parents, json, &mut |parent| last.remove(parent))
+    }
+
+    /// Puts `new` in the place of what is there; says whether that changed anything.
+    pub(super) fn replace(&self, json: &mut Json, new: &Json) -> bool {
+        at_each(&self.0, json, &mut |field| {
+            let changes = field != new;
+            if changes {
+                field.clone_from(new);
+            }
+            changes
+        })
+    }
+
+    /// Calls `change` wherever the path leads; says whether any call said that it changed something.
+    pub(super) fn at_each(&self, json: &mut Json, change: &mut dyn FnMut(&mut Json) -> bool) -> bool {
+        at_each(&self.0, json, change)
+    }
+
+    /// Sets the field, and makes the objects on the way to it.
+    pub(super) fn insert(&self, json: &mut Json, value: Json) -> Result<(), String> {
+        let mut place = json;
+        for (done, step) in self.0.iter().enumerate() {
+            let Step::Named { index, name } = step else { return Err(format!("{self} leads to many places")) };
+            if place.is_null() && done > 0 {
+                *place = Json::Object(Map::new());
+            }
+            let kind = body::type_name(place);
+            place = match (place, index) {
+                (Json::Object(fields), _) => fields.entry(name.as_str()).or_insert(Json::Null),
+                (Json::Array(items), Some(index)) => {
+                    let count = items.len();
+                    let missing = || format!("cannot insert {self}: the list has {count} items");
+                    items.get_mut(*index).ok_or_else(missing)?
+                }
+                _ => return Err(format!("cannot insert {self}: {} is {kind}, not an object", Before(&self.0[..done]))),
+            };
+        }
+        *place = value;
+        Ok(())
+    }
+}
+
+fn at_each(steps: &[Step], json: &mut Json, change: &mut dyn FnMut(&mut Json) -> bool) -> bool {
+    let Some((step, rest)) = steps.split_first() else { return change(json) };
+    match (step, json) {
+        (Step::Every, Json::Object(fields)) => {
+            fields.values_mut().fold(false, |changed, field| at_each(rest, field, change) | changed)
+        }
+        (Step::Every, Json::Array(items)) => {
+            items.iter_mut().fold(false, |changed, item| at_each(rest, item, change) | changed)
+        }
+        (step, json) => step.child(json).is_some_and(|child| at_each(rest, child, change)),
+    }
+}
+
+// === impl Step ===
+
+impl Step {
+    fn child<'j>(&self, json: &'j mut Json) -> Option<&'j mut Json> {
+        match (self, json) {
+            (Self::Named { name, .. }, Json::Object(fields)) => fields.get_mut(name),
+            (Self::Named { index, .. }, Json::Array(items)) => items.get_mut((*index)?),
+            _ => None,
+        }
+    }
+
+    fn remove(&self, parent: &mut Json) -> bool {
+        match (self, parent) {
+            // Not `remove`, which would put the last field in its place.
+            (Self::Named { name, .. }, Json::Object(fields)) => fields.shift_remove(name).is_some(),
+            (Self::Named { index: Some(index), .. }, Json::Array(items)) if *index < items.len() => {
+                items.remove(*index);
+                true
+            }
+            (Self::Every, Json::Object(fields)) => !std::mem::take(fields).is_empty(),
+            (Self::Every, Json::Array(items)) => !std::mem::take(items).is_empty(),
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, step) in self.0.iter().enumerate() {
+            let dot = if place > 0 { "." } else { "" };
+            match step {
+                Step::Every => write!(f, "{dot}*")?,
+                Step::Named { name, .. } => write!(f, "{dot}{name}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The part of a path that was walked: nothing yet is the body itself.
+struct Before<'a>(&'a [Step]);
+
+impl fmt::Display for Before<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [] => f.write_str("the body"),
+            steps => Path(steps.to_vec()).fmt(f),
+        }
+    }
+}

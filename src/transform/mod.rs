@@ -1,0 +1,58 @@
+//! Built-in transforms: what may happen to records between source and sink.
+//!
+//! # The contract
+//! - A record stays bytes until a field of its body is asked for.
+//! - A transform that cannot do to a record what it was told to *fails* the record, with the reason; it never does half of
+//!   it. Options (`missing`, `on_invalid`, `no_match`) say where a record may go on unchanged instead.
+//! - Reasons name fields, types and sizes, never values: a body may hold secrets, and reasons reach logs and headers.
+//! - What cannot work (no operation, two that contradict each other) is found by `check`, before any record.
+//!
+//! In reading order: the transforms [`filter`], [`route`], [`headers`], [`key`], [`json`] and [`timestamp`], then what they
+//! share: [`field`], [`body`], [`regex`], [`policy`]. Adding one is a file and a line in [`PLUGINS`].
+
+mod body;
+mod field;
+pub mod filter;
+pub mod headers;
+pub mod json;
+pub mod key;
+mod policy;
+mod regex;
+pub mod route;
+pub mod timestamp;
+
+use gantry_sdk::{
+    Error, Result,
+    config::{Problem, Severity},
+    plugin::TransformPlugin,
+};
+
+/// Every built-in transform, by the name that selects it in YAML.
+pub static PLUGINS: &[TransformPlugin] = &[
+    TransformPlugin::of::<filter::Options>("filter", "Keeps or drops records by their headers, key, topic or body."),
+    TransformPlugin::of::<route::Options>(
+        "route",
+        "Says where a record goes (topic, routing key), by template or regular expression.",
+    ),
+    TransformPlugin::of::<headers::Options>("headers", "Copies, renames, drops and sets headers."),
+    TransformPlugin::of::<key::Options>("key", "Sets the key from a template."),
+    TransformPlugin::of::<json::Options>("json", "Extracts, renames, drops, masks and inserts fields of a JSON body."),
+    TransformPlugin::of::<timestamp::Options>("timestamp", "Sets the timestamp from a field."),
+];
+
+/// The error of whoever builds without having checked.
+fn refusal(problems: &[Problem]) -> Error {
+    let texts: Vec<_> = problems.iter().map(Problem::to_string).collect();
+    Error::config(texts.join("; "))
+}
+
+/// No problem, or a refusal.
+fn refuse(problems: &[Problem]) -> Result<()> {
+    if problems.iter().any(|problem| problem.severity == Severity::Error) {
+        return Err(refusal(problems));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

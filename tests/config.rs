@@ -1,0 +1,109 @@
+//! Files, environment variables and secrets, laid over each other by the program itself.
+
+#[path = "support/check.rs"]
+mod support;
+
+use std::fs;
+
+use support::Files;
+
+const BASE: &str = r"connections:
+  rabbit: { rabbitmq: { urls: ['${env:RABBITMQ_URL}'] } }
+bridges:
+  orders:
+    source: { rabbitmq: { connection: rabbit, queue: orders } }
+    sink: { console: {} }
+";
+
+const URL: (&str, &str) = ("RABBITMQ_URL", "amqp://guest:guest@rabbit1:5672/%2f");
+
+#[test]
+fn a_later_file_adds_to_and_overrides_an_earlier_one() {
+    let production = "bridges:\n  orders: { sink: null, transforms: [ { key: { from: '{message_id}' } } ] }\n  more:\n    \
+                      source: { generate: {} }\n    sink: { 'null': {} }\n";
+    let files = Files::of(&[("base.yaml", BASE), ("production.yaml", production)]);
+    let ended = files.gantry(&["check", "base.yaml", "production.yaml"], &[URL]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let unset = "base.yaml:4:3: error: bridges.orders: \"sink\" is missing: Where records go";
+    assert_eq!(ended.lines()[0], unset, "a key without a value unsets an earlier one");
+
+    let ended = files.gantry(&["check", "production.yaml", "base.yaml"], &[URL]);
+    assert_eq!(
+        ended.lines(),
+        [
+            "orders: rabbitmq -> key -> console",
+            "more: generate -> null",
+            "ok: 2 bridges, no errors, no warnings"
+        ],
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn an_error_names_the_file_that_wrote_the_value() {
+    let files = Files::of(&[("base.yaml", BASE), ("more.yaml", "bridges: { orders: { tasks: many } }\n")]);
+    let ended = files.gantry(&["check", "base.yaml", "more.yaml"], &[URL]);
+    assert_eq!(
+        ended.lines()[0],
+        "more.yaml:1:22: error: bridges.orders.tasks: expected a whole number, found text"
+    );
+}
+
+#[test]
+fn variables_override_files() {
+    let files = Files::of(&[("gantry.yaml", BASE)]);
+    let variables = [
+        URL,
+        ("GANTRY__BRIDGES__ORDERS__TASKS", "3"),
+        ("GANTRY__BRIDGES__ORDERS__SINK", "{ 'null': {} }"),
+        ("GANTRY__CONTROL__LISTEN", "127.0.0.1:18083"),
+        // Neither of these is an option.
+        ("GANTRY_LOG", "debug"),
+        ("GANTRY", "x"),
+    ];
+    let ended = files.gantry(&["check", "gantry.yaml"], &variables);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.out.contains("\norders: rabbitmq -> null, 3 tasks\n"), "{}", ended.out);
+
+    let wrong = [URL, ("GANTRY__BRIDGES__ORDERS__SOURCE__RABBITMQ__PREFETCHH", "3")];
+    let ended = files.gantry(&["check", "gantry.yaml"], &wrong);
+    assert_eq!(
+        ended.lines()[0],
+        "environment variable GANTRY__BRIDGES__ORDERS__SOURCE__RABBITMQ__PREFETCHH: error: \
+         bridges.orders.source.rabbitmq.prefetchh: unknown key; did you mean \"prefetch\"?"
+    );
+}
+
+#[test]
+fn secrets_come_from_variables_files_and_directories() {
+    let files = Files::of(&[]);
+    let directory = files.path().display();
+    let text = BASE.replace(
+        "'${env:RABBITMQ_URL}'",
+        &format!(
+            "'amqp://${{env:RABBITMQ_USER}}:${{file:{directory}/password}}@${{dir:{directory}:host}}:5672/%2f', \
+             '${{env:RABBITMQ_URL}}'"
+        ),
+    );
+    fs::write(files.path().join("gantry.yaml"), text).expect("writing a configuration");
+    fs::write(files.path().join("password"), "p@ss/w:rd#%\n").expect("writing a secret");
+    fs::write(files.path().join("host"), "rabbit1").expect("writing a secret");
+    let ended = files.gantry(&["check", "gantry.yaml"], &[URL, ("RABBITMQ_USER", "guest")]);
+    assert_eq!(ended.lines(), ["orders: rabbitmq -> console", "ok: 1 bridge, no errors, no warnings"], "{ended:?}");
+
+    fs::remove_file(files.path().join("password")).expect("removing a secret");
+    let ended = files.gantry(&["check", "gantry.yaml"], &[]);
+    assert_eq!(ended.code, Some(1));
+    let lines = ended.lines();
+    assert_eq!(lines.len(), 3, "each reference is told by itself: {lines:#?}");
+    assert!(lines[0].starts_with("gantry.yaml:2:32: error: connections.rabbit.rabbitmq.urls[0]: "), "{lines:#?}");
+    assert!(lines[1].ends_with("urls[1]: the environment variable RABBITMQ_URL is not set"), "{lines:#?}");
+}
+
+#[test]
+fn run_starts_nothing_of_a_configuration_with_errors() {
+    let files = Files::of(&[("gantry.yaml", &BASE.replace("queue:", "queu:"))]);
+    let ended = files.gantry(&["run", "gantry.yaml"], &[URL]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("gantry.yaml:5:47: error: bridges.orders.source.rabbitmq.queu: unknown key"), "{}", ended.err);
+}

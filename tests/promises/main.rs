@@ -1,0 +1,27 @@
+//! What Gantry promises, against real brokers, from outside: one file a promise.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod back_pressure;
+mod dead_letter;
+mod delivery;
+mod isolation;
+mod shutdown;
+
+/// A configuration with both brokers and one bridge `b`, whose source, sink and errors are given.
+pub fn bridge(source: &str, sink: &str, rest: &str) -> String {
+    format!(
+        r#"connections:
+  rabbit: {{ rabbitmq: {{ urls: ["{}"] }} }}
+  events: {{ kafka: {{ bootstrap_servers: "{}" }} }}
+bridges:
+  b:
+    source: {{ rabbitmq: {{ connection: rabbit, {source} }} }}
+    sink: {{ kafka: {{ connection: events, {sink} }} }}
+    {rest}
+"#,
+        support::amqp_url(),
+        support::bootstrap_servers(),
+    )
+}

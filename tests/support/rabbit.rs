@@ -1,0 +1,110 @@
+//! A real RabbitMQ, from the test's side.
+
+use futures_util::{StreamExt as _, stream::FuturesOrdered};
+use lapin::{
+    BasicProperties, Channel, Connection, ConnectionProperties,
+    options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions, QueuePurgeOptions},
+    types::FieldTable,
+};
+
+use super::{SOON, amqp_url, eventually, oracle};
+
+/// A connection of the test's own, with publisher confirms.
+pub struct Rabbit {
+    // Held so that it lives as long as the channel.
+    _connection: Connection,
+    pub channel: Channel,
+}
+
+impl Rabbit {
+    /// Connects, and fails with what to do when there is no broker.
+    pub async fn connect() -> Self {
+        let url = amqp_url();
+        let connected = Connection::connect(&url, ConnectionProperties::default()).await;
+        let connection = connected
+            .unwrap_or_else(|error| panic!("no RabbitMQ for the tests ({error}): run `scripts/brokers up` first"));
+        let channel = connection.create_channel().await.expect("a channel");
+        channel.confirm_select(ConfirmSelectOptions::default()).await.expect("confirms");
+        Self { _connection: connection, channel }
+    }
+
+    /// Connects, waiting until a broker that is starting answers.
+    pub async fn connect_when_up() -> Self {
+        let connect = async || Connection::connect(&amqp_url(), ConnectionProperties::default()).await.ok();
+        let connection = eventually("RabbitMQ answers", SOON, connect).await;
+        drop(connection);
+        Self::connect().await
+    }
+
+    /// A durable queue of that name.
+    pub async fn queue(&self, name: &str) {
+        self.queue_with(name, FieldTable::default()).await;
+    }
+
+    /// A durable queue with arguments.
+    pub async fn queue_with(&self, name: &str, arguments: FieldTable) {
+        let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        self.channel.queue_declare(name.into(), options, arguments).await.expect("declaring the queue");
+    }
+
+    /// Removes the queue.
+    pub async fn delete(&self, name: &str) {
+        self.channel.queue_delete(name.into(), QueueDeleteOptions::default()).await.expect("deleting the queue");
+    }
+
+    /// Removes what is ready in the queue.
+    pub async fn purge(&self, name: &str) {
+        self.channel.queue_purge(name.into(), QueuePurgeOptions::default()).await.expect("purging the queue");
+    }
+
+    /// Messages that are ready in the queue; those that a consumer holds do not count.
+    pub async fn ready(&self, name: &str) -> u32 {
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let queue = self.channel.queue_declare(name.into(), options, FieldTable::default()).await;
+        queue.expect("asking for the queue").message_count()
+    }
+
+    /// Waits until nothing is left in the queue, not even with a consumer.
+    pub async fn wait_until_empty(&self, name: &str) {
+        let what = format!("queue {name} is empty");
+        eventually(&what, SOON, async || (all_messages(name) == Some(0)).then_some(())).await;
+    }
+
+    /// Publishes one message to the queue and waits for its confirm.
+    pub async fn publish(&self, queue: &str, body: &[u8], properties: BasicProperties) {
+        let options = BasicPublishOptions::default();
+        let publish = self.channel.basic_publish("".into(), queue.into(), options, body, properties);
+        publish.await.expect("publishing").await.expect("its confirm");
+    }
+
+    /// Publishes the oracle's messages `from..to`, persistent, and waits for all confirms.
+    pub async fn publish_sequence(&self, queue: &str, from: u64, to: u64, size: usize) {
+        let mut confirms = FuturesOrdered::new();
+        for sequence in from..to {
+            let body = oracle::body(sequence, size);
+            let (queue, properties) = (queue.into(), oracle::properties(sequence));
+            let options = BasicPublishOptions::default();
+            let publish = self.channel.basic_publish("".into(), queue, options, &body, properties);
+            confirms.push_back(publish.await.expect("publishing"));
+            if confirms.len() >= 1000 {
+                confirms.next().await.expect("there is one").expect("its confirm");
+            }
+        }
+        while let Some(confirm) = confirms.next().await {
+            confirm.expect("its confirm");
+        }
+    }
+}
+
+/// Ready and unacknowledged messages by the management API; `None` while it has no numbers yet.
+pub fn all_messages(queue: &str) -> Option<u64> {
+    Some(management(&format!("/api/queues/%2f/{queue}"))?["messages"].as_u64()?)
+}
+
+/// Asks the management API.
+pub fn management(path: &str) -> Option<serde_json::Value> {
+    // guest:guest
+    let url = format!("{}{path}", super::management_url());
+    let mut response = ureq::get(&url).header("Authorization", "Basic Z3Vlc3Q6Z3Vlc3Q=").call().ok()?;
+    serde_json::from_str(&response.body_mut().read_to_string().ok()?).ok()
+}
