@@ -30,11 +30,7 @@ fn a_later_file_adds_to_and_overrides_an_earlier_one() {
     let ended = files.gantry(&["check", "production.yaml", "base.yaml"], &[URL]);
     assert_eq!(
         ended.lines(),
-        [
-            "orders: rabbitmq -> key -> console",
-            "more: generate -> null",
-            "ok: 2 bridges, no errors, no warnings"
-        ],
+        ["orders: rabbitmq -> key -> console", "more: generate -> null", "ok: 2 bridges, no errors, no warnings"],
         "{ended:?}"
     );
 }
@@ -43,10 +39,7 @@ fn a_later_file_adds_to_and_overrides_an_earlier_one() {
 fn an_error_names_the_file_that_wrote_the_value() {
     let files = Files::of(&[("base.yaml", BASE), ("more.yaml", "bridges: { orders: { tasks: many } }\n")]);
     let ended = files.gantry(&["check", "base.yaml", "more.yaml"], &[URL]);
-    assert_eq!(
-        ended.lines()[0],
-        "more.yaml:1:22: error: bridges.orders.tasks: expected a whole number, found text"
-    );
+    assert_eq!(ended.lines()[0], "more.yaml:1:22: error: bridges.orders.tasks: expected a whole number, found text");
 }
 
 #[test]
@@ -105,5 +98,9 @@ fn run_starts_nothing_of_a_configuration_with_errors() {
     let files = Files::of(&[("gantry.yaml", &BASE.replace("queue:", "queu:"))]);
     let ended = files.gantry(&["run", "gantry.yaml"], &[URL]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.err.contains("gantry.yaml:5:47: error: bridges.orders.source.rabbitmq.queu: unknown key"), "{}", ended.err);
+    assert!(
+        ended.err.contains("gantry.yaml:5:47: error: bridges.orders.source.rabbitmq.queu: unknown key"),
+        "{}",
+        ended.err
+    );
 }

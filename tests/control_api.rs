@@ -306,6 +306,47 @@ async fn bridges_from_files_belong_to_their_files() {
     assert_eq!(get(port, "/connectors").json(), json!(["letters", "numbers"]), "nothing has changed");
 }
 
+/// Neither a secret that stands in the file nor one that a placeholder brings.
+#[tokio::test]
+async fn no_secret_is_served_or_logged() {
+    let secrets = tempfile::tempdir().expect("a directory");
+    let password = secrets.path().join("password");
+    std::fs::write(&password, "hunter3").expect("writing the secret");
+    let gantry = Gantry::start(&format!(
+        r#"
+bridges:
+  plain: {{ source: {{ rabbitmq: {{ connection: {{ urls: ["amqp://me:hunter2@127.0.0.1:1"] }}, queue: q }} }}, sink: {{ "null": {{}} }} }}
+  placed: {{ source: {{ rabbitmq: {{ connection: {{ urls: ["amqp://me:${{file:{}}}@127.0.0.1:1"] }}, queue: q }} }}, sink: {{ "null": {{}} }} }}
+"#,
+        password.display()
+    ));
+    let port = gantry.port();
+    eventually("the port answers", SOON, async || gantry.get("/healthz")).await;
+    wait_for(port, "plain", "RUNNING", &["RESTARTING"]).await;
+    wait_for(port, "placed", "RUNNING", &["RESTARTING"]).await;
+    for path in [
+        "/connectors?expand=info&expand=status",
+        "/connectors/plain/config",
+        "/connectors/plain/tasks",
+        "/connectors/placed/config",
+        "/connectors/placed/tasks",
+        "/v1/bridges",
+        "/readyz",
+        "/metrics",
+    ] {
+        let body = get(port, path).body;
+        assert!(body.contains("plain") || body.contains("placed"), "{path}: {body}");
+        assert!(!body.contains("hunter"), "{path}: {body}");
+    }
+    let hidden = get(port, "/connectors/plain/config").json();
+    let url = hidden["source.rabbitmq.connection.urls"].as_str().expect("text");
+    assert!(url.contains("[hidden]"), "{hidden}");
+    let placeholder = get(port, "/connectors/placed/config").json();
+    let url = placeholder["source.rabbitmq.connection.urls"].as_str().expect("text");
+    assert!(url.contains("${file:"), "what is no secret is shown as written: {placeholder}");
+    assert!(!gantry.log().contains("hunter"), "{}", gantry.log());
+}
+
 fn states(status: &Json) -> Vec<&str> {
     let tasks = status["tasks"].as_array().map(Vec::as_slice).unwrap_or_default();
     std::iter::once(&status["connector"]).chain(tasks).map(|own| own["state"].as_str().unwrap_or_default()).collect()

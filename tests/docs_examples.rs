@@ -81,7 +81,9 @@ fn fences(path: &Path) -> Vec<Example> {
 
 fn pages() -> Vec<PathBuf> {
     let mut pages = files("docs", &["md"]);
-    pages.extend(["README.md", "CONTRIBUTING.md"].map(|page| root().join(page)).into_iter().filter(|page| page.exists()));
+    pages.extend(
+        ["README.md", "CONTRIBUTING.md"].map(|page| root().join(page)).into_iter().filter(|page| page.exists()),
+    );
     pages.extend(files("connectors", &["md"]));
     pages
 }
@@ -97,8 +99,10 @@ fn with_secrets(text: &str) -> (String, Vec<(String, String)>) {
     let elsewhere = Regex::new(r"\$\{(?:file|dir):[^}]*\}").expect("it is a constant");
     let text = elsewhere.replace_all(text, "$${env:FROM_A_FILE}").into_owned();
     let reference = Regex::new(r"\$\{env:([^}]+)\}").expect("it is a constant");
-    let names: BTreeSet<&str> = reference.captures_iter(&text).filter_map(|found| Some(found.get(1)?.as_str())).collect();
-    let value = |name: &str| if name.contains("URL") { "amqp://guest:guest@localhost:5672/%2f" } else { "localhost:9092" };
+    let names: BTreeSet<&str> =
+        reference.captures_iter(&text).filter_map(|found| Some(found.get(1)?.as_str())).collect();
+    let value =
+        |name: &str| if name.contains("URL") { "amqp://guest:guest@localhost:5672/%2f" } else { "localhost:9092" };
     let variables = names.into_iter().map(|name| (name.to_owned(), value(name).to_owned())).collect();
     (text, variables)
 }
@@ -111,7 +115,8 @@ fn every_example_passes_check() {
     let mut wrong = Vec::new();
     for Example { place, text } in examples {
         let (text, variables) = with_secrets(&text);
-        let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let variables: Vec<(&str, &str)> =
+            variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let ended = Files::of(&[("example.yaml", &text)]).gantry(&["check", "example.yaml"], &variables);
         if ended.code != Some(0) {
             wrong.push(format!("{place}\n{}{}", ended.out, ended.err));
@@ -158,7 +163,7 @@ fn the_reference_names_every_option_and_its_default() {
     for (prefix, part) in [("", &schema), ("bridges.NAME.", bridge)] {
         collect(prefix, part, &mut rows);
     }
-    assert!(rows.len() > 20, "{rows:?}");
+    assert!(rows.len() >= 20, "{rows:?}");
     let missing: Vec<&String> = rows.iter().filter(|row| !page.contains(row.as_str())).collect();
     assert!(missing.is_empty(), "docs/configuration.md lacks rows that begin with: {missing:#?}");
 }
@@ -182,4 +187,26 @@ fn collect(prefix: &str, schema: &Json, rows: &mut Vec<String>) {
             rows.push(format!("| `{path}` | {default} |"));
         }
     }
+}
+
+/// The page of a connector or of the transforms has every option of it, as `option`.
+#[test]
+fn the_pages_of_connectors_and_transforms_name_every_option() {
+    let list = Files::of(&[]).gantry(&["list", "--json"], &[]).json();
+    let mut missing = Vec::new();
+    for entry in list.as_array().expect("a list") {
+        let name = entry["name"].as_str().expect("a name");
+        let page = match (entry["kind"].as_str(), name) {
+            (Some("transform"), _) => "docs/transforms.md".to_owned(),
+            (_, "generate" | "console" | "null") => "docs/connectors/generate.md".to_owned(),
+            _ => format!("docs/connectors/{name}.md"),
+        };
+        let text = fs::read_to_string(root().join(&page)).unwrap_or_default();
+        for option in entry["schema"]["properties"].as_object().into_iter().flat_map(serde_json::Map::keys) {
+            if !text.contains(&format!("`{option}`")) && !text.contains(&format!(".{option}`")) {
+                missing.push(format!("{page}: `{option}` of {name}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
 }

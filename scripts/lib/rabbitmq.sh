@@ -25,6 +25,7 @@ rabbitmq_configure() {
   : >"$dir/rabbitmq-env.conf"
   cat >"$dir/rabbitmq.conf" <<CONF
 listeners.tcp.default = 127.0.0.1:$AMQP_PORT
+collect_statistics_interval = 250
 management.tcp.ip = 127.0.0.1
 management.tcp.port = $MANAGEMENT_PORT
 prometheus.tcp.ip = 127.0.0.1

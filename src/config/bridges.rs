@@ -117,7 +117,8 @@ fn check_limits(findings: &mut Findings<'_>, at: &str, options: &settings::Bridg
         findings.error(path::key(at, "errors.retry.delay"), message);
     }
     if limits.batch > limits.in_flight {
-        let message = format!("is more than limits.in_flight ({}): a batch must fit in what may be in flight", limits.in_flight);
+        let message =
+            format!("is more than limits.in_flight ({}): a batch must fit in what may be in flight", limits.in_flight);
         findings.error(path::key(at, "limits.batch"), message);
     }
     if limits.batch_bytes > limits.in_flight_bytes {

@@ -82,13 +82,7 @@ fn connections() -> impl Iterator<Item = &'static str> {
 
 /// Adds the options of an object, and of the objects in it. `around` are the schemas that this one lies in: a schema
 /// that holds itself has no end.
-fn collect<'s>(
-    slot: &Slot<'s>,
-    at: &str,
-    has_connection: bool,
-    around: &mut Vec<&'s Json>,
-    rows: &mut Vec<OptionRow>,
-) {
+fn collect<'s>(slot: &Slot<'s>, at: &str, has_connection: bool, around: &mut Vec<&'s Json>, rows: &mut Vec<OptionRow>) {
     let objects: Vec<&Json> = slot.forms().iter().copied().filter(|form| form.get("properties").is_some()).collect();
     if objects.iter().any(|object| around.iter().any(|outer| std::ptr::eq(*outer, *object))) {
         return;
@@ -133,6 +127,7 @@ fn default(slot: &Slot<'_>) -> Option<String> {
         Json::Array(items) if items.is_empty() => None,
         // The options in it have defaults of their own.
         Json::Object(_) => None,
+        Json::String(text) if text.is_empty() => Some("\"\"".to_owned()),
         Json::String(text) => Some(text.clone()),
         other => Some(other.to_string()),
     }
@@ -155,8 +150,8 @@ fn kind(slot: &Slot<'_>) -> String {
         for word in schema::words(form) {
             let word = match (word, form.get("examples")) {
                 ("text", Some(Json::Array(examples))) if form.get("pattern").is_some() => {
-                    let example = examples.iter().rfind(|example| example.is_string());
-                    example.and_then(Json::as_str).map_or_else(|| word.to_owned(), |example| format!("text like {example}"))
+                    let texts: Vec<&str> = examples.iter().filter_map(Json::as_str).take(2).collect();
+                    if texts.is_empty() { word.to_owned() } else { format!("text like {}", texts.join(" or ")) }
                 }
                 ("a list", _) => match slot.item().map(|item| kind(&item)) {
                     Some(item) if item != "anything" => format!("a list of: {item}"),

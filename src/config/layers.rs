@@ -121,7 +121,9 @@ impl Source for Variables {
             let origin = Place::Variable(name.clone()).to_origin();
             let segments: Vec<&str> = name[PREFIX.len()..].split(SEPARATOR).collect();
             if segments.iter().any(|segment| segment.is_empty()) {
-                return Err(ConfigError::Message(format!("{origin}: a part of the name between two {SEPARATOR} is empty")));
+                return Err(ConfigError::Message(format!(
+                    "{origin}: a part of the name between two {SEPARATOR} is empty"
+                )));
             }
             set(tree, &segments, value, &origin);
         }

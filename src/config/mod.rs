@@ -147,7 +147,9 @@ fn drop_empty(written: &mut Json) {
     for top in ["/control", "/log"] {
         drop(written.pointer_mut(top));
     }
-    for bridge in written.pointer_mut("/bridges").and_then(Json::as_object_mut).into_iter().flat_map(|all| all.values_mut()) {
+    for bridge in
+        written.pointer_mut("/bridges").and_then(Json::as_object_mut).into_iter().flat_map(|all| all.values_mut())
+    {
         drop(Some(&mut *bridge));
         for part in ["/errors", "/errors/retry", "/errors/backoff", "/limits"] {
             drop(bridge.pointer_mut(part));

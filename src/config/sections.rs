@@ -167,9 +167,7 @@ fn fill_connection<P: Plugin>(
     };
     let at = path::key(&section.at, "connection");
     let connector = section.plugin.name();
-    let of_connector = |one: &&Option<Connection>| {
-        one.as_ref().is_none_or(|one| one.section.plugin.name == connector)
-    };
+    let of_connector = |one: &&Option<Connection>| one.as_ref().is_none_or(|one| one.section.plugin.name == connector);
     match connections.get(&name) {
         None => {
             let known = connections.iter().filter(|(_, one)| of_connector(one)).map(|(name, _)| name.as_str());
@@ -186,7 +184,8 @@ fn fill_connection<P: Plugin>(
         Some(Some(connection)) if connection.section.plugin.name != connector => {
             connection.used.set(true);
             let other = connection.section.plugin.name;
-            findings.error(at, format!("the connection \"{name}\" is one of {other}, and this needs one of {connector}"));
+            findings
+                .error(at, format!("the connection \"{name}\" is one of {other}, and this needs one of {connector}"));
         }
         Some(Some(connection)) => {
             connection.used.set(true);

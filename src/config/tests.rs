@@ -117,7 +117,10 @@ fn a_missing_secret_is_an_error_to_check_and_the_bridges_own_matter_to_run() {
         assert!(problems[0].ends_with("GANTRY_NO_SUCH_VARIABLE is not set"), "{problems:?}");
     }
     let listen = with("control: { listen: '${env:GANTRY_NO_SUCH_VARIABLE}' }", &[], false);
-    assert!(has(&listen.expect_err("it is needed at once"), "gantry.yaml:1:12: error: control.listen: the environment"));
+    assert!(has(
+        &listen.expect_err("it is needed at once"),
+        "gantry.yaml:1:12: error: control.listen: the environment"
+    ));
 }
 
 #[test]
@@ -165,13 +168,19 @@ fn a_reference_can_stand_for_a_number() {
     assert_eq!(good(&text).bridges[0].source.options["prefetch"], 50);
     fs::write(&path, "a few").expect("writing a temporary file");
     let problems = with(&text, &[], true).expect_err("it is no number");
-    assert!(has(&problems, "gantry.yaml:7:62: error: bridges.orders.source.rabbitmq.prefetch: expected"), "{problems:?}");
+    assert!(
+        has(&problems, "gantry.yaml:7:62: error: bridges.orders.source.rabbitmq.prefetch: expected"),
+        "{problems:?}"
+    );
 }
 
 #[test]
 fn problems_of_a_named_connection_are_told_once_and_where_they_stand() {
     let text = ORDERS.replace("amqp://guest", "http://guest");
-    let text = text.replace("bridges:\n", "bridges:\n  more: { source: { rabbitmq: { connection: rabbit, queue: a } }, sink: { console: } }\n");
+    let text = text.replace(
+        "bridges:\n",
+        "bridges:\n  more: { source: { rabbitmq: { connection: rabbit, queue: a } }, sink: { console: } }\n",
+    );
     let problems = with(&text, &[], true).expect_err("the URL is wrong");
     let errors: Vec<_> = problems.iter().filter(|problem| problem.contains("error:")).collect();
     assert_eq!(errors.len(), 1, "{problems:?}");
@@ -244,20 +253,20 @@ fn what_will_hurt_is_told() {
         assert!(has(&found, expected), "{expected}: {found:?}");
     }
 
-    let two = "  again:\n    source: { rabbitmq: { connection: rabbit, queues: [x, orders] } }\n    sink: { console: }\n";
+    let two =
+        "  again:\n    source: { rabbitmq: { connection: rabbit, queues: [x, orders] } }\n    sink: { console: }\n";
     let found = warnings(&format!("{ORDERS}{two}"));
     assert_eq!(
         found,
-        [
-            "bridges.again.source.rabbitmq: the bridge \"orders\" reads the queue \"orders\" too: each message goes to \
-             only one of them"
-        ]
+        ["bridges.again.source.rabbitmq: the bridge \"orders\" reads the queue \"orders\" too: each message goes to \
+             only one of them"]
     );
 
     let found = warnings(&ORDERS.replace("    errors:", "    # errors:"));
     assert!(has(&found, "bridges.orders: no errors.dead_letter: a poison message will stop this bridge"), "{found:?}");
 
-    let found = warnings("control: { listen: '0.0.0.0:8083' }\nconnections: { x: { kafka: { bootstrap_servers: 'a:1' } } }");
+    let found =
+        warnings("control: { listen: '0.0.0.0:8083' }\nconnections: { x: { kafka: { bootstrap_servers: 'a:1' } } }");
     assert!(has(&found, "control.listen: reachable from other machines"), "{found:?}");
     assert!(has(&found, "connections.x: no bridge uses this connection"), "{found:?}");
     assert!(has(&found, ": there are no bridges"), "{found:?}");
@@ -273,7 +282,9 @@ fn limits_that_contradict_each_other_are_errors() {
         "    limits: { batch: 20000, batch_bytes: 65MiB }\n    errors: { backoff: { initial: 2m }, retry: { delay: 2m },",
     );
     let problems = with(&text, &[], true).expect_err("they contradict each other");
-    for expected in ["limits.batch: is more", "limits.batch_bytes: is more", "errors.backoff.initial", "errors.retry.delay"] {
+    for expected in
+        ["limits.batch: is more", "limits.batch_bytes: is more", "errors.backoff.initial", "errors.retry.delay"]
+    {
         assert!(problems.iter().any(|problem| problem.contains(&format!("bridges.orders.{expected}"))), "{problems:?}");
     }
     assert_eq!(problems.len(), 4, "{problems:?}");

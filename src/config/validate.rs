@@ -3,11 +3,7 @@
 //! Every problem at once, each at its own path. A value is shown only where the schema does not call it a secret.
 
 use gantry_sdk::{Template, config::Problem};
-use jsonschema::{
-    ValidationError,
-    error::ValidationErrorKind as Kind,
-    paths::Location,
-};
+use jsonschema::{ValidationError, error::ValidationErrorKind as Kind, paths::Location};
 use serde_json::Value as Json;
 
 use super::{
@@ -42,7 +38,9 @@ impl<'a> Report<'a> {
             return vec![Problem::error(at, error.masked().to_string())];
         };
         match error.kind() {
-            Kind::AdditionalProperties { unexpected } => unknown_keys(&at, &slot, unexpected.iter().map(String::as_str)),
+            Kind::AdditionalProperties { unexpected } => {
+                unknown_keys(&at, &slot, unexpected.iter().map(String::as_str))
+            }
             Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
                 self.no_form_fits(&at, &slot, value, context, error.instance_path())
             }

@@ -35,18 +35,23 @@ pub(super) fn find(
         batch(findings, bridge);
     }
     competing(findings, bridges);
-    if bridges.is_empty() && written.get("bridges").and_then(Json::as_object).is_none_or(serde_json::Map::is_empty) {
-        findings.warning("", "there are no bridges: nothing will move");
-    }
-    for name in sections::unused(connections) {
-        findings.warning(path::key("connections", name), "no bridge uses this connection");
+    // What is left over may belong to what is wrong.
+    let count = written.get("bridges").and_then(Json::as_object).map_or(0, serde_json::Map::len);
+    if findings.is_sound("") && bridges.len() == count {
+        if bridges.is_empty() {
+            findings.warning("", "there are no bridges: nothing will move");
+        }
+        for name in sections::unused(connections) {
+            findings.warning(path::key("connections", name), "no bridge uses this connection");
+        }
     }
     plain_secrets(findings, written);
 }
 
 fn order(findings: &mut Findings<'_>, bridge: &Bridge) {
     if bridge.options.tasks > 1 {
-        let message = "with more than one task records overtake each other: order is kept only within what one task reads";
+        let message =
+            "with more than one task records overtake each other: order is kept only within what one task reads";
         findings.warning(path::key(&bridge.at, "tasks"), message);
     }
 }
@@ -125,7 +130,10 @@ fn plain_secrets(findings: &mut Findings<'_>, written: &Json) {
         found.push(at.to_owned());
     });
     for at in found {
-        let message = "a secret in plain text: write it as ${env:NAME}, ${file:/path} or ${dir:/path:key}";
-        findings.warning(at, message);
+        // A reference that is written wrongly looks like one.
+        if findings.is_sound(&at) {
+            let message = "a secret in plain text: write it as ${env:NAME}, ${file:/path} or ${dir:/path:key}";
+            findings.warning(at, message);
+        }
     }
 }

@@ -100,7 +100,9 @@ impl<'a> Loader<'a> {
         }
         self.count(mark, 1)?;
         let (anchor, kind) = match event {
-            Event::Scalar(text, style, anchor, tag) => (anchor, scalar(text, style, tag.as_ref()).map_err(|e| (mark, e))?),
+            Event::Scalar(text, style, anchor, tag) => {
+                (anchor, scalar(text, style, tag.as_ref()).map_err(|e| (mark, e))?)
+            }
             Event::SequenceStart(anchor, _) => (anchor, self.list(depth)?),
             Event::MappingStart(anchor, _) => (anchor, self.map(depth)?),
             Event::Alias(anchor) => {

@@ -10,7 +10,7 @@
 //! - Every error, the router's own too, is `{"error_code": …, "message": …}` as `application/json`.
 //! - No secret leaves: what shows options shows them through [`crate::config::redacted`].
 //!
-//! In reading order: [`wire`] (rules for every request), [`error`], [`health`], [`native`], [`connect`].
+//! In reading order: `wire` (rules for every request), `error`, `health`, `native`, `connect`.
 
 mod connect;
 mod error;

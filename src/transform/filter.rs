@@ -70,7 +70,7 @@ impl TransformConfig for Options {
                 problems.push(Problem::error(rule.name, "no test: every record would have the same fate"));
             }
             for (place, test) in rule.tests.iter().enumerate() {
-                let path = if rule.single { rule.name.to_owned() } else { format!("{}.{place}", rule.name) };
+                let path = if rule.single { rule.name.to_owned() } else { format!("{}[{place}]", rule.name) };
                 problems.extend(test.check().into_iter().map(|problem| problem.under(&path)));
             }
         }

@@ -103,7 +103,7 @@ impl Options {
         };
         let extract = self.extract.and_then(|text| note("extract".to_owned(), Path::plain(&text)));
         let mut paths = |operation: &str, texts: &[String]| -> Vec<Path> {
-            let path = |(place, text): (usize, &String)| note(format!("{operation}.{place}"), Path::parse(text));
+            let path = |(place, text): (usize, &String)| note(format!("{operation}[{place}]"), Path::parse(text));
             texts.iter().enumerate().filter_map(path).collect()
         };
         let (mut drop, mask) = (paths("drop", &self.drop), paths("mask", &self.mask));

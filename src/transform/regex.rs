@@ -33,8 +33,12 @@ impl Pattern {
 impl<'de> Deserialize<'de> for Pattern {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let compiled = Regex::new(&text);
-        compiled.map(Self).map_err(|error| de::Error::custom(format!("not a regular expression: {error}")))
+        Regex::new(&text).map(Self).map_err(|error| {
+            // The library draws the place in several lines; the last one says what is wrong.
+            let drawn = error.to_string();
+            let reason = drawn.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            de::Error::custom(format!("not a regular expression: {reason}"))
+        })
     }
 }
 

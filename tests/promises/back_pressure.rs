@@ -13,7 +13,7 @@ async fn i4_credit_bounds_what_is_in_flight() {
     kafka::create_topic(&topic, 1).await;
     rabbit.publish_sequence(&queue, 0, 50_000, 200).await;
 
-    let limits = "limits: { in_flight: 300, in_flight_bytes: 100KiB, batch: 100 }";
+    let limits = "limits: { in_flight: 300, in_flight_bytes: 100KiB, batch: 100, batch_bytes: 50KiB }";
     let gantry = Gantry::start(&bridge(&format!("queue: {queue}"), &format!("topic: {topic}"), limits));
     let mut highest = 0f64;
     eventually("the queue is moved", 3 * SOON, async || {

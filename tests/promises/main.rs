@@ -10,7 +10,7 @@ mod isolation;
 mod shutdown;
 
 /// A configuration with both brokers and one bridge `b`, whose source, sink and errors are given.
-pub fn bridge(source: &str, sink: &str, rest: &str) -> String {
+pub(crate) fn bridge(source: &str, sink: &str, rest: &str) -> String {
     format!(
         r#"connections:
   rabbit: {{ rabbitmq: {{ urls: ["{}"] }} }}

@@ -45,6 +45,7 @@ impl Files {
     }
 }
 
+#[allow(dead_code, reason = "each test crate uses its part of it")]
 impl Ended {
     /// The lines of standard output.
     pub(crate) fn lines(&self) -> Vec<&str> {

@@ -3,7 +3,7 @@
 //! A test that finds no broker fails and says what to do; it never skips. Nothing sleeps for luck: [`eventually`] waits for
 //! a condition with a deadline.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 pub mod gantry;
 pub mod kafka;

@@ -20,7 +20,7 @@ use clap::Parser;
 use futures_util::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use lapin::{
-    Channel, Connection, ConnectionProperties,
+    Channel, Connection, ConnectionProperties, Consumer,
     message::Delivery,
     options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions},
     protocol::basic::AMQPProperties,
@@ -39,9 +39,11 @@ use tokio::{
 /// RabbitMQ's own ceiling for quorum queues, and gantry's default.
 const PREFETCH: u16 = 2000;
 /// Messages a batch: a tenth of the prefetch, so that the broker goes on sending while a batch is under way.
-const BATCH: usize = 200;
+const BATCH: u32 = 200;
 /// Batches that can be in flight: no less than messages can.
 const SLOTS: usize = 2048;
+/// Added to a batch's count while it may still grow, so that it does not look complete too early.
+const OPEN: u32 = 1 << 31;
 
 /// Moves messages from a RabbitMQ queue to a Kafka topic, as a bare program would.
 #[derive(Parser)]
@@ -59,7 +61,11 @@ struct Args {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let args = Args::parse();
+    // On a worker thread: the main thread is not one, and waking it costs more.
+    tokio::spawn(run(Args::parse())).await.context("running")?
+}
+
+async fn run(args: Args) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let deliveries = Arc::new(Deliveries { left: std::array::from_fn(|_| AtomicU32::new(0)), settled: Notify::new() });
     let producer = producer_config(&args.bootstrap_servers)
@@ -72,7 +78,7 @@ async fn main() -> Result<()> {
     channel.basic_qos(PREFETCH, BasicQosOptions::default()).await.context("setting the prefetch")?;
     let queue = args.queue.as_str().into();
     let consumer = channel.basic_consume(queue, "floor".into(), BasicConsumeOptions::default(), FieldTable::default());
-    let mut messages = consumer.await.context("consuming")?.ready_chunks(BATCH);
+    let mut consumer = consumer.await.context("consuming")?;
 
     let mut bridge =
         Bridge { args, producer, channel, deliveries: deliveries.clone(), batches: VecDeque::new(), next: 0 };
@@ -80,8 +86,8 @@ async fn main() -> Result<()> {
         tokio::select! {
             _ = terminate.recv() => break,
             () = deliveries.settled.notified() => bridge.acknowledge()?,
-            messages = messages.next() => match messages {
-                Some(messages) => bridge.produce(messages)?,
+            message = consumer.next() => match message {
+                Some(first) => bridge.produce(first?, &mut consumer)?,
                 None => bail!("RabbitMQ cancelled the consumer"),
             },
         }
@@ -113,25 +119,36 @@ struct Deliveries {
 }
 
 impl Bridge {
-    fn produce(&mut self, messages: Vec<lapin::Result<Delivery>>) -> Result<()> {
+    /// Produces a message and those behind it that are here already.
+    fn produce(&mut self, first: Delivery, consumer: &mut Consumer) -> Result<()> {
         let slot = self.next;
         self.next = (slot + 1) % SLOTS;
-        self.deliveries.left[slot].store(u32::try_from(messages.len())?, Ordering::Release);
-        let mut last = 0;
-        for message in messages {
+        self.deliveries.left[slot].store(OPEN, Ordering::Release);
+        let (mut last, mut count) = (first.delivery_tag, 1);
+        self.send(&first, slot)?;
+        while count < BATCH {
+            // An end of the consumer shows again at the next call.
+            let Some(Some(message)) = consumer.next().now_or_never() else { break };
             let message = message.context("consuming")?;
-            last = message.delivery_tag;
-            let mut record =
-                BaseRecord::<(), [u8], usize>::with_opaque_to(&self.args.topic, slot).payload(&message.data);
-            if self.args.headers {
-                record.headers = Some(kafka_headers(&message.properties)?);
-                record.timestamp = message.properties.timestamp().map(|seconds| seconds as i64 * 1000);
-            }
-            // librdkafka's queue has no limit but the prefetch, so it is never full.
-            self.producer.send(record).map_err(|(error, _)| error).context("producing")?;
+            self.send(&message, slot)?;
+            (last, count) = (message.delivery_tag, count + 1);
         }
         self.batches.push_back((slot, last));
+        let more = OPEN - count;
+        if self.deliveries.left[slot].fetch_sub(more, Ordering::AcqRel) == more {
+            self.acknowledge()?;
+        }
         Ok(())
+    }
+
+    fn send(&self, message: &Delivery, slot: usize) -> Result<()> {
+        let mut record = BaseRecord::<(), [u8], usize>::with_opaque_to(&self.args.topic, slot).payload(&message.data);
+        if self.args.headers {
+            record.headers = Some(kafka_headers(&message.properties)?);
+            record.timestamp = message.properties.timestamp().map(|seconds| seconds as i64 * 1000);
+        }
+        // librdkafka's queue has no limit but the prefetch, so it is never full.
+        self.producer.send(record).map_err(|(error, _)| error).context("producing")
     }
 
     /// One acknowledgement for all batches that are complete without a gap.

@@ -16,7 +16,7 @@ use std::{
 
 use async_trait::async_trait;
 use gantry_sdk::{
-    Batch, Error, ErrorKind, Record, Result, Sink,
+    Batch, Error, ErrorKind, Failure, Record, Result, Sink,
     plugin::{Context, SinkConfig},
 };
 use schemars::JsonSchema;
@@ -85,19 +85,16 @@ impl<W: Write + Send + 'static> Sink for Console<W> {
     async fn put(&mut self, batch: Batch) -> Result<()> {
         let (format, out) = (self.format, self.out.clone());
         // A reader may be slow: waiting for it must not hold up other bridges.
-        let written = tokio::task::spawn_blocking(move || {
+        let printed = tokio::task::spawn_blocking(move || {
             let lines = format.lines(&batch.records);
             let mut out = out.lock().unwrap_or_else(PoisonError::into_inner);
-            out.write_all(&lines)?;
-            out.flush()?;
-            batch.receipt.settle(batch.receipt.unsettled());
-            io::Result::Ok(())
+            match out.write_all(&lines).and_then(|()| out.flush()) {
+                Ok(()) => batch.receipt.settle(batch.receipt.unsettled()),
+                Err(error) => return Err(give_up(&batch, error)),
+            }
+            Ok(())
         });
-        match written.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(failed(error)),
-            Err(_) => Err(Error::internal("printing records: the printing thread panicked or was stopped")),
-        }
+        printed.await.unwrap_or_else(|_| Err(Error::internal("printing records: the thread panicked or was stopped")))
     }
 
     async fn flush(&mut self) -> Result<()> {
@@ -109,12 +106,18 @@ impl<W: Write + Send + 'static> Sink for Console<W> {
     }
 }
 
-fn failed(error: io::Error) -> Error {
+/// Fails every record of the batch: part of it may be printed, but nobody knows which.
+fn give_up(batch: &Batch, error: io::Error) -> Error {
     let context = match error.kind() {
         io::ErrorKind::BrokenPipe => "writing to standard output: whoever read it has gone",
         _ => "writing to standard output",
     };
-    Error::with_source(ErrorKind::Disconnected, context, error)
+    let error = Error::with_source(ErrorKind::Disconnected, context, error);
+    let failure = Failure::retriable("TASK_PUT", error.chain());
+    for index in 0..batch.receipt.unsettled() {
+        batch.receipt.fail(index, failure.clone());
+    }
+    error
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ pub(crate) enum Meaning {
     Rejected,
     /// The topic is not there.
     NoTopic,
+    /// The partition is not there: it never was, or the topic is gone.
+    NoPartition,
     /// We may not write there.
     Denied,
     /// We took it back ourselves.
@@ -32,7 +34,8 @@ pub(crate) const fn meaning(code: Code) -> Meaning {
         | Code::InvalidMessageSize
         | Code::PolicyViolation
         | Code::UnsupportedForMessageFormat => Meaning::BadBatch,
-        Code::UnknownPartition | Code::InvalidTopic | Code::InvalidArgument => Meaning::Rejected,
+        Code::InvalidTopic | Code::InvalidArgument => Meaning::Rejected,
+        Code::UnknownPartition => Meaning::NoPartition,
         Code::UnknownTopic | Code::UnknownTopicOrPartition => Meaning::NoTopic,
         Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed => Meaning::Denied,
         Code::PurgeQueue | Code::PurgeInflight => Meaning::Purged,
@@ -76,6 +79,11 @@ pub(crate) fn missing_topic(topic: &str) -> String {
         "topic \"{topic}\" does not exist: create it (kafka-topics.sh --create --topic {topic} …), or let the sink do it \
          with declare: {{}}"
     )
+}
+
+/// Nobody asked for a certain partition, and yet the one that the record was for is gone.
+pub(crate) fn vanished_topic(topic: &str) -> String {
+    format!("the partitions of topic \"{topic}\" are gone: was it deleted? {}", missing_topic(topic))
 }
 
 /// librdkafka's own words for a code, without the code.

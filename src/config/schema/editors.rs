@@ -10,7 +10,9 @@ const REFERENCE: &str = r"\$\{(env|file|dir):";
 pub(super) fn allow_references(schema: &mut Json) {
     let Json::Object(keywords) = schema else { return };
     for keyword in ["properties", "$defs"] {
-        for below in keywords.get_mut(keyword).and_then(Json::as_object_mut).into_iter().flat_map(|all| all.values_mut()) {
+        for below in
+            keywords.get_mut(keyword).and_then(Json::as_object_mut).into_iter().flat_map(|all| all.values_mut())
+        {
             allow_references(below);
         }
     }

@@ -9,10 +9,7 @@ use gantry_sdk::plugin::{ConnectionPlugin, SinkPlugin, SourcePlugin, TransformPl
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value as Json, json};
 
-use super::{
-    plugins::Plugin,
-    settings,
-};
+use super::{plugins::Plugin, settings};
 use crate::registry;
 
 pub(super) use slot::{Slot, constants, kind_of, words};

@@ -43,7 +43,8 @@ impl<'s> Slot<'s> {
     /// The place of an entry.
     pub(in crate::config) fn key(&self, key: &str) -> Option<Self> {
         let named = self.forms.iter().find_map(|form| form.get("properties")?.get(key));
-        let open = || self.forms.iter().find_map(|form| form.get("additionalProperties").filter(|open| open.is_object()));
+        let open =
+            || self.forms.iter().find_map(|form| form.get("additionalProperties").filter(|open| open.is_object()));
         named.or_else(open).map(|schema| Self::of(self.root, schema))
     }
 

@@ -61,7 +61,7 @@ fn a_secret_in_the_credentials_of_a_url_is_percent_encoded() {
         (format!("https://host/path?key={line}"), "https://host/path?key=p@ss/w:rd".to_owned()),
         (format!("https://host/{line}@x"), "https://host/p@ss/w:rd@x".to_owned()),
         (format!("{line}@host"), "p@ss/w:rd@host".to_owned()),
-        (line.clone(), "p@ss/w:rd".to_owned()),
+        (line, "p@ss/w:rd".to_owned()),
     ];
     for (template, expected) in cases {
         assert_eq!(text(&template), Ok(expected), "{template}");
@@ -84,7 +84,9 @@ fn what_is_missing_is_named_with_its_path_and_nothing_else() {
 
 #[test]
 fn what_is_no_reference_says_how_to_write_one() {
-    for wrong in ["${env:}", "${file:}", "${dir:/x}", "${dir::k}", "${dir:/x:}", "${open", "${message_id}", "${1}", "${}"] {
+    for wrong in
+        ["${env:}", "${file:}", "${dir:/x}", "${dir::k}", "${dir:/x:}", "${open", "${message_id}", "${1}", "${}"]
+    {
         let error = text(wrong).expect_err(wrong);
         assert!(error.contains("${env:NAME}, ${file:/path} or ${dir:/path:key}"), "{wrong}: {error}");
     }

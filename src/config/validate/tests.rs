@@ -89,21 +89,23 @@ fn of_several_forms_the_one_that_is_meant_is_explained() {
     };
     let schema = json!({ "oneOf": [tagged("keep"), tagged("drop")] });
     assert_eq!(texts(&schema, &json!({ "kep": {} })), ["kep: unknown key; did you mean \"keep\"?"]);
-    assert_eq!(texts(&schema, &json!({ "drop": { "field": 5 } })), [
-        "drop.field: expected text, found a whole number: put it in quotes"
-    ]);
-    assert_eq!(texts(&schema, &json!({ "keep": { "feild": "a" } })), [
-        "keep.feild: unknown key; did you mean \"field\"?",
-        "keep: \"field\" is missing",
-    ]);
+    assert_eq!(
+        texts(&schema, &json!({ "drop": { "field": 5 } })),
+        ["drop.field: expected text, found a whole number: put it in quotes"]
+    );
+    assert_eq!(
+        texts(&schema, &json!({ "keep": { "feild": "a" } })),
+        ["keep.feild: unknown key; did you mean \"field\"?", "keep: \"field\" is missing",]
+    );
     let both = texts(&schema, &json!({ "keep": { "field": "a" }, "drop": { "field": "a" } }));
     assert_eq!(both.len(), 1, "{both:?}");
     assert!(both[0].ends_with("cannot stand here with the others: write only one of keep and drop"), "{both:?}");
 
     let one_or_many = json!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] });
-    assert_eq!(texts(&of(one_or_many.clone()), &json!({ "x": ["a", 5] })), [
-        "x[1]: expected text, found a whole number: put it in quotes"
-    ]);
+    assert_eq!(
+        texts(&of(one_or_many.clone()), &json!({ "x": ["a", 5] })),
+        ["x[1]: expected text, found a whole number: put it in quotes"]
+    );
     assert_eq!(texts(&of(one_or_many), &json!({ "x": {} })), ["x: expected text or a list, found a map"]);
 }
 

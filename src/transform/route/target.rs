@@ -83,8 +83,8 @@ fn group<'t>(text: &'t str, pattern: &Pattern) -> Result<(usize, &'t str), Strin
         let numbers = (1..=digits).rev().filter_map(|length| Some((text[..length].parse::<usize>().ok()?, length)));
         let mut known = numbers.filter(|(number, _)| *number < pattern.groups());
         let (number, length) = known.next().ok_or_else(|| {
-            let last = pattern.groups() - 1;
-            format!("\"${}\": the regex has {last} groups; \"$$\" is a literal dollar", &text[..digits])
+            let number = &text[..digits];
+            format!("\"${number}\": the regex has no group {number}; \"$$\" is a literal dollar")
         })?;
         return Ok((number, &text[length..]));
     }

@@ -1,7 +1,7 @@
 use std::{sync::mpsc, time::Duration};
 
 use gantry_sdk::{
-    ErrorKind,
+    ErrorKind, FailureKind,
     testkit::{Courier, any_headers, any_properties},
 };
 use proptest::prelude::*;
@@ -132,7 +132,9 @@ async fn a_reader_that_has_gone_is_an_error_and_nothing_is_settled() {
     assert_eq!(error.kind(), ErrorKind::Disconnected);
     assert!(error.chain().contains("has gone"), "{}", error.chain());
     let summary = courier.outcomes(Duration::from_secs(5)).await;
-    assert_eq!((summary.delivered, summary.abandoned), (0, 2));
+    assert_eq!((summary.delivered, summary.abandoned), (0, 0));
+    let kinds: Vec<_> = summary.failed.iter().map(|failure| failure.kind).collect();
+    assert_eq!(kinds, [FailureKind::Retriable; 2]);
 }
 
 #[test]

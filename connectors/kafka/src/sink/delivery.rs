@@ -60,6 +60,8 @@ pub(super) struct Delivery {
     health: Health,
     /// The topic that must be there, when it is always the same.
     topic: Option<Arc<str>>,
+    /// Records ask for certain partitions, so that one may ask for a partition that never was.
+    placed: bool,
 }
 
 #[derive(Debug, Default)]
@@ -72,6 +74,8 @@ struct Table {
     phase: Phase,
     /// Taken back, in no order yet.
     held: Vec<Held>,
+    /// The partitions in which a batch was refused since `held` was last taken.
+    refused: Vec<(Box<str>, i32)>,
     /// Topics of which a report said that they are gone.
     vanished: Vec<String>,
 }
@@ -128,7 +132,7 @@ impl Token {
 // === impl Delivery ===
 
 impl Delivery {
-    pub(super) fn new(health: Health, topic: Option<Arc<str>>) -> Self {
+    pub(super) fn new(health: Health, topic: Option<Arc<str>>, placed: bool) -> Self {
         Self {
             table: Mutex::default(),
             halted: AtomicBool::new(false),
@@ -137,6 +141,7 @@ impl Delivery {
             purge: OnceLock::new(),
             health,
             topic,
+            placed,
         }
     }
 
@@ -171,41 +176,50 @@ impl Delivery {
         }
     }
 
-    /// A report: the broker has it.
-    pub(super) fn delivered(&self, token: Token) {
+    /// A report: the broker has it, at that place. One that lies behind a refused batch of its partition counts as taken
+    /// back: it is written again behind what it overtook (I5).
+    pub(super) fn delivered<'a>(&self, token: Token, place: impl FnOnce() -> (&'a str, i32)) {
         let mut table = self.lock();
         table.reports += 1;
+        if !table.refused.is_empty() && table.was_refused(place()) {
+            return self.hold(table, token, None);
+        }
         let done = table.account(token, |slot, _| slot.delivered += 1);
         self.after(table, done);
     }
 
-    /// A report: it was not delivered to `topic`.
-    pub(super) fn failed(&self, token: Token, code: RDKafkaErrorCode, topic: &str) {
+    /// A report: it was not delivered to that place.
+    pub(super) fn failed(&self, token: Token, code: RDKafkaErrorCode, (topic, partition): (&str, i32)) {
         let mut table = self.lock();
         table.reports += 1;
-        let meaning = error::meaning(code);
-        match (&table.phase, meaning) {
+        match (&table.phase, error::meaning(code)) {
             (Phase::Closed, _) => {}
-            (_, Meaning::Rejected) => {
-                let failure = Failure::rejected(STAGE, error::reason(code, topic));
-                let done = table.fail(token, failure);
-                self.after(table, done);
-            }
+            (_, Meaning::Rejected) => self.fail(table, token, Failure::rejected(STAGE, error::reason(code, topic))),
             (Phase::Stopped(failure), _) => {
                 let failure = failure.clone();
-                let done = table.fail(token, failure);
-                self.after(table, done);
+                self.fail(table, token, failure);
             }
-            (_, Meaning::BadBatch) => self.hold(table, token, Some(error::reason(code, topic).into())),
+            (_, Meaning::BadBatch) => {
+                if !table.was_refused((topic, partition)) {
+                    table.refused.push((topic.into(), partition));
+                }
+                self.hold(table, token, Some(error::reason(code, topic).into()));
+            }
+            // Sent again alone it turns out which of the two it is.
+            (_, Meaning::NoPartition) if self.placed => self.hold(table, token, Some(error::reason(code, topic).into())),
             (_, Meaning::Purged) => self.hold(table, token, None),
-            (_, Meaning::NoTopic) if self.topic.as_deref() != Some(topic) => {
-                table.vanished.push(topic.to_owned());
-                let done = table.fail(token, Failure::rejected(STAGE, error::reason(code, topic)));
-                self.after(table, done);
+            (_, meaning @ (Meaning::NoTopic | Meaning::NoPartition)) => {
+                let gone = meaning == Meaning::NoPartition;
+                let reason = if gone { error::vanished_topic(topic) } else { error::missing_topic(topic) };
+                if self.topic.as_deref() == Some(topic) {
+                    self.fail(table, token, Failure::retriable(STAGE, reason));
+                } else {
+                    table.vanished.push(topic.to_owned());
+                    self.fail(table, token, Failure::rejected(STAGE, reason));
+                }
             }
-            (_, Meaning::NoTopic | Meaning::Denied | Meaning::GivenUp) => {
-                drop(table);
-                self.refuse(token, Failure::retriable(STAGE, error::reason(code, topic)));
+            (_, Meaning::Denied | Meaning::GivenUp) => {
+                self.fail(table, token, Failure::retriable(STAGE, error::reason(code, topic)));
             }
         }
     }
@@ -213,13 +227,7 @@ impl Delivery {
     /// A record that never got to librdkafka, or that is known to be the one that the broker refuses. One that may be
     /// delivered later stops the sink: nothing behind it may overtake it (I5).
     pub(super) fn refuse(&self, token: Token, failure: Failure) {
-        let mut table = self.lock();
-        let stop = (failure.kind == FailureKind::Retriable).then(|| failure.clone());
-        let done = table.fail(token, failure);
-        self.after(table, done);
-        if let Some(failure) = stop {
-            self.stop(failure);
-        }
+        self.fail(self.lock(), token, failure);
     }
 
     /// The last `count` records of a batch are let go of without a word.
@@ -315,7 +323,10 @@ impl Delivery {
 
     /// What was taken back since the last call, in the order in which it was given to the sink.
     pub(super) fn take_held(&self) -> Vec<Held> {
-        let mut held = std::mem::take(&mut self.lock().held);
+        let mut table = self.lock();
+        table.refused.clear();
+        let mut held = std::mem::take(&mut table.held);
+        drop(table);
         held.sort_unstable_by_key(|held| (held.sequence, held.token.index));
         held
     }
@@ -341,6 +352,15 @@ impl Delivery {
         }
         drop(table);
         self.moved.notify_waiters();
+    }
+
+    fn fail(&self, mut table: MutexGuard<'_, Table>, token: Token, failure: Failure) {
+        let stop = (failure.kind == FailureKind::Retriable).then(|| failure.clone());
+        let done = table.account(token, |slot, index| slot.receipt.fail(index, failure));
+        self.after(table, done);
+        if let Some(failure) = stop {
+            self.stop(failure);
+        }
     }
 
     fn hold(&self, mut table: MutexGuard<'_, Table>, token: Token, refusal: Option<Arc<str>>) {
@@ -374,10 +394,6 @@ impl Delivery {
 // === impl Table ===
 
 impl Table {
-    fn fail(&mut self, token: Token, failure: Failure) -> Option<Slot> {
-        self.account(token, |slot, index| slot.receipt.fail(index, failure))
-    }
-
     fn account(&mut self, token: Token, say: impl FnOnce(&mut Slot, u32)) -> Option<Slot> {
         self.settle(token.slot, 1, |slot| say(slot, token.index))
     }
@@ -398,6 +414,10 @@ impl Table {
         self.free.push(slot);
         self.open -= 1;
         Some(done)
+    }
+
+    fn was_refused(&self, (topic, partition): (&str, i32)) -> bool {
+        self.refused.iter().any(|(own, number)| *number == partition && **own == *topic)
     }
 
     fn sequence_of(&self, token: Token) -> Option<u64> {

@@ -51,10 +51,10 @@ impl ProducerContext for Events {
     fn delivery(&self, result: &DeliveryResult<'_>, opaque: usize) {
         let token = Token::from_opaque(opaque);
         match result {
-            Ok(_) => self.delivery.delivered(token),
+            Ok(message) => self.delivery.delivered(token, || (message.topic(), message.partition())),
             Err((error, message)) => {
                 let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
-                self.delivery.failed(token, code, message.topic());
+                self.delivery.failed(token, code, (message.topic(), message.partition()));
             }
         }
     }

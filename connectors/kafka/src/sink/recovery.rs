@@ -4,6 +4,10 @@
 //! take its neighbours to the dead letter with it. So nothing new is sent, everything that librdkafka still holds is
 //! taken back, and it is sent again in ever smaller portions, each waited for, until the refused portion is one record:
 //! that one is rejected. Then the portions grow again. Runs on the pump's thread.
+//!
+//! Batches behind the refused one may be on their way already. A broker refuses them for the gap before them, unless the
+//! producer is new to the partition: then it takes them. They count as taken back all the same and are written a second
+//! time, so that the last write of a key is the latest one (I5).
 
 use std::{
     collections::VecDeque,

@@ -19,7 +19,7 @@ use super::{
     plan::{Piece, Plan},
 };
 use crate::{
-    error,
+    error::{self, Meaning},
     headers::{Out, Scratch},
 };
 
@@ -153,8 +153,9 @@ impl Writer {
             _ if code == RDKafkaErrorCode::MessageSizeTooLarge => {
                 Failure::rejected(STAGE, self.terms().limit.refusal(size(), topic))
             }
-            error::Meaning::BadBatch | error::Meaning::Rejected => Failure::rejected(STAGE, error::reason(code, topic)),
-            error::Meaning::NoTopic if !fixed => Failure::rejected(STAGE, error::reason(code, topic)),
+            Meaning::BadBatch | Meaning::Rejected => Failure::rejected(STAGE, error::reason(code, topic)),
+            Meaning::NoPartition if self.plan.partition.is_some() => Failure::rejected(STAGE, error::reason(code, topic)),
+            Meaning::NoPartition | Meaning::NoTopic if !fixed => Failure::rejected(STAGE, error::missing_topic(topic)),
             _ => Failure::retriable(STAGE, error::reason(code, topic)),
         })
     }

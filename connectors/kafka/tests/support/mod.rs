@@ -75,19 +75,26 @@ impl Topic {
 
     /// Everything in it, in order by partition; fails when there are not exactly so many records.
     pub fn read(&self, count: usize) -> Vec<Received> {
+        let received = self.read_all();
+        assert_eq!(received.len(), count, "records in topic {}", self.name);
+        received
+    }
+
+    /// Everything in it, in order by partition.
+    pub fn read_all(&self) -> Vec<Received> {
         let consumer = consumer();
         let mut assignment = TopicPartitionList::new();
         for partition in 0..self.partitions {
             assignment.add_partition_offset(&self.name, partition, Offset::Beginning).unwrap();
         }
         consumer.assign(&assignment).unwrap();
-        let expected: i64 = (0..self.partitions)
+        let count: i64 = (0..self.partitions)
             .map(|partition| {
                 let (low, high) = consumer.fetch_watermarks(&self.name, partition, Duration::from_secs(10)).unwrap();
                 high - low
             })
             .sum();
-        assert_eq!(expected, count as i64, "records in topic {}", self.name);
+        let count = count as usize;
         let begun = Instant::now();
         let mut received: Vec<Received> = Vec::with_capacity(count);
         while received.len() < count {
@@ -232,6 +239,14 @@ pub async fn put(sink: &mut dyn Sink, records: Vec<Record>) -> Summary {
     sink.put(courier.batch(records)).await.unwrap();
     tokio::time::timeout(DEADLINE, sink.flush()).await.expect("flush ends").unwrap();
     courier.outcomes(DEADLINE).await
+}
+
+/// Without what was written again later.
+pub fn last_writes<T: Clone + Eq + std::hash::Hash>(written: Vec<T>) -> Vec<T> {
+    let mut seen = std::collections::HashSet::new();
+    let mut last: Vec<T> = written.into_iter().rev().filter(|item| seen.insert(item.clone())).collect();
+    last.reverse();
+    last
 }
 
 /// A record with this key and body.

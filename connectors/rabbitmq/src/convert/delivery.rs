@@ -249,27 +249,4 @@ mod tests {
         assert_eq!(record.timestamp, None);
         assert_eq!(record.properties().timestamp, Some(Timestamp::from_seconds(u64::MAX)));
     }
-
-    #[test]
-    fn adhoc() {
-        for heavy in [false, true] {
-        let mut table = FieldTable::default();
-        for n in ["tenant", "trace-id", "attempt"] { table.insert(n.into(), AMQPValue::LongString("0123456789abcdef".into())); }
-        let mut props = BasicProperties::default().with_delivery_mode(2);
-        if heavy { props = props.with_message_id("0123456789".into()).with_headers(table); }
-        let mut converter = Converter::new("queue");
-        let mut total = std::time::Duration::ZERO; let mut drops = std::time::Duration::ZERO; let mut base = std::time::Duration::ZERO;
-        for _ in 0..500 {
-            let make = || (0..200).map(|_| { let mut d = Delivery::mock(7, "orders".into(), "new".into(), true, vec![1; 200]); d.properties = props.clone(); d }).collect::<Vec<_>>();
-            let a = make(); let t = std::time::Instant::now(); drop(a); base += t.elapsed();
-            let a = make();
-            let t = std::time::Instant::now();
-            let mut out = Vec::with_capacity(200);
-            for d in a { out.push(converter.record(d)); }
-            total += t.elapsed();
-            let t = std::time::Instant::now(); drop(out); drops += t.elapsed();
-        }
-        println!("heavy {heavy}: convert {} ns, drop {} ns, bare drop {} ns", total.as_nanos()/100_000, drops.as_nanos()/100_000, base.as_nanos()/100_000);
-        }
-    }
 }

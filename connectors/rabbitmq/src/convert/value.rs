@@ -40,7 +40,9 @@ pub(crate) fn from_amqp(value: &AMQPValue) -> Value {
         AMQPValue::ByteArray(bytes) => Value::Bytes(Bytes::copy_from_slice(bytes.as_slice())),
         AMQPValue::Timestamp(seconds) => Value::Timestamp(Timestamp::from_seconds(*seconds)),
         AMQPValue::FieldArray(items) => Value::List(items.as_slice().iter().map(from_amqp).collect()),
-        AMQPValue::FieldTable(fields) => Value::Table(fields.inner().iter().map(|(name, value)| (name.as_str().into(), from_amqp(value))).collect()),
+        AMQPValue::FieldTable(fields) => {
+            Value::Table(fields.inner().iter().map(|(name, value)| (name.as_str().into(), from_amqp(value))).collect())
+        }
         AMQPValue::Void => Value::Null,
     }
 }

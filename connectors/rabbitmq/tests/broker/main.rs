@@ -8,3 +8,4 @@ mod end;
 mod give_back;
 mod set_up;
 mod support;
+mod tls;

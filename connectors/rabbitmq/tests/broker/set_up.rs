@@ -8,7 +8,10 @@ use lapin::{
     types::AMQPValue,
 };
 use serde_json::{Value as Json, json};
-use tokio::{io::{AsyncReadExt, AsyncWriteExt}, net::TcpListener};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 
 use crate::support::{
     ALL, Management, Proxy, Queue, Rabbit, amqp_url, batch, end_of, numbers, open, records, source, unique, until,
