@@ -17,6 +17,8 @@ const TIMESTAMP: u64 = 1_750_000_000;
 /// One kind of message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct Case {
+    /// For the command line.
+    pub(crate) name: &'static str,
     /// Bytes of the body.
     pub(crate) size: usize,
     /// With four properties and five headers.
@@ -25,10 +27,10 @@ pub(crate) struct Case {
 
 impl Case {
     pub(crate) const ALL: [Self; 4] = [
-        Self { size: 200, headers: false },
-        Self { size: 200, headers: true },
-        Self { size: 1024, headers: false },
-        Self { size: 1024, headers: true },
+        Self { name: "200", size: 200, headers: false },
+        Self { name: "200-headers", size: 200, headers: true },
+        Self { name: "1024", size: 1024, headers: false },
+        Self { name: "1024-headers", size: 1024, headers: true },
     ];
 
     /// The body of message number `sequence`: JSON that looks random, in which every byte can be checked.

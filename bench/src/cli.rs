@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use clap::{Parser, ValueEnum};
+use clap::{Parser, ValueEnum, builder::PossibleValue};
+
+use crate::case::Case;
 
 /// Measures gantry against a bare RabbitMQ-to-Kafka program.
 ///
@@ -18,6 +20,10 @@ pub(crate) struct Options {
     /// Measure only this; can be given several times.
     #[arg(long, value_name = "PART")]
     only: Vec<Part>,
+
+    /// Measure only this case; can be given several times.
+    #[arg(long = "case", value_name = "CASE")]
+    cases: Vec<Case>,
 
     /// Messages in each queue of the rate runs [default: 200000, quick: 5000].
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
@@ -84,9 +90,24 @@ pub(crate) enum Part {
     OwnCost,
 }
 
+impl ValueEnum for Case {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name).help(self.to_string()))
+    }
+}
+
 impl Options {
     pub(crate) fn wants(&self, part: Part) -> bool {
         self.only.is_empty() || self.only.contains(&part)
+    }
+
+    /// The cases to measure, in order.
+    pub(crate) fn cases(&self) -> impl Iterator<Item = Case> {
+        Case::ALL.into_iter().filter(|case| self.cases.is_empty() || self.cases.contains(case))
     }
 
     pub(crate) fn is_quick(&self) -> bool {

@@ -91,7 +91,7 @@ pub(crate) async fn all(options: &Options) -> Result<Results> {
             brokers: Brokers { rabbitmq, kafka },
         };
         bench.warm_up(options).await?;
-        for case in Case::ALL {
+        for case in options.cases() {
             results.cases.push(bench.case(case, options, &mut results.doubts).await?);
         }
     }

@@ -83,9 +83,6 @@ fn part<P: super::plugins::Plugin>(
     connections: &Connections,
 ) -> Option<Section<P>> {
     let (written, resolved) = (written.pointer(pointer)?, resolved.pointer(pointer)?);
-    if resolved.is_null() {
-        return None;
-    }
     let mut at = at.to_owned();
     for segment in pointer.split('/').skip(1) {
         at = match segment.parse() {

@@ -70,49 +70,64 @@ pub fn unknown(entries: &[Entry], name: &str) -> Option<String> {
 
 /// Its options, one row each, in the order they are declared. A connection's are listed with the connection.
 pub fn options(entry: &Entry) -> Vec<OptionRow> {
-    let mut rows = Vec::new();
     let has_connection = entry.kind != "connection" && connections().any(|name| name == entry.name);
-    collect(&Slot::root(&entry.schema), "", has_connection, &mut Vec::new(), &mut rows);
-    rows
+    let mut lister = Lister { has_connection, rows: Vec::new(), listed: Vec::new() };
+    lister.list(&Slot::root(&entry.schema), "");
+    lister.rows
 }
 
 fn connections() -> impl Iterator<Item = &'static str> {
     ConnectionPlugin::all().iter().map(|plugin| plugin.name)
 }
 
-/// Adds the options of an object, and of the objects in it. `around` are the schemas that this one lies in: a schema
-/// that holds itself has no end.
-fn collect<'s>(slot: &Slot<'s>, at: &str, has_connection: bool, around: &mut Vec<&'s Json>, rows: &mut Vec<OptionRow>) {
-    let objects: Vec<&Json> = slot.forms().iter().copied().filter(|form| form.get("properties").is_some()).collect();
-    if objects.iter().any(|object| around.iter().any(|outer| std::ptr::eq(*outer, *object))) {
-        return;
-    }
-    // Where there are several forms, which key must be there depends on the form.
-    let required = match objects.as_slice() {
-        [object] => object.get("required").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default(),
-        _ => &[],
-    };
-    let depth = around.len();
-    around.extend(&objects);
-    for key in slot.known_keys() {
-        let Some(below) = slot.key(key) else { continue };
-        let path = path::key(at, key);
-        let is_connection = has_connection && at.is_empty() && key == "connection";
-        rows.push(OptionRow {
-            kind: if is_connection { "a connection's name, or its options".to_owned() } else { kind(&below) },
-            required: required.iter().any(|required| required == key),
-            default: default(&below),
-            description: text(&below, "description").unwrap_or_default(),
-            path: path.clone(),
-        });
-        if !is_connection {
-            collect(&below, &path, false, around, rows);
-            if let Some(item) = below.item() {
-                collect(&item, &format!("{path}[]"), false, around, rows);
+struct Lister<'s> {
+    has_connection: bool,
+    rows: Vec<OptionRow>,
+    /// The sets of options that are listed, and where: the same set elsewhere is referred to there. That ends schemas
+    /// that hold themselves too.
+    listed: Vec<(&'s Json, String)>,
+}
+
+impl<'s> Lister<'s> {
+    fn list(&mut self, slot: &Slot<'s>, at: &str) {
+        let objects: Vec<&'s Json> =
+            slot.forms().iter().copied().filter(|form| form.get("properties").is_some()).collect();
+        self.listed.extend(objects.iter().map(|object| (&object["properties"], at.to_owned())));
+        // Where there are several forms, which key must be there depends on the form.
+        let required = match objects.as_slice() {
+            [object] => object.get("required").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default(),
+            _ => &[],
+        };
+        for key in slot.known_keys() {
+            let Some(below) = slot.key(key) else { continue };
+            let path = path::key(at, key);
+            let is_connection = self.has_connection && at.is_empty() && key == "connection";
+            let row = self.rows.len();
+            self.rows.push(OptionRow {
+                kind: if is_connection { "a connection's name, or its options".to_owned() } else { kind(&below) },
+                required: required.iter().any(|required| required == key),
+                default: default(&below),
+                description: text(&below, "description").unwrap_or_default(),
+                path: path.clone(),
+            });
+            if is_connection {
+                continue;
+            }
+            for (slot, at) in [(Some(below.clone()), path.clone()), (below.item(), format!("{path}[]"))] {
+                let Some(slot) = slot else { continue };
+                match self.listed_before(&slot).map(|before| format!("\nIt has the options of `{before}`.")) {
+                    Some(remark) => self.rows[row].description += &remark,
+                    None => self.list(&slot, &at),
+                }
             }
         }
     }
-    around.truncate(depth);
+
+    fn listed_before(&self, slot: &Slot<'_>) -> Option<&str> {
+        let properties = slot.forms().iter().find_map(|form| form.get("properties"))?;
+        let found = self.listed.iter().find(|(listed, at)| *listed == properties && !at.is_empty());
+        found.map(|(_, at)| at.as_str())
+    }
 }
 
 fn text(slot: &Slot<'_>, keyword: &str) -> Option<String> {

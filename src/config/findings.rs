@@ -65,6 +65,13 @@ impl<'t> Findings<'t> {
         self.add(Problem::warning(path, message));
     }
 
+    /// Sees to it that what could not be loaded does not vanish without a word.
+    pub(super) fn explain(&mut self, at: &str) {
+        if self.is_sound("") && !self.is_unresolved(at) {
+            self.error(at, "cannot be loaded, and no check says why: please report this as a bug");
+        }
+    }
+
     /// Whether nothing that cannot work was found at this path or below it.
     pub(super) fn is_sound(&self, at: &str) -> bool {
         let errors = self.found.iter().filter(|found| found.severity == Severity::Error);

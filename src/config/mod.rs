@@ -1,7 +1,7 @@
 //! YAML → typed bridges, with every problem at once.
 //!
 //! # The contract
-//! - Files are laid over each other in order, then `GANTRY__…` environment variables ([`layers`]).
+//! - Files are laid over each other in order, then `GANTRY__…` environment variables (`layers`).
 //! - Loading finds everything that is wrong or will hurt, not only the first, each with file, line and column
 //!   ([`Diagnostic`]). Unknown keys are errors; there are no ignored keys.
 //! - References to secrets (`${env:…}`) stay references in what is loaded; [`secrets::resolve`] is called at each use.
@@ -10,9 +10,9 @@
 //!   of one bridge is that bridge's own matter.
 //!
 //! # In reading order
-//! [`settings`] (what the options are) → [`yaml`] and [`layers`] (text to one tree with places) → [`secrets`], [`typed`]
-//! (references and variables put in) → [`sections`], [`bridges`] (what is meant, against [`schema`] by [`validate`]) →
-//! [`warnings`] → [`redact`] (what may be shown).
+//! `settings` (what the options are) → `yaml` and `layers` (text to one tree with places) → [`secrets`], `typed`
+//! (references and variables put in) → `sections`, `bridges` (what is meant, against [`schema`] by `validate`) →
+//! `warnings` → `redact` (what may be shown).
 
 mod bridges;
 pub mod catalog;
@@ -88,7 +88,11 @@ fn examine(files: &[PathBuf], variables: Vec<(String, String)>, strict: bool) ->
     let connections = sections::connections(&mut findings, &written["connections"], &resolved["connections"]);
     let mut bridges = Vec::new();
     for (name, bridge) in written["bridges"].as_object().into_iter().flatten() {
-        bridges.extend(bridges::read(&mut findings, name, bridge, &resolved["bridges"][name], &connections));
+        let read = bridges::read(&mut findings, name, bridge, &resolved["bridges"][name], &connections);
+        if read.is_none() {
+            findings.explain(&path::key("bridges", name));
+        }
+        bridges.extend(read);
     }
     warnings::find(&mut findings, &written, settings.as_ref(), &connections, &bridges);
 

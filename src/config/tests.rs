@@ -276,6 +276,33 @@ fn what_will_hurt_is_told() {
 }
 
 #[test]
+fn what_stands_in_the_place_of_a_section_is_never_passed_over() {
+    let bridge = |source: &str, transforms: &str, sink: &str, dead_letter: &str| {
+        format!(
+            "bridges: {{ a: {{ source: {source}, transforms: {transforms}, sink: {sink}, errors: {{ dead_letter: \
+             {dead_letter} }} }} }}"
+        )
+    };
+    assert_eq!(good(&bridge("{ generate: }", "[]", "{ console: }", "{ console: }")).bridges.len(), 1);
+    for wrong in ["5", "text", "[]", "[null]", "{}", "{ nowhere: }", "{ generate: 5 }", "{ a: , b: }"] {
+        for text in [
+            bridge(wrong, "[]", "{ console: }", "{ console: }"),
+            bridge("{ generate: }", &format!("[{wrong}]"), "{ console: }", "{ console: }"),
+            bridge("{ generate: }", "[]", wrong, "{ console: }"),
+            bridge("{ generate: }", "[]", "{ console: }", wrong),
+        ] {
+            let problems = with(&text, &[], true).expect_err(&text);
+            assert_eq!(problems.len(), 1, "{text}: {problems:?}");
+            assert!(!problems[0].contains("bug"), "{text}: {problems:?}");
+        }
+    }
+    let nothing = with(&bridge("{ generate: }", "[null]", "{ console: }", "{ console: }"), &[], true);
+    assert!(
+        nothing.expect_err("a transform is missing")[0].contains("transforms[0]: expected a transform, found nothing")
+    );
+}
+
+#[test]
 fn limits_that_contradict_each_other_are_errors() {
     let text = ORDERS.replace(
         "    errors: {",

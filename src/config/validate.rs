@@ -167,7 +167,9 @@ fn mismatch(slot: &Slot<'_>, value: &Json) -> String {
         (true, _) => "something else".to_owned(),
     };
     let hint = match (value, examples(slot)) {
-        (Json::Number(number), Some(examples)) if slot.accepts(&Json::from("")) && !slot.is_secret() => {
+        (Json::Number(number), Some(examples))
+            if examples.starts_with(|c: char| c.is_ascii_digit()) && !slot.is_secret() =>
+        {
             return format!("{number} has no unit: write it like {examples}");
         }
         (_, Some(examples)) => format!(": write it like {examples}"),

@@ -162,7 +162,8 @@ mod tests {
 
     #[test]
     fn picks_what_is_there() {
-        let body = r#"{"a":{"b":[10,{"c":"x\n"},1.50]},"n":null,"a.b":1,"d":1,"d":{"e":2},"k\u0065y":true,"big":12345678901234567890123}"#;
+        let body = r#"{"a":{"b":[10,{"c":"x\n"},1.50]},"n":null,"a.b":1,"d":1,"d":{"e":2},"k\u0065y":true,
+            "big":12345678901234567890123}"#;
         let cases = [
             ("a.b.0", Some("10")),
             ("a.b.1.c", Some("x\n")),

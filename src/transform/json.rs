@@ -2,12 +2,12 @@
 //!
 //! # The contract
 //! - The body is parsed once and written once; a body in which nothing changed keeps its bytes.
-//! - Fields keep their order and numbers their digits. An exponent is written as `e+5`; of a key that stands twice in one
-//!   object the last counts.
+//! - Fields keep their order and numbers their digits. An exponent is written as `e+5`; of a key that stands twice in
+//!   one object the last counts.
 //! - A tombstone goes on unchanged.
-//! - Paths have dots between keys, and numbers pick from lists (`items.0.sku`). In `rename`, `drop` and `mask` a `*` is every
-//!   item or field (`items.*.sku`). They see the body as the operation before left it; templates of `insert` see the
-//!   record as it came in.
+//! - Paths have dots between keys, and numbers pick from lists (`items.0.sku`). In `rename`, `drop` and `mask` a `*` is
+//!   every item or field (`items.*.sku`). They see the body as the operation before left it; templates of `insert` see
+//!   the record as it came in.
 
 mod insertion;
 mod path;
@@ -43,8 +43,9 @@ pub struct Options {
     /// What masked fields become.
     #[serde(default = "stars")]
     pub mask_with: Json,
-    /// Last: `PATH: VALUE` sets a field, and makes the objects on the way to it. Text is a template; one that is a single
-    /// `{value.…}`, `{header.…}`, `{timestamp}`, `{partition}`, `{offset}` or `{priority}` keeps the type of what it names.
+    /// Last: `PATH: VALUE` sets a field, and makes the objects on the way to it. Text is a template; one that is a
+    /// single `{value.…}`, `{header.…}`, `{timestamp}`, `{partition}`, `{offset}` or `{priority}` keeps the type of
+    /// what it names.
     #[serde(default)]
     pub insert: BTreeMap<String, Json>,
     /// What becomes of a record that lacks the field to extract, or a field of a template. `keep` leaves that operation

@@ -2,13 +2,13 @@
 //!
 //! # The contract
 //! - A record stays bytes until a field of its body is asked for.
-//! - A transform that cannot do to a record what it was told to *fails* the record, with the reason; it never does half of
-//!   it. Options (`missing`, `on_invalid`, `no_match`) say where a record may go on unchanged instead.
+//! - A transform that cannot do to a record what it was told to *fails* the record, with the reason; it never does half
+//!   of it. Options (`missing`, `on_invalid`, `no_match`) say where a record may go on unchanged instead.
 //! - Reasons name fields, types and sizes, never values: a body may hold secrets, and reasons reach logs and headers.
 //! - What cannot work (no operation, two that contradict each other) is found by `check`, before any record.
 //!
-//! In reading order: the transforms [`filter`], [`route`], [`headers`], [`key`], [`json`] and [`timestamp`], then what they
-//! share: [`field`], [`body`], [`regex`], [`policy`]. Adding one is a file and a line in [`PLUGINS`].
+//! In reading order: the transforms [`filter`], [`route`], [`headers`], [`key`], [`json`] and [`timestamp`], then what
+//! they share: `field`, `body`, `regex`, `policy`. Adding one is a file and a line in [`PLUGINS`].
 
 mod body;
 mod field;

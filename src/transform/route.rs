@@ -1,7 +1,7 @@
 //! `route`: says where a record goes.
 //!
-//! `to` is a template. With `field` and `regex` it may also hold the groups that the expression found in the field: `$1`,
-//! `$name`, and `$$` for a literal dollar.
+//! `to` is a template. With `field` and `regex` it may also hold the groups that the expression found in the field:
+//! `$1`, `$name`, and `$$` for a literal dollar.
 
 mod target;
 
@@ -26,8 +26,8 @@ pub struct Options {
     /// What becomes of a record whose `field` does not match or is not there. `keep` leaves its destination as it is.
     #[serde(default = "Otherwise::keep")]
     pub no_match: Otherwise,
-    /// What becomes of a record that lacks a field of the template `to`, or whose body is not JSON when a field of it is
-    /// asked for. `keep` leaves its destination as it is.
+    /// What becomes of a record that lacks a field of the template `to`, or whose body is not JSON when a field of it
+    /// is asked for. `keep` leaves its destination as it is.
     #[serde(default = "Otherwise::fail")]
     pub missing: Otherwise,
 }

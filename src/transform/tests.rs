@@ -62,14 +62,21 @@ fn any_transform() -> impl Strategy<Value = (&'static str, Json)> {
         ("[a-c]", any::<bool>()).prop_map(|(text, not)| {
             ("filter", json!({ "keep": { "field": "value.a", "matches": text, "not": not } }))
         }),
-        Just(("filter", json!({ "drop_any": [{ "field": "key", "exists": false }, { "field": "value.b", "at_least": 3 }] }))),
+        Just(()).prop_map(|()| {
+            let tests = json!([{ "field": "key", "exists": false }, { "field": "value.b", "at_least": 3 }]);
+            ("filter", json!({ "drop_any": tests }))
+        }),
         (word(), word()).prop_map(|(missing, no_match)| {
-            let options = json!({ "to": "{value.a}-$1", "field": "header.h", "regex": "(.)", "missing": missing, "no_match": no_match });
+            let options = json!({
+                "to": "{value.a}-$1", "field": "header.h", "regex": "(.)", "missing": missing, "no_match": no_match,
+            });
             ("route", options)
         }),
         word().prop_map(|missing| {
             let set = json!({ "x": "{value.b}", "n": 1 });
-            ("headers", json!({ "copy": { "h": "i" }, "rename": { "h": "j" }, "drop": ["k"], "set": set, "missing": missing }))
+            let (copy, rename) = (json!({ "h": "i" }), json!({ "h": "j" }));
+            let options = json!({ "copy": copy, "rename": rename, "drop": ["k"], "set": set, "missing": missing });
+            ("headers", options)
         }),
         prop_oneof![Just("keep"), Just("fail"), Just("clear")]
             .prop_map(|missing| ("key", json!({ "from": "{value.a}", "missing": missing }))),
@@ -82,7 +89,9 @@ fn any_transform() -> impl Strategy<Value = (&'static str, Json)> {
         }),
         word().prop_map(|missing| ("json", json!({ "extract": "a", "missing": missing }))),
         (word(), word()).prop_map(|(missing, on_invalid)| {
-            let options = json!({ "field": "value.b", "format": "seconds", "missing": missing, "on_invalid": on_invalid });
+            let options = json!({
+                "field": "value.b", "format": "seconds", "missing": missing, "on_invalid": on_invalid,
+            });
             ("timestamp", options)
         }),
     ]

@@ -2,8 +2,8 @@
 //!
 //! # The contract
 //! - A batch is written in one piece, so lines of several tasks never mix; its records are settled after the flush.
-//! - Nothing that a record holds can move the cursor or forge a line: control characters and bytes that are not UTF-8 are
-//!   escaped.
+//! - Nothing that a record holds can move the cursor or forge a line: control characters and bytes that are not UTF-8
+//!   are escaped.
 //! - A reader that has gone away (`gantry run … | head`) is an error of the connection, not a panic.
 
 mod json;

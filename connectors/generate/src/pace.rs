@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-/// How much of a second's records may be due at once after a stall. A tenth: enough to ride out a slow tick, too little to
-/// flood anyone.
+/// How much of a second's records may be due at once after a stall. A tenth: enough to ride out a slow tick, too little
+/// to flood anyone.
 const CATCH_UP: f64 = 0.1;
 
 /// Counts which records are due. The first is due at once.

@@ -1,9 +1,9 @@
 //! The body that the generator makes: JSON in which every byte follows from the sequence number and the length.
 //!
-//! `{"seq":42,"check":"bdd732262feb6e95","pad":"…"}`. `check` is a hash of the number; `pad` is a piece of one long text,
-//! cut where the hash says, that fills the body up to the wanted size. [`verify`] makes the body anew and compares, so a
-//! changed, shortened or mixed-up body cannot pass; making it costs two copies and no checksum over the bytes. The text
-//! looks random, so compression in a benchmark does not flatter.
+//! `{"seq":42,"check":"bdd732262feb6e95","pad":"…"}`. `check` is a hash of the number; `pad` is a piece of one long
+//! text, cut where the hash says, that fills the body up to the wanted size. [`verify`] makes the body anew and
+//! compares, so a changed, shortened or mixed-up body cannot pass; making it costs two copies and no checksum over the
+//! bytes. The text looks random, so compression in a benchmark does not flatter.
 
 use std::sync::LazyLock;
 

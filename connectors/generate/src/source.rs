@@ -2,8 +2,8 @@
 //!
 //! # The contract
 //! - Records are numbered from 1. The position of a record is its number; there is one lane.
-//! - It is a queue, not a pipe: what was not committed is generated again, equal in every byte but `{now}`, when the bridge
-//!   connects anew. What was committed is remembered as long as the process lives, by bridge and task.
+//! - It is a queue, not a pipe: what was not committed is generated again, equal in every byte but `{now}`, when the
+//!   bridge connects anew. What was committed is remembered as long as the process lives, by bridge and task.
 //! - Each task plays a queue of its own.
 //! - With a `rate` records fall due one by one; without one it gives as many as it is asked for.
 
@@ -42,11 +42,11 @@ pub struct Options {
     /// Records in all; then the source has ended. Without it there is no end.
     #[schemars(range(min = 1))]
     pub count: Option<u64>,
-    /// Bytes of the body that is made when `body` is not given, at least `64B`. It is JSON with the record's number, and
-    /// every byte of it can be checked. Default: `200B`.
+    /// Bytes of the body that is made when `body` is not given, at least `64B`. It is JSON with the record's number,
+    /// and every byte of it can be checked. Default: `200B`.
     pub size: Option<Size>,
-    /// The body instead, as text: `{n}` becomes the record's number, `{n%100}` its remainder, `{now}` milliseconds since
-    /// 1970; other braces stay, so JSON can be written as it is.
+    /// The body instead, as text: `{n}` becomes the record's number, `{n%100}` its remainder, `{now}` milliseconds
+    /// since 1970; other braces stay, so JSON can be written as it is.
     pub body: Option<Pattern>,
     /// The key, with the same parts as `body`. Without it records have no key.
     pub key: Option<Pattern>,

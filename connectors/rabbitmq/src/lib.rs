@@ -34,3 +34,36 @@ pub const SOURCE: SourcePlugin = SourcePlugin::of::<SourceOptions>(
     "rabbitmq",
     "Consumes RabbitMQ queues over AMQP 0-9-1 and acknowledges in bulk what was delivered.",
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = include_str!("../../../docs/connectors/rabbitmq.md");
+
+    /// Every key of a schema, at any depth.
+    fn keys(schema: &serde_json::Value, found: &mut Vec<String>) {
+        match schema {
+            serde_json::Value::Object(fields) => {
+                if let Some(properties) = fields.get("properties").and_then(serde_json::Value::as_object) {
+                    found.extend(properties.keys().cloned());
+                }
+                fields.values().for_each(|value| keys(value, found));
+            }
+            serde_json::Value::Array(items) => items.iter().for_each(|item| keys(item, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn the_page_has_every_option() {
+        let mut options = Vec::new();
+        keys((SOURCE.schema)().as_value(), &mut options);
+        assert!(options.len() > 30, "the schema has lost its options: {options:?}");
+        let on_page = |option: &String| {
+            [format!("`{option}`"), format!(".{option}`")].iter().any(|written| PAGE.contains(written.as_str()))
+        };
+        let missing: Vec<_> = options.iter().filter(|option| !on_page(option)).collect();
+        assert!(missing.is_empty(), "docs/connectors/rabbitmq.md does not have {missing:?}");
+    }
+}

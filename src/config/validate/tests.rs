@@ -46,6 +46,11 @@ fn types_are_said_in_words_with_what_to_do() {
         (unit.clone(), json!(5), "x: 5 has no unit: write it like 5s or 1h"),
         (unit.clone(), json!("5 parsecs"), "x: \"5 parsecs\" is not right: write it like 5s or 1h"),
         (json!({ "anyOf": [unit, { "type": "null" }] }), json!(5), "x: 5 has no unit: write it like 5s or 1h"),
+        (
+            json!({ "type": ["string", "array"], "examples": ["a:1", ["a:1"]] }),
+            json!(5),
+            "x: expected text or a list, found a whole number: write it like a:1",
+        ),
         (json!({ "type": "integer", "minimum": 1 }), json!(0), "x: must be at least 1"),
         (json!({ "type": "integer", "maximum": 65535 }), json!(65536), "x: must be at most 65535"),
         (json!({ "type": "array", "minItems": 1 }), json!([]), "x: must not be empty"),

@@ -3,7 +3,8 @@ use serde_json::{Value as Json, json};
 
 use crate::transform::tests::{apply_one, problems};
 
-const BODY: &str = r#"{"order":{"id":7,"client":"Вася","total":10.50,"note":null},"items":[{"sku":"a","n":1},{"sku":"b","n":2}],"card":"4111","x":1}"#;
+const BODY: &str = r#"{"order":{"id":7,"client":"Вася","total":10.50,"note":null},
+    "items":[{"sku":"a","n":1},{"sku":"b","n":2}],"card":"4111","x":1}"#;
 
 fn record(body: &str) -> Record {
     let mut record = Record { value: Some(body.to_owned().into()), timestamp: Some(1700), ..Record::default() };

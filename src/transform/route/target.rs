@@ -75,8 +75,8 @@ fn template(literal: &mut String, parts: &mut Vec<Part>) -> Result<(), String> {
     Ok(())
 }
 
-/// The group whose number or name the text begins with, and the rest. As in Java, a number is as long as there is such a
-/// group: with one group, `$10` is group 1 and a zero.
+/// The group whose number or name the text begins with, and the rest. As in Java, a number is as long as there is such
+/// a group: with one group, `$10` is group 1 and a zero.
 fn group<'t>(text: &'t str, pattern: &Pattern) -> Result<(usize, &'t str), String> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     if digits > 0 {

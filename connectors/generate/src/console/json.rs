@@ -4,7 +4,8 @@
 //! {"key":"k","value":"…","headers":[{"name":"n","type":"i64","value":7}],"timestamp":1700000000000,
 //!  "source":{"address":"orders","exchange":"","routing_key":"eu"},"properties":{"message_id":"m-1"}}
 //! ```
-//! Bytes that are not UTF-8 stand under `key_base64`, `value_base64` or `base64` instead. A tombstone has `"value":null`.
+//! Bytes that are not UTF-8 stand under `key_base64`, `value_base64` or `base64` instead. A tombstone has
+//! `"value":null`.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use gantry_sdk::{Origin, Properties, Record, Value};

@@ -1,7 +1,7 @@
 //! What the records look like, and how a batch of them is made cheaply.
 //!
-//! All texts of a batch are written into one buffer, which the records then share: two allocations a batch, none a record,
-//! unless records have ids or headers of their own.
+//! All texts of a batch are written into one buffer, which the records then share: two allocations a batch, none a
+//! record, unless records have ids or headers of their own.
 
 use std::sync::Arc;
 

@@ -39,8 +39,10 @@ pub(super) fn run(shared: &Shared) {
     let mut scratch = Scratch::default();
     while !pending.is_empty() && !over(shared) {
         let count = portion.clamp(1, pending.len());
+        eprintln!("DBG portion {count} from {:?} of {}", pending.front(), pending.len());
         let sent = send(shared, &mut pending, count, &mut scratch);
         let refused = settle(shared);
+        eprintln!("DBG back {:?}", refused.iter().map(|h| (h.token, h.refusal.is_some())).collect::<Vec<_>>());
         rejected += usize::from(refused.len() == 1 && sent == 1);
         portion = next_portion(shared, &mut pending, refused, sent);
     }

@@ -106,7 +106,7 @@ fn serve(own: &Identity, client: Option<&Identity>) -> (u16, JoinHandle<Seen>) {
         stream.read_exact(&mut words).ok()?;
         let name = stream.ssl().peer_certificate().and_then(|certificate| {
             let entry = certificate.subject_name().entries_by_nid(Nid::COMMONNAME).next()?;
-            Some(entry.data().as_utf8().ok()?.to_string())
+            String::from_utf8(entry.data().as_slice().to_vec()).ok()
         });
         let _ = stream.flush();
         Some((words, name))
