@@ -3,11 +3,9 @@
 use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
-use gantry_sdk::{Record, Template, template::Field};
+use gantry_sdk::{Record, Template, json, template::Field};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
-
-use super::body;
 
 /// A field of a record by the name that templates use for it, without braces: `header.tenant`, `value.order.id`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +18,7 @@ impl FieldName {
     /// What the record has there. The error says why a field of the body cannot be had: the body is not JSON.
     pub(super) fn get(&self, record: &Record) -> Result<Option<Bytes>, String> {
         match (&self.field, &record.value) {
-            (Field::Json(path), Some(body)) => body::pick(body, path),
+            (Field::Json(path), Some(body)) => json::pick(body, path),
             (field, _) => Ok(field.get(record)),
         }
     }
@@ -68,7 +66,7 @@ pub(super) fn lacking(template: &Template, record: &Record) -> String {
     let mut missing = Vec::new();
     for field in template.fields().filter(|field| field.get(record).is_none()) {
         if let (Field::Json(path), Some(body)) = (field, &record.value)
-            && let Err(reason) = body::pick(body, path)
+            && let Err(reason) = json::pick(body, path)
         {
             return reason;
         }

@@ -20,7 +20,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::{body, policy::Otherwise};
+use super::policy::Otherwise;
 use insertion::Insertion;
 use path::Path;
 use rename::Rename;
@@ -141,7 +141,7 @@ impl Transform for Edit {
 impl Edit {
     fn edit(&self, record: &mut Record) -> Result<(), String> {
         let Some(bytes) = &record.value else { return Ok(()) };
-        let mut json = match body::parse(bytes) {
+        let mut json = match gantry_sdk::json::parse(bytes) {
             Ok(json) => json,
             Err(reason) => return self.on_invalid.allow(|| reason),
         };

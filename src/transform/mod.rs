@@ -10,7 +10,6 @@
 //! In reading order: the transforms [`filter`], [`route`], [`headers`], [`key`], [`json`] and [`timestamp`], then what
 //! they share: `field`, `body`, `regex`, `policy`. Adding one is a file and a line in [`PLUGINS`].
 
-mod body;
 mod field;
 pub mod filter;
 pub mod headers;

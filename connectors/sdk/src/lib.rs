@@ -10,10 +10,11 @@
 //! 3. [`receipt`] and [`ledger`]: how what became of each record turns into commits that are in order (I1, I2, I3)
 //! 4. [`transform`]: what may happen to a batch in between
 //! 5. [`template`]: literal text with `{field}` parts
-//! 6. [`plugin`]: how a connector shows itself to the registry, with its options as a JSON Schema
-//! 7. [`config`]: durations and sizes with units, secrets, problems with a place
-//! 8. [`error`] and [`health`]: what went wrong, in kinds that the runtime can act on
-//! 9. `testkit` (feature `testkit`): what every connector's tests run
+//! 6. [`json`]: one field of a JSON body without building the rest
+//! 7. [`plugin`]: how a connector shows itself to the registry, with its options as a JSON Schema
+//! 8. [`config`]: durations and sizes with units, secrets, problems with a place
+//! 9. [`error`] and [`health`]: what went wrong, in kinds that the runtime can act on
+//! 10. `testkit` (feature `testkit`): what every connector's tests run
 //!
 //! # Architecture invariant
 //! This crate depends on no connector and on no client library.
@@ -21,6 +22,7 @@
 pub mod config;
 pub mod error;
 pub mod health;
+pub mod json;
 pub mod ledger;
 pub mod plugin;
 pub mod receipt;

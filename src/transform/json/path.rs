@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value as Json};
 
-use crate::transform::body;
+use gantry_sdk::json;
 
 /// Steps from the body to a field.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,7 +90,7 @@ impl Path {
             if place.is_null() && done > 0 {
                 *place = Json::Object(Map::new());
             }
-            let kind = body::type_name(place);
+            let kind = json::type_name(place);
             place = match (place, index) {
                 (Json::Object(fields), _) => fields.entry(name.as_str()).or_insert(Json::Null),
                 (Json::Array(items), Some(index)) => {

@@ -1,7 +1,7 @@
 //! Where the broker is and how to get in.
 //!
 //! [`options`] and [`url`] do no I/O: everything that can be known without a broker is found by their checks.
-//! [`connect`] tries the URLs in turn, [`failures`] says which to try first, [`socket`] opens one and can cut it.
+//! [`mod@connect`] tries the URLs in turn, [`failures`] says which to try first, [`socket`] opens one and can cut it.
 //!
 //! No error and no log line holds a password: they name host, port and virtual host.
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use crate::Record;
+use crate::{Record, json};
 
 /// One thing that can be asked of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,30 +66,8 @@ impl Field {
             Self::Key => record.key.clone(),
             Self::Value => record.value.clone(),
             Self::Header(name) => record.headers.get(name)?.to_text(),
-            Self::Json(path) => json_text(record.value.as_ref()?, path),
+            Self::Json(path) => json::pick(record.value.as_ref()?, path).ok().flatten(),
             Self::Named(name) => NAMED.iter().find(|(own, _)| own == name).and_then(|(_, get)| get(record)),
         }
     }
-}
-
-/// A field of a JSON body as text: strings without quotes, the rest as JSON. `None` when the body is not JSON, the field is
-/// not there, or it is null.
-fn json_text(body: &[u8], path: &[String]) -> Option<Bytes> {
-    let body: serde_json::Value = serde_json::from_slice(body).ok()?;
-    match pick(&body, path)? {
-        serde_json::Value::Null => None,
-        serde_json::Value::String(text) => Some(text.clone().into()),
-        other => Some(other.to_string().into()),
-    }
-}
-
-fn pick<'a>(mut json: &'a serde_json::Value, path: &[String]) -> Option<&'a serde_json::Value> {
-    for step in path {
-        json = match json {
-            serde_json::Value::Object(fields) => fields.get(step)?,
-            serde_json::Value::Array(items) => items.get(step.parse::<usize>().ok()?)?,
-            _ => return None,
-        };
-    }
-    Some(json)
 }

@@ -10,12 +10,12 @@ use serde::{
 use serde_json::Value as Json;
 
 /// The whole body. The error says why it is not JSON and what it is instead.
-pub(super) fn parse(body: &[u8]) -> Result<Json, String> {
+pub fn parse(body: &[u8]) -> Result<Json, String> {
     serde_json::from_slice(body).map_err(|error| not_json(body, &error))
 }
 
 /// One field of the body as text: strings without quotes, the rest as JSON. `None` when it is not there or null.
-pub(super) fn pick(body: &[u8], path: &[String]) -> Result<Option<Bytes>, String> {
+pub fn pick(body: &[u8], path: &[String]) -> Result<Option<Bytes>, String> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let found = Pick(path).deserialize(&mut json).and_then(|found| json.end().map(|()| found));
     Ok(match found.map_err(|error| not_json(body, &error))? {
@@ -26,7 +26,7 @@ pub(super) fn pick(body: &[u8], path: &[String]) -> Result<Option<Bytes>, String
 }
 
 /// What a JSON value is, for reasons: never the value itself.
-pub(super) const fn type_name(json: &Json) -> &'static str {
+pub const fn type_name(json: &Json) -> &'static str {
     match json {
         Json::Null => "null",
         Json::Bool(_) => "a boolean",
