@@ -90,7 +90,9 @@ pub(crate) async fn all(options: &Options) -> Result<Results> {
             starter,
             brokers: Brokers { rabbitmq, kafka },
         };
-        bench.warm_up(options).await?;
+        if options.wants(Part::Rate) {
+            bench.warm_up(options).await?;
+        }
         for case in options.cases() {
             results.cases.push(bench.case(case, options, &mut results.doubts).await?);
         }

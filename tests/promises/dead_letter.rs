@@ -13,14 +13,15 @@ async fn an_oversize_message_becomes_a_dead_letter_whole() {
     let rabbit = Rabbit::connect().await;
     rabbit.queue(&queue).await;
     kafka::create_topic(&topic, 1).await;
-    kafka::create_topic_with(&dead, 1, &[("max.message.bytes", "20000000")]).await;
     rabbit.publish_sequence(&queue, 0, 50, 200).await;
     let huge = vec![b'h'; 3_000_000];
     let properties = BasicProperties::default().with_message_id("huge".into()).with_type("order".into());
     rabbit.publish(&queue, &huge, properties).await;
     rabbit.publish_sequence(&queue, 50, 100, 200).await;
 
-    let errors = format!("errors: {{ dead_letter: {{ kafka: {{ connection: events, topic: {dead} }} }} }}");
+    // A dead letter that Gantry makes takes what the sink's topic does not.
+    let declare = "declare: { partitions: 1, replication: 1 }";
+    let errors = format!("errors: {{ dead_letter: {{ kafka: {{ connection: events, topic: {dead}, {declare} }} }} }}");
     let gantry = Gantry::start(&bridge(&format!("queue: {queue}"), &format!("topic: {topic}"), &errors));
     rabbit.wait_until_empty(&queue).await;
 

@@ -119,7 +119,8 @@ fn table(header: &[&str]) -> Table {
 /// Words to the left, numbers to the right.
 fn cells<const N: usize>(texts: [String; N]) -> [Cell; N] {
     texts.map(|text| {
-        let numeric = text.trim_start_matches('-').starts_with(|first: char| first.is_ascii_digit()) && !text.contains(',');
+        let numeric =
+            text.trim_start_matches('-').starts_with(|first: char| first.is_ascii_digit()) && !text.contains(',');
         let alignment = if numeric { CellAlignment::Right } else { CellAlignment::Left };
         Cell::new(text).set_alignment(alignment)
     })

@@ -2,16 +2,16 @@
 //!
 //! In reading order:
 //!
-//! 1. [`connection`]: where the broker is and how to get in; several URLs, tried in turn
-//! 2. [`source`]: queues as lanes, with bulk acknowledgements
-//! 3. [`convert`]: AMQP deliveries, properties and typed header tables to records, and values back
-//! 4. [`arguments`]: typed arguments of queues, exchanges, bindings and consumers, as YAML says them
-//! 5. [`error`]: what RabbitMQ and the client library say, in the kinds that the runtime acts on
+//! 1. `connection`: where the broker is and how to get in; several URLs, tried in turn
+//! 2. `source`: queues as lanes, with bulk acknowledgements
+//! 3. `convert`: AMQP deliveries, properties and typed header tables to records, and values back
+//! 4. `arguments`: typed arguments of queues, exchanges, bindings and consumers, as YAML says them
+//! 5. `error`: what RabbitMQ and the client library say, in the kinds that the runtime acts on
 //!
 //! # Architecture invariants
 //! - Automatic recovery of the client library is off. An instance connects once and ends with its connection; the
 //!   runtime makes a new one. So a delivery tag can never be acknowledged on another channel than its own (I3).
-//! - Only [`source`]'s `deliveries` module reads from the client library's consumer, so that a faster decoder can take
+//! - Only `source`'s `deliveries` module reads from the client library's consumer, so that a faster decoder can take
 //!   its place.
 
 mod arguments;

@@ -21,6 +21,11 @@ use super::{
 /// A topic to ask for when any answer will do. No cluster creates it by being asked: that is switched off.
 pub(super) const ANY_TOPIC: &str = "__consumer_offsets";
 
+/// A topic's limit for a record batch, in bytes.
+const SIZE_LIMIT: &str = "max.message.bytes";
+/// What a broker takes in one request unless someone changed it (`socket.request.max.bytes`), less what goes around it.
+const UTMOST_SIZE: &str = "104000000";
+
 /// What the cluster says of a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum TopicState {
@@ -87,7 +92,7 @@ pub(super) async fn rules(plan: &Plan, topic: &str, timeout: Duration) -> KafkaR
         entry.value.as_deref()
     };
     Ok(TopicRules {
-        max_message_bytes: value("max.message.bytes").and_then(|text| text.parse().ok()),
+        max_message_bytes: value(SIZE_LIMIT).and_then(|text| text.parse().ok()),
         compacted: value("cleanup.policy").is_some_and(|policy| policy.split(',').any(|part| part.trim() == "compact")),
     })
 }
@@ -99,6 +104,10 @@ pub(super) async fn create(plan: &Plan, topic: &str, declare: &Declare, timeout:
     let mut new = NewTopic::new(topic, declare.partitions.unwrap_or(-1), replication);
     for (name, value) in &declare.config {
         new = new.set(name, value);
+    }
+    // What is too large for the sink's topic comes here: a dead letter with the usual limit would refuse it as well.
+    if plan.context.dead_letter && !declare.config.contains_key(SIZE_LIMIT) {
+        new = new.set(SIZE_LIMIT, UTMOST_SIZE);
     }
     let answer = admin.create_topics([&new], &options(timeout)).await;
     drop_aside(admin);

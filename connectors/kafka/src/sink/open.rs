@@ -55,6 +55,14 @@ pub(super) async fn open(plan: &Arc<Plan>) -> Result<Client> {
             return Err(client.give_up(error).await);
         }
     }
+    if plan.context.dead_letter && limit.bytes() <= Limit::new(None, None, false).bytes() {
+        tracing::warn!(
+            bridge = &*plan.context.bridge,
+            "the dead letter takes records of at most {} bytes: what is too large for the sink is too large for it too, and \
+             will hold the bridge; raise max.message.bytes of its topic",
+            limit.bytes()
+        );
+    }
     client.shared.writer.agree(Terms { limit, compacted: rules.compacted });
     client.shared.watching.store(true, Ordering::Relaxed);
     Ok(client)

@@ -60,6 +60,7 @@ impl Lane {
         let arguments = options.consumer_arguments().map_err(Error::config)?;
         let consume = BasicConsumeOptions { exclusive: options.exclusive, ..BasicConsumeOptions::default() };
         let channel = connected.channel().await?;
+        // I4, on the broker's side.
         channel.basic_qos(options.prefetch, BasicQosOptions { global: false }).await.map_err(failed)?;
         let consumer = channel.basic_consume(super::name(queue)?, tag, consume, arguments).await.map_err(failed)?;
         Ok(Self {
