@@ -71,7 +71,7 @@ async fn the_topics_limit_is_met_without_the_brokers_help() {
 async fn a_batch_that_the_broker_refuses_for_its_size_loses_only_the_culprits() {
     let topic = Topic::new("broker-limit", 1, &[("max.message.bytes", "20000")]).await;
     let template = format!("{{header.none|{}}}", topic.name);
-    let mut sink = open(&options(&template, json!({ "linger": "20ms", "properties": {"debug":"msg,eos,topic"} })), context()).await;
+    let mut sink = open(&options(&template, json!({ "linger": "20ms" })), context()).await;
     let (records, good) = with_poison(300, &[0, 13, 150, 151, 299], || record("k", "x".repeat(30_000)));
     let mut courier = Courier::new();
     for chunk in records.chunks(60) {

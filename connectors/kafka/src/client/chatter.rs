@@ -93,7 +93,6 @@ impl Chatter {
 
     /// librdkafka wrote a log line.
     pub(crate) fn line(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        eprintln!("DBG {facility} {text}");
         let Some(repeats) = self.repeats(facility, text) else { return };
         let (who, text) = (&*self.who, tidy(text));
         match level {

@@ -15,7 +15,7 @@
 //! overtakes one that failed (I5). `Recovering` keeps what it takes back, to send it again in order; `Stopped` fails it.
 
 use std::sync::{
-    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -38,9 +38,10 @@ pub(super) struct Token {
 /// How much is taken back from librdkafka.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
-    /// What it has not sent.
+    /// What it has not sent. Waits until librdkafka's threads have done it, so that it takes nothing that is sent later;
+    /// only the pump may wait so.
     Queued,
-    /// That, and what it has sent but has no answer to.
+    /// That, and what it has sent but has no answer to. Does not wait.
     Everything,
 }
 
@@ -52,6 +53,8 @@ pub(super) struct Delivery {
     table: Mutex<Table>,
     /// Nothing new may be sent. Read for every record, so it is not in the table.
     halted: AtomicBool,
+    /// Held by whoever sends. Taken before the table, never while holding it.
+    gate: Mutex<()>,
     /// Somebody waits for room in librdkafka's queue.
     starving: AtomicBool,
     /// Something changed that somebody may wait for.
@@ -136,6 +139,7 @@ impl Delivery {
         Self {
             table: Mutex::default(),
             halted: AtomicBool::new(false),
+            gate: Mutex::new(()),
             starving: AtomicBool::new(false),
             moved: Notify::new(),
             purge: OnceLock::new(),
@@ -272,6 +276,20 @@ impl Delivery {
         self.moved.notify_waiters();
     }
 
+    /// The right to send, if nobody has it. It is to be given back as soon as [`Delivery::is_halted`].
+    pub(super) fn try_gate(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.gate.try_lock() {
+            Ok(gate) => Some(gate),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// The right to send; waits for who has it.
+    pub(super) fn gate(&self) -> MutexGuard<'_, ()> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether nothing new may be sent.
     pub(super) fn is_halted(&self) -> bool {
         self.halted.load(Ordering::SeqCst)
@@ -365,12 +383,16 @@ impl Delivery {
 
     fn hold(&self, mut table: MutexGuard<'_, Table>, token: Token, refusal: Option<Arc<str>>) {
         let Some(sequence) = table.sequence_of(token) else { return };
-        let first = refusal.is_some() && table.held.iter().all(|held| held.refusal.is_none());
+        let refused_first = refusal.is_some() && table.held.iter().all(|held| held.refusal.is_none());
         table.held.push(Held { token, sequence, refusal });
         self.halted.store(true, Ordering::SeqCst);
+        let was_running = matches!(table.phase, Phase::Running);
         table.phase = Phase::Recovering;
         drop(table);
-        if first {
+        if refused_first {
+            // Whoever is sending sees the halt and stops: nothing slips in behind what is taken back. Recovery, which calls
+            // this too, has the gate itself.
+            let _gate = was_running.then(|| self.gate());
             self.take_back(Reach::Queued);
         }
     }

@@ -148,7 +148,7 @@ impl Running {
     fn advance(&mut self, sending: &mut Sending<'_>) -> Option<Pause> {
         let shared = &*self.client.shared;
         // Only recovery takes it too, and may hold it for long.
-        let Ok(_gate) = shared.writer.gate.try_lock() else { return Some(Pause::Wait) };
+        let Some(_gate) = shared.delivery.try_gate() else { return Some(Pause::Wait) };
         while sending.next < sending.records.len() {
             let (record, token) = (&sending.records[sending.next], sending.token());
             let sent = if shared.delivery.is_halted() {

@@ -197,12 +197,10 @@ impl Drop for Client {
     }
 }
 
-/// Never waits: it is called from callbacks and from async threads.
 fn purge(producer: &Weak<Producer>, reach: Reach) {
     let Some(producer) = producer.upgrade() else { return };
-    let what = PurgeConfig::default().queue().non_blocking();
     producer.purge(match reach {
-        Reach::Queued => what,
-        Reach::Everything => what.inflight(),
+        Reach::Queued => PurgeConfig::default().queue(),
+        Reach::Everything => PurgeConfig::default().queue().inflight().non_blocking(),
     });
 }

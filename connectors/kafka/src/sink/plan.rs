@@ -162,7 +162,7 @@ fn millis(duration: Duration) -> i32 {
 
 /// librdkafka formats every line that its level lets through: no more than somebody reads.
 fn log_level() -> RDKafkaLogLevel {
-    if true {
+    if tracing::enabled!(target: "librdkafka", tracing::Level::DEBUG) {
         RDKafkaLogLevel::Debug
     } else {
         RDKafkaLogLevel::Info

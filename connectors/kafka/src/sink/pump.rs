@@ -13,8 +13,9 @@ use std::{
 };
 
 use gantry_sdk::{Error, Result};
+use rdkafka::producer::Producer as _;
 
-use super::{delivery::Delivery, events::Producer, recovery, watch::Watch, writer::Writer};
+use super::{delivery::{Delivery, Reach}, events::Producer, recovery, watch::Watch, writer::Writer};
 use crate::client::Chatter;
 
 /// How long one look for events takes. Events are served as they come; it is also how long a stop may wait.
@@ -73,6 +74,10 @@ fn serve(shared: &Shared) {
         shared.poll(TURN);
         if shared.delivery.is_recovering() {
             recovery::run(shared);
+        }
+        if shared.delivery.stopped().is_some() && shared.producer().in_flight_count() > 0 {
+            // A record may have slipped in while the sink stopped; nobody would ever hear of it.
+            shared.delivery.take_back(Reach::Everything);
         }
         if shared.watching.load(Ordering::Relaxed) {
             watch.look(shared);

@@ -9,11 +9,7 @@
 //! producer is new to the partition: then it takes them. They count as taken back all the same and are written a second
 //! time, so that the last write of a key is the latest one (I5).
 
-use std::{
-    collections::VecDeque,
-    sync::{PoisonError, atomic::Ordering},
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::atomic::Ordering, time::Duration};
 
 use gantry_sdk::Failure;
 use rdkafka::producer::Producer as _;
@@ -31,7 +27,7 @@ const STEP: Duration = Duration::from_millis(2);
 
 /// Sends again what was taken back, and rejects what the broker refuses. Returns early when the sink stops or closes.
 pub(super) fn run(shared: &Shared) {
-    let _gate = shared.writer.gate.lock().unwrap_or_else(PoisonError::into_inner);
+    let _gate = shared.delivery.gate();
     let mut pending: VecDeque<Token> = VecDeque::new();
     let mut portion = drain(shared, &mut pending);
     let found = pending.len();
@@ -39,10 +35,8 @@ pub(super) fn run(shared: &Shared) {
     let mut scratch = Scratch::default();
     while !pending.is_empty() && !over(shared) {
         let count = portion.clamp(1, pending.len());
-        eprintln!("DBG portion {count} from {:?} of {}", pending.front(), pending.len());
         let sent = send(shared, &mut pending, count, &mut scratch);
         let refused = settle(shared);
-        eprintln!("DBG back {:?}", refused.iter().map(|h| (h.token, h.refusal.is_some())).collect::<Vec<_>>());
         rejected += usize::from(refused.len() == 1 && sent == 1);
         portion = next_portion(shared, &mut pending, refused, sent);
     }

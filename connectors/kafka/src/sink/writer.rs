@@ -1,6 +1,6 @@
 //! One record into librdkafka's queue.
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use gantry_sdk::{Failure, Record};
@@ -27,8 +27,6 @@ use crate::{
 pub(super) struct Writer {
     pub plan: Arc<Plan>,
     pub producer: Arc<Producer>,
-    /// Held by whoever sends, so that nobody sends in between.
-    pub gate: Mutex<()>,
     limit: Limit,
     terms: OnceLock<Terms>,
 }
@@ -82,7 +80,7 @@ impl Destination<'_> {
 
 impl Writer {
     pub(super) const fn new(plan: Arc<Plan>, producer: Arc<Producer>, limit: Limit) -> Self {
-        Self { plan, producer, gate: Mutex::new(()), limit, terms: OnceLock::new() }
+        Self { plan, producer, limit, terms: OnceLock::new() }
     }
 
     /// Opening found out what the topic takes.

@@ -111,9 +111,15 @@ fn text(text: &Option<ShortString>) -> Option<ByteString> {
     text.as_ref().map(|text| text.as_str().into())
 }
 
-/// Seconds to milliseconds; `None` for what no clock shows. The property keeps it as it came.
-fn millis(seconds: u64) -> Option<i64> {
-    i64::try_from(seconds).ok()?.checked_mul(1000)
+/// The year 5138 in seconds, and 1973 in milliseconds: a larger number of seconds is no time that a message was made at.
+const NO_LONGER_SECONDS: u64 = 100_000_000_000;
+
+/// AMQP counts seconds, but many producers write milliseconds. Kafka refuses records from the far future
+/// (`message.timestamp.after.max.ms`), so such a number is taken for what was meant. The property keeps it as it came.
+fn millis(timestamp: u64) -> Option<i64> {
+    let millis = if timestamp < NO_LONGER_SECONDS { timestamp * 1000 } else { timestamp };
+    // Beyond the year 5138 in milliseconds as well: no clock shows it.
+    i64::try_from(millis).ok().filter(|_| timestamp < NO_LONGER_SECONDS * 1000)
 }
 
 #[cfg(test)]
@@ -241,6 +247,13 @@ mod tests {
         for sequence in [&["b"][..], &["a", "b", "c"], &[], &many, &["a"]] {
             assert_eq!(names(sequence), sequence);
         }
+    }
+
+    #[test]
+    fn a_timestamp_in_milliseconds_is_taken_for_what_was_meant() {
+        let record = record(BasicProperties::default().with_timestamp(1_700_000_000_123));
+        assert_eq!(record.timestamp, Some(1_700_000_000_123));
+        assert_eq!(record.properties().timestamp, Some(Timestamp::from_seconds(1_700_000_000_123)));
     }
 
     #[test]
