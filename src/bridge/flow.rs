@@ -260,9 +260,13 @@ impl Flow {
             Ok::<(), End>(())
         });
         let left = match drained.await {
-            Ok(Ok(())) => return,
+            Ok(Ok(())) => 0,
             Ok(Err(_)) | Err(_) => self.settler.books.in_flight(),
         };
+        self.progress.drained(left);
+        if left == 0 {
+            return;
+        }
         info!(
             bridge = %self.settler.definition.name,
             task = self.settler.task,

@@ -1,7 +1,10 @@
 //! What a bridge says of itself: to the control port, to `gantry status`, to the live line.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::SystemTime,
 };
 
@@ -159,6 +162,8 @@ pub struct Progress {
     /// The last error that was told, kept while the task tries again.
     last_error: Mutex<Option<Arc<str>>>,
     finished: Notify,
+    /// The last stop ended with records unsettled.
+    undrained: AtomicBool,
 }
 
 impl Progress {
@@ -173,7 +178,12 @@ impl Progress {
             epoch: 0,
             counts: Counts::default(),
         };
-        Self { status: Mutex::new(status), last_error: Mutex::default(), finished: Notify::new() }
+        Self {
+            status: Mutex::new(status),
+            last_error: Mutex::default(),
+            finished: Notify::new(),
+            undrained: AtomicBool::new(false),
+        }
     }
 
     /// One consistent snapshot.
@@ -202,6 +212,16 @@ impl Progress {
         while self.snapshot().state != TaskState::Finished {
             self.finished.notified().await;
         }
+    }
+
+    /// How a stop ended: whether records were left unsettled.
+    pub fn drained(&self, left: usize) {
+        self.undrained.store(left > 0, Ordering::Relaxed);
+    }
+
+    /// Whether the last stop left nothing unsettled.
+    pub fn is_drained(&self) -> bool {
+        !self.undrained.load(Ordering::Relaxed)
     }
 
     /// The last error that ended an incarnation, until a record is settled again.

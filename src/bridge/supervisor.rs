@@ -80,7 +80,8 @@ impl Bridges {
         }
     }
 
-    /// Stops everything: drains, gives back what is left, disconnects. Returns whether all of it ended in time.
+    /// Stops everything: drains, gives back what is left, disconnects. Returns whether everything in flight was
+    /// settled in time.
     pub async fn shutdown(&self) -> bool {
         for bridge in self.bridges.values() {
             bridge.tasks.iter().for_each(|task| task.wanted.send_modify(|wanted| wanted.exit = true));
@@ -88,7 +89,8 @@ impl Bridges {
         let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         // Draining has its own deadline, and so has each close after it.
         let deadline = self.drain + Duration::from_secs(35);
-        tokio::time::timeout(deadline, async { while tasks.join_next().await.is_some() {} }).await.is_ok()
+        let ended = tokio::time::timeout(deadline, async { while tasks.join_next().await.is_some() {} }).await.is_ok();
+        ended && self.bridges.values().flat_map(|bridge| &bridge.tasks).all(|task| task.progress.is_drained())
     }
 }
 

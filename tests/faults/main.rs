@@ -36,7 +36,8 @@ impl Scene {
         kafka::create_topic(&topic, 1).await;
         rabbit.publish_sequence(&queue, 0, messages, 200).await;
         let yaml = format!(
-            r#"connections:
+            r#"shutdown_timeout: 3s
+connections:
   rabbit: {{ rabbitmq: {{ urls: ["{}"] }} }}
   events: {{ kafka: {{ bootstrap_servers: "{}" }} }}
 bridges:

@@ -42,6 +42,17 @@ async fn kafka_down_for_a_while_then_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stop_while_kafka_is_down_gives_everything_back_and_says_so() {
+    let mut scene = Scene::begin(40_000).await;
+    brokers("kill", "kafka").await;
+    let status = scene.gantry.terminate().await;
+    assert_eq!(status.code(), Some(3), "not everything was drained in time");
+    brokers("start", "kafka").await;
+    scene.gantry.start_again();
+    scene.judge().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn both_killed_and_started_again() {
     let scene = Scene::begin(40_000).await;
     brokers("kill", "kafka").await;

@@ -44,11 +44,7 @@ pub fn unique(what: &str) -> String {
 ///
 /// # Panics
 /// When the deadline passes; the message says what was waited for.
-pub async fn eventually<T>(
-    what: &str,
-    deadline: Duration,
-    mut ask: impl AsyncFnMut() -> Option<T>,
-) -> T {
+pub async fn eventually<T>(what: &str, deadline: Duration, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
         if let Some(answer) = ask().await {

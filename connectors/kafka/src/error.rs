@@ -66,7 +66,8 @@ pub(crate) fn reason(code: Code, topic: &str) -> String {
             format!("not authorised to write to topic \"{topic}\": grant WRITE and DESCRIBE on it")
         }
         Code::ClusterAuthorizationFailed => {
-            "not authorised to produce idempotently: grant IDEMPOTENT_WRITE on the cluster (brokers before 2.8)".to_owned()
+            "not authorised to produce idempotently: grant IDEMPOTENT_WRITE on the cluster (brokers before 2.8)"
+                .to_owned()
         }
         Code::MessageTimedOut => format!("Kafka did not confirm the record for topic \"{topic}\" in time"),
         other => format!("delivering to topic \"{topic}\": {}", words(other)),

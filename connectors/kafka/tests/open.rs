@@ -1,5 +1,7 @@
 //! Opening says what is wrong and what to do: topics, brokers, logins.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod support;
 
 use std::{
@@ -31,7 +33,8 @@ async fn a_missing_topic_says_how_to_create_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn declare_creates_the_topic_with_its_settings() {
     let topic = Topic::later("declared", 3);
-    let declare = json!({ "declare": { "partitions": 3, "replication": 1, "config": { "max.message.bytes": "2000" } } });
+    let declare =
+        json!({ "declare": { "partitions": 3, "replication": 1, "config": { "max.message.bytes": "2000" } } });
     let with = options(&topic.name, declare);
     let mut sink = support::open(&with, context()).await;
     let summary = put(&mut *sink, vec![record("k", "small"), record("k", "x".repeat(3000))]).await;
@@ -68,7 +71,8 @@ async fn a_declaration_that_kafka_refuses_says_why() {
 async fn unreachable_brokers_are_named_with_the_reason() {
     // Bound and not listening: nobody else gets the port meanwhile, and connections are refused.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let connection = json!({ "connection": { "bootstrap_servers": [format!("127.0.0.1:{port}")], "connect_timeout": "1s" } });
+    let connection =
+        json!({ "connection": { "bootstrap_servers": [format!("127.0.0.1:{port}")], "connect_timeout": "1s" } });
     let error = failure(&options("orders", connection)).await;
     assert_eq!(error.kind(), ErrorKind::Disconnected);
     let text = error.chain();
@@ -104,7 +108,8 @@ async fn tls_to_a_broker_without_it_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_certificate_file_is_a_configuration_error() {
-    let connection = json!({ "connection": { "bootstrap_servers": bootstrap(), "tls": { "ca_file": "/nonexistent/ca.pem" } } });
+    let connection =
+        json!({ "connection": { "bootstrap_servers": bootstrap(), "tls": { "ca_file": "/nonexistent/ca.pem" } } });
     let error = failure(&options("orders", connection)).await;
     assert_eq!(error.kind(), ErrorKind::Config);
     let text = error.chain();
@@ -134,9 +139,7 @@ fn refuse(mut client: TcpStream) -> Option<()> {
             // ApiVersions: only version 0, by which the client asks again.
             (18, 1..) => &[0, 35, 0, 0, 0, 0],
             // ApiVersions: Metadata 0, SaslHandshake 1, ApiVersions 0, SaslAuthenticate 0.
-            (18, 0) => &[
-                0, 0, 0, 0, 0, 4, 0, 3, 0, 0, 0, 0, 0, 17, 0, 1, 0, 1, 0, 18, 0, 0, 0, 0, 0, 36, 0, 0, 0, 0,
-            ],
+            (18, 0) => &[0, 0, 0, 0, 0, 4, 0, 3, 0, 0, 0, 0, 0, 17, 0, 1, 0, 1, 0, 18, 0, 0, 0, 0, 0, 36, 0, 0, 0, 0],
             // SaslHandshake: PLAIN.
             (17, _) => &[0, 0, 0, 0, 0, 1, 0, 5, b'P', b'L', b'A', b'I', b'N'],
             // SaslAuthenticate: SASL_AUTHENTICATION_FAILED.

@@ -1,5 +1,7 @@
 //! What becomes of records when the cluster fails: librdkafka's own mock cluster fails on demand.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod support;
 
 use std::time::{Duration, Instant};

@@ -1,5 +1,7 @@
 //! Every record has exactly one outcome, however many there are and however they are cut short.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod support;
 
 use std::{task::Poll, time::Duration};

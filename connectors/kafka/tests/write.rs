@@ -1,5 +1,7 @@
 //! What the sink writes is what a reader finds: bodies, keys, timestamps, headers, partitions, order.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod support;
 
 use bytes::Bytes;

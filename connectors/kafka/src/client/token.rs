@@ -25,7 +25,8 @@ impl TokenFile {
     /// Reads it. The error names the file and never its contents.
     pub(crate) fn read(&self) -> Result<OAuthToken, String> {
         let path = self.path.display();
-        let token = fs::read_to_string(&self.path).map_err(|error| format!("reading the token file {path}: {error}"))?;
+        let token =
+            fs::read_to_string(&self.path).map_err(|error| format!("reading the token file {path}: {error}"))?;
         let token = token.trim().to_owned();
         if token.is_empty() || token.contains('\0') {
             return Err(format!("the token file {path} holds no token"));
@@ -33,7 +34,8 @@ impl TokenFile {
         let claims = claims(&token);
         let text = |name: &str| claims.as_ref()?.get(name)?.as_str().map(str::to_owned);
         let principal_name = self.principal.clone().or_else(|| text("sub")).unwrap_or_else(|| "gantry".to_owned());
-        let expires = claims.as_ref().and_then(|claims| claims.get("exp")?.as_f64()).map(|seconds| (seconds * 1e3) as i64);
+        let expires =
+            claims.as_ref().and_then(|claims| claims.get("exp")?.as_f64()).map(|seconds| (seconds * 1e3) as i64);
         let lifetime_ms = expires.unwrap_or_else(|| now_ms() + OPAQUE_LIFETIME.as_millis() as i64);
         if lifetime_ms <= now_ms() {
             return Err(format!("the token in {path} has expired: whoever renews it does not"));

@@ -71,7 +71,10 @@ const RULES: &[Rule] = &[
     Rule::own("sasl.username", "sasl.username"),
     Rule::own("sasl.password", "sasl.password"),
     Rule::refused("ssl.keystore.password", "it would be shown: use tls.certificate_file and tls.key_file instead"),
-    Rule::refused("sasl.oauthbearer.client.secret", "it would be shown, and this build has no OIDC: use sasl.token_file"),
+    Rule::refused(
+        "sasl.oauthbearer.client.secret",
+        "it would be shown, and this build has no OIDC: use sasl.token_file",
+    ),
     Rule::refused("plugin.library.paths", "plug-ins that are loaded at run time are not supported"),
     Rule::refused("log.queue", "logging belongs to Gantry"),
     Rule::refused("statistics.interval.ms", "statistics are not read yet, and cost time"),
@@ -87,7 +90,8 @@ impl ConnectionOptions {
         }
         for server in &self.bootstrap_servers.0 {
             if server.is_empty() || server.contains(char::is_whitespace) {
-                problems.push(Problem::error("bootstrap_servers", format!("\"{server}\" is not of the form host:port")));
+                problems
+                    .push(Problem::error("bootstrap_servers", format!("\"{server}\" is not of the form host:port")));
             }
         }
         if self.connect_timeout.0.is_zero() {

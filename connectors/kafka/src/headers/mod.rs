@@ -146,7 +146,9 @@ impl Mapper {
         }
         if let Some([exchange, routing_key, queue]) = &self.origin {
             let origin = &record.origin;
-            for (name, value) in [(exchange, &origin.exchange), (routing_key, &origin.routing_key), (queue, &origin.address)] {
+            for (name, value) in
+                [(exchange, &origin.exchange), (routing_key, &origin.routing_key), (queue, &origin.address)]
+            {
                 out.add(name, Some(value.as_bytes()));
             }
         }

@@ -38,9 +38,7 @@ fn write_at(out: &mut Vec<u8>, value: &Value, depth: u32) {
         }
         Value::String(text) => counted(out, "s", text),
         Value::Bytes(bytes) => counted(out, "x", bytes),
-        Value::List(_) | Value::Table(_) if depth >= DEEPEST => {
-            counted(out, "s", &value.to_text().unwrap_or_default())
-        }
+        Value::List(_) | Value::Table(_) if depth >= DEEPEST => counted(out, "s", &value.to_text().unwrap_or_default()),
         Value::List(items) => {
             out.push(b'[');
             items.iter().for_each(|item| write_at(out, item, depth + 1));

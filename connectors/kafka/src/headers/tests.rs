@@ -167,11 +167,7 @@ fn the_documented_table_holds() {
         (Value::text("héllo"), Some("héllo"), "s"),
         (Value::text(""), Some(""), "s"),
         (Value::Bytes(Bytes::from_static(b"raw")), Some("raw"), "x"),
-        (
-            Value::List(vec![Value::I32(1), Value::text("two"), Value::Null]),
-            Some(r#"[1,"two",null]"#),
-            "[i1;s3:twon]",
-        ),
+        (Value::List(vec![Value::I32(1), Value::text("two"), Value::Null]), Some(r#"[1,"two",null]"#), "[i1;s3:twon]"),
         (
             Value::Table(vec![("count".into(), Value::I64(3)), ("why".into(), Value::text("rejected"))]),
             Some(r#"{"count":3,"why":"rejected"}"#),

@@ -117,3 +117,6 @@ fn batches(options: &SinkOptions, problems: &mut Vec<Problem>) {
         problems.push(Problem::error("batch_size", "from 1B to 2GiB"));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,11 +12,7 @@ use rdkafka::{
     types::RDKafkaErrorCode as Code,
 };
 
-use super::{
-    events::Producer,
-    options::Declare,
-    plan::Plan,
-};
+use super::{events::Producer, options::Declare, plan::Plan};
 
 /// A topic to ask for when any answer will do. No cluster creates it by being asked: that is switched off.
 pub(super) const ANY_TOPIC: &str = "__consumer_offsets";

@@ -210,7 +210,9 @@ impl Delivery {
                 self.hold(table, token, Some(error::reason(code, topic).into()));
             }
             // Sent again alone it turns out which of the two it is.
-            (_, Meaning::NoPartition) if self.placed => self.hold(table, token, Some(error::reason(code, topic).into())),
+            (_, Meaning::NoPartition) if self.placed => {
+                self.hold(table, token, Some(error::reason(code, topic).into()))
+            }
             (_, Meaning::Purged) => self.hold(table, token, None),
             (_, meaning @ (Meaning::NoTopic | Meaning::NoPartition)) => {
                 let gone = meaning == Meaning::NoPartition;

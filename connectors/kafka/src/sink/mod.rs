@@ -208,7 +208,13 @@ impl Running {
 }
 
 /// Gives a record to librdkafka, if its topic is known.
-fn offer(writer: &Writer, topics: &Topics, record: &Record, token: Token, scratch: &mut Scratch) -> Result<(), Obstacle> {
+fn offer(
+    writer: &Writer,
+    topics: &Topics,
+    record: &Record,
+    token: Token,
+    scratch: &mut Scratch,
+) -> Result<(), Obstacle> {
     let destination = writer.destination(record).map_err(Obstacle::Failed)?;
     let topic = destination.name();
     if !destination.is_fixed() {

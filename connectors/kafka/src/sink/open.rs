@@ -138,10 +138,10 @@ impl Client {
     }
 
     fn start_blocking(plan: Arc<Plan>, limit: Limit) -> Result<Self> {
-        let delivery = Arc::new(Delivery::new(plan.context.health.clone(), plan.topic.clone(), plan.partition.is_some()));
+        let delivery =
+            Arc::new(Delivery::new(plan.context.health.clone(), plan.topic.clone(), plan.partition.is_some()));
         let chatter = Arc::new(Chatter::new(plan.who()));
-        let events =
-            Events { delivery: Arc::clone(&delivery), chatter: Arc::clone(&chatter), token: plan.token() };
+        let events = Events { delivery: Arc::clone(&delivery), chatter: Arc::clone(&chatter), token: plan.token() };
         let producer: Producer = plan
             .producer_config(limit)
             .create_with_context(events)

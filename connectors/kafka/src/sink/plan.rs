@@ -7,11 +7,7 @@ use gantry_sdk::{Context, Error, Record, Result, Template, config::Problem};
 use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 
 use super::{SinkOptions, check, limit::Limit};
-use crate::{
-    client::TokenFile,
-    connection::Mechanism,
-    headers::Mapper,
-};
+use crate::{client::TokenFile, connection::Mechanism, headers::Mapper};
 
 /// Everything that a running sink needs to know.
 #[derive(Debug)]

@@ -15,7 +15,13 @@ use std::{
 use gantry_sdk::{Error, Result};
 use rdkafka::producer::Producer as _;
 
-use super::{delivery::{Delivery, Reach}, events::Producer, recovery, watch::Watch, writer::Writer};
+use super::{
+    delivery::{Delivery, Reach},
+    events::Producer,
+    recovery,
+    watch::Watch,
+    writer::Writer,
+};
 use crate::client::Chatter;
 
 /// How long one look for events takes. Events are served as they come; it is also how long a stop may wait.

@@ -45,7 +45,12 @@ pub(super) fn run(shared: &Shared) {
         return;
     }
     if !over(shared) {
-        tracing::info!(bridge = &*shared.writer.plan.context.bridge, found, rejected, "Kafka refused a batch; sent again");
+        tracing::info!(
+            bridge = &*shared.writer.plan.context.bridge,
+            found,
+            rejected,
+            "Kafka refused a batch; sent again"
+        );
         shared.delivery.resume();
     }
 }

@@ -101,9 +101,13 @@ pub(super) async fn look_up(shared: &Arc<Shared>, name: &str) -> Result<Found> {
             Some(declare) => create(shared, name, declare).await,
             None => Ok(Found::Missing(error::missing_topic(name))),
         },
-        TopicState::Denied => Ok(Found::Denied(format!("not authorised for topic \"{name}\": grant WRITE and DESCRIBE on it"))),
+        TopicState::Denied => {
+            Ok(Found::Denied(format!("not authorised for topic \"{name}\": grant WRITE and DESCRIBE on it")))
+        }
         TopicState::Illegal => Ok(Found::Missing(format!("\"{name}\" is not a legal topic name"))),
-        TopicState::Unsure(code) => Err(Error::disconnected(format!("looking up topic \"{name}\": {}", error::words(code)))),
+        TopicState::Unsure(code) => {
+            Err(Error::disconnected(format!("looking up topic \"{name}\": {}", error::words(code))))
+        }
     }
 }
 
@@ -128,7 +132,9 @@ async fn ask(shared: &Arc<Shared>, name: &str, timeout: Duration) -> Result<Topi
     let doing = || format!("looking up topic \"{name}\"");
     match answer {
         Ok(Ok(state)) => Ok(state),
-        Ok(Err(error)) if cluster::is_silence(&error) => Err(Error::disconnected(format!("{}: {}", doing(), silence(shared, &error)))),
+        Ok(Err(error)) if cluster::is_silence(&error) => {
+            Err(Error::disconnected(format!("{}: {}", doing(), silence(shared, &error))))
+        }
         Ok(Err(error)) => Err(error::client_error(doing(), &error)),
         Err(panic) => Err(Error::internal(format!("{}: {panic}", doing()))),
     }

@@ -112,7 +112,13 @@ impl Writer {
     }
 
     /// Gives a record to librdkafka.
-    pub(super) fn send(&self, record: &Record, topic: &str, token: Token, scratch: &mut Scratch) -> Result<(), Obstacle> {
+    pub(super) fn send(
+        &self,
+        record: &Record,
+        topic: &str,
+        token: Token,
+        scratch: &mut Scratch,
+    ) -> Result<(), Obstacle> {
         let plan = &*self.plan;
         let made_key;
         let key = match &plan.key {
@@ -152,7 +158,9 @@ impl Writer {
                 Failure::rejected(STAGE, self.terms().limit.refusal(size(), topic))
             }
             Meaning::BadBatch | Meaning::Rejected => Failure::rejected(STAGE, error::reason(code, topic)),
-            Meaning::NoPartition if self.plan.partition.is_some() => Failure::rejected(STAGE, error::reason(code, topic)),
+            Meaning::NoPartition if self.plan.partition.is_some() => {
+                Failure::rejected(STAGE, error::reason(code, topic))
+            }
             Meaning::NoPartition | Meaning::NoTopic if !fixed => Failure::rejected(STAGE, error::missing_topic(topic)),
             _ => Failure::retriable(STAGE, error::reason(code, topic)),
         })

@@ -1,6 +1,6 @@
 //! What the tests share: a real Kafka (`scripts/brokers up`), topics of their own, a sink, a reader.
 
-#![allow(dead_code, unreachable_pub, reason = "every test file uses a part of it")]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "helpers of tests, of which every file uses a part")]
 
 use std::{
     collections::BTreeMap,
@@ -8,7 +8,11 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use gantry_sdk::{Context, Health, Record, Sink, plugin::RetryPolicy, testkit::{Courier, Summary}};
+use gantry_sdk::{
+    Context, Health, Record, Sink,
+    plugin::RetryPolicy,
+    testkit::{Courier, Summary},
+};
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
@@ -65,7 +69,8 @@ impl Topic {
         while begun.elapsed() < DEADLINE {
             let metadata = consumer.fetch_metadata(Some(&self.name), Duration::from_secs(5)).unwrap();
             let partitions = metadata.topics()[0].partitions();
-            if partitions.len() as i32 == self.partitions && partitions.iter().all(|partition| partition.leader() >= 0) {
+            if partitions.len() as i32 == self.partitions && partitions.iter().all(|partition| partition.leader() >= 0)
+            {
                 return;
             }
             std::thread::sleep(Duration::from_millis(20));
