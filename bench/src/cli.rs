@@ -57,13 +57,13 @@ pub(crate) struct Options {
     #[arg(
         long,
         env = "GANTRY_TEST_AMQP_URL",
-        default_value = "amqp://guest:guest@127.0.0.1:35672/%2f",
+        default_value = "amqp://guest:guest@127.0.0.1:21672/%2f",
         hide_env_values = true
     )]
     pub(crate) amqp_url: String,
 
     /// Kafka.
-    #[arg(long, env = "GANTRY_TEST_KAFKA", default_value = "127.0.0.1:39092")]
+    #[arg(long, env = "GANTRY_TEST_KAFKA", default_value = "127.0.0.1:21092")]
     pub(crate) bootstrap_servers: String,
 
     /// RabbitMQ's process, to count its CPU [default: from the state directory of scripts/brokers].

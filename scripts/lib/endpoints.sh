@@ -3,20 +3,22 @@
 
 BROKERS_DIR=$(realpath -m "${GANTRY_BROKERS_DIR:-$REPO_ROOT/.brokers}")
 
+# Below 32768, where Linux begins to hand out ports of its own: a client that knocks while a broker is down could be given
+# the very port of the broker, and reach itself.
 # set_ports OFFSET - every port is its usual one plus OFFSET, so that two checkouts can run brokers side by side. The ports
 # differ from one another modulo 1000: offsets of whole thousands never collide.
 set_ports() {
   PORT_OFFSET=$1
-  AMQP_PORT=$((35672 + PORT_OFFSET))
-  MANAGEMENT_PORT=$((35673 + PORT_OFFSET))
-  RABBITMQ_METRICS_PORT=$((35692 + PORT_OFFSET))
-  STREAM_PORT=$((35552 + PORT_OFFSET))
-  MQTT_PORT=$((31883 + PORT_OFFSET))
-  STOMP_PORT=$((31613 + PORT_OFFSET))
-  DIST_PORT=$((35679 + PORT_OFFSET))
-  EPMD_PORT=$((34369 + PORT_OFFSET))
-  KAFKA_PORT=$((39092 + PORT_OFFSET))
-  KAFKA_CONTROLLER_PORT=$((39093 + PORT_OFFSET))
+  AMQP_PORT=$((21672 + PORT_OFFSET))
+  MANAGEMENT_PORT=$((21673 + PORT_OFFSET))
+  RABBITMQ_METRICS_PORT=$((21692 + PORT_OFFSET))
+  STREAM_PORT=$((21552 + PORT_OFFSET))
+  MQTT_PORT=$((21883 + PORT_OFFSET))
+  STOMP_PORT=$((21613 + PORT_OFFSET))
+  DIST_PORT=$((21679 + PORT_OFFSET))
+  EPMD_PORT=$((21369 + PORT_OFFSET))
+  KAFKA_PORT=$((21092 + PORT_OFFSET))
+  KAFKA_CONTROLLER_PORT=$((21093 + PORT_OFFSET))
 }
 
 rabbitmq_ports() {

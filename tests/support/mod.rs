@@ -20,17 +20,17 @@ pub const SOON: Duration = Duration::from_secs(60);
 
 /// RabbitMQ's address for the tests.
 pub fn amqp_url() -> String {
-    std::env::var("GANTRY_TEST_AMQP_URL").unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:35672/%2f".to_owned())
+    std::env::var("GANTRY_TEST_AMQP_URL").unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:21672/%2f".to_owned())
 }
 
 /// Kafka's address for the tests.
 pub fn bootstrap_servers() -> String {
-    std::env::var("GANTRY_TEST_KAFKA").unwrap_or_else(|_| "127.0.0.1:39092".to_owned())
+    std::env::var("GANTRY_TEST_KAFKA").unwrap_or_else(|_| "127.0.0.1:21092".to_owned())
 }
 
 /// RabbitMQ's management API for the tests.
 pub fn management_url() -> String {
-    std::env::var("GANTRY_TEST_RABBITMQ_MANAGEMENT").unwrap_or_else(|_| "http://127.0.0.1:35673".to_owned())
+    std::env::var("GANTRY_TEST_RABBITMQ_MANAGEMENT").unwrap_or_else(|_| "http://127.0.0.1:21673".to_owned())
 }
 
 /// A name that no other test and no earlier run has.

@@ -28,7 +28,10 @@ fn mock() -> Mock {
 }
 
 fn mock_options(cluster: &Mock, more: Json) -> Json {
-    merge(json!({ "connection": { "bootstrap_servers": cluster.bootstrap_servers() }, "topic": TOPIC }), more)
+    // Back soon after an outage: the tests wait for it.
+    let properties = json!({ "reconnect.backoff.max.ms": 200 });
+    let connection = json!({ "bootstrap_servers": cluster.bootstrap_servers(), "properties": properties });
+    merge(json!({ "connection": connection, "topic": TOPIC }), more)
 }
 
 fn impatient() -> Context {

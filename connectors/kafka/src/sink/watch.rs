@@ -16,6 +16,7 @@ use super::{
     STAGE,
     cluster::{self, TopicState},
     pump::Shared,
+    topics,
 };
 
 /// How often it looks.
@@ -65,19 +66,22 @@ impl Watch {
             return;
         }
         match trouble(shared, stalled) {
-            None => {
+            Ok(None) => {
                 self.down_since = None;
                 shared.chatter.forgive();
                 shared.writer.plan.context.health.set(Condition::Up);
             }
-            Some(reason) => {
-                let since = *self.down_since.get_or_insert(now);
-                self.tell(shared, reason, now.duration_since(since));
+            Ok(Some(reason)) => self.tell(shared, reason, now),
+            Err(reason) => {
+                // Without a connection nothing can be confirmed: that is no stall.
+                self.progressed = now;
+                self.tell(shared, reason, now);
             }
         }
     }
 
-    fn tell(&self, shared: &Shared, reason: String, for_long: Duration) {
+    fn tell(&mut self, shared: &Shared, reason: String, now: Instant) {
+        let for_long = now.duration_since(*self.down_since.get_or_insert(now));
         if shared.chatter.trouble().refusal.is_some() && for_long >= LOCKED_OUT {
             shared.delivery.stop(Failure::retriable(STAGE, reason));
         } else {
@@ -86,24 +90,20 @@ impl Watch {
     }
 }
 
-/// Asks the cluster what is wrong; `None` if nothing is.
-fn trouble(shared: &Shared, stalled: bool) -> Option<String> {
+/// Asks the cluster what is wrong, if anything is; the error is that it does not answer.
+fn trouble(shared: &Shared, stalled: bool) -> Result<Option<String>, String> {
     let plan = &*shared.writer.plan;
     let topic: Arc<str> = plan.topic.clone().unwrap_or_else(|| cluster::ANY_TOPIC.into());
     let address = plan.options.connection.address();
     match cluster::topic_state(shared.producer(), &topic, PROBE) {
-        Err(error) => {
-            let trouble = shared.chatter.trouble();
-            let why = trouble.refusal.or(trouble.transport).unwrap_or_else(|| crate::error::plain(&error));
-            Some(format!("no connection to Kafka at {address}: {why}"))
+        Err(error) => Err(format!("no connection to Kafka at {address}: {}", topics::silence(shared, &error))),
+        Ok(TopicState::Ready { leaderless }) if !leaderless.is_empty() => {
+            Ok(Some(format!("partitions {leaderless:?} of topic \"{topic}\" have no leader")))
         }
-        Ok(TopicState::Ready { leaderless, .. }) if !leaderless.is_empty() => {
-            Some(format!("partitions {leaderless:?} of topic \"{topic}\" have no leader"))
-        }
-        Ok(_) if stalled => Some(format!(
+        Ok(_) if stalled => Ok(Some(format!(
             "Kafka at {address} answers but has confirmed no record for {} s and longer: are enough replicas in sync?",
             STALLED.as_secs()
-        )),
-        Ok(_) => None,
+        ))),
+        Ok(_) => Ok(None),
     }
 }

@@ -14,7 +14,7 @@ impl Management {
         let base = std::env::var("GANTRY_TEST_RABBITMQ_MANAGEMENT");
         Self {
             agent: Agent::config_builder().http_status_as_error(false).build().into(),
-            base: base.unwrap_or_else(|_| "http://127.0.0.1:35673".to_owned()),
+            base: base.unwrap_or_else(|_| "http://127.0.0.1:21673".to_owned()),
         }
     }
 

@@ -12,7 +12,7 @@ use super::Management;
 
 /// Where `scripts/brokers up` puts it, unless the environment says otherwise.
 pub(crate) fn amqp_url() -> String {
-    std::env::var("GANTRY_TEST_AMQP_URL").unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:35672/%2f".to_owned())
+    std::env::var("GANTRY_TEST_AMQP_URL").unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:21672/%2f".to_owned())
 }
 
 /// A name that no other test and no other run has.
