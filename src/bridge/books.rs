@@ -70,6 +70,8 @@ pub(super) enum Verdict {
     DeadLetters(Lane, Sequence, Vec<Condemned>),
     /// The lane cannot go on: a record may be deliverable later, but not by this incarnation.
     Stop(Arc<str>),
+    /// The bridge must not go on by itself: a record has nowhere to go.
+    Halt(Arc<str>),
 }
 
 impl Books {
@@ -153,8 +155,8 @@ impl Books {
         let lane = outcome.lane;
         let Some(ledger) = self.lanes.get_mut(&lane) else { return Verdict::Nothing };
         let Some((sequence, held)) = ledger.find(&outcome) else { return Verdict::Nothing }; // I3
-        if let Some(reason) = reason_to_stop(&outcome) {
-            return Verdict::Stop(reason);
+        if let Some(end) = reason_to_end(&outcome) {
+            return end;
         }
         let condemned: Vec<_> = outcome.failures.into_iter().filter_map(|failure| held.condemn(failure)).collect();
         if !condemned.is_empty() {
@@ -213,10 +215,12 @@ impl Books {
         }
         commits
     }
+}
 
-    /// The incarnation ends: what is not settled goes back to its source, and is counted as returned.
-    pub(super) fn close(self) {
-        for (held, settled) in self.lanes.into_values().flat_map(Ledger::into_unfinished) {
+impl Drop for Books {
+    /// The incarnation ends, by a panic too: what is not settled goes back to its source, and is counted as returned.
+    fn drop(&mut self) {
+        for (held, settled) in self.lanes.drain().flat_map(|(_, ledger)| ledger.into_unfinished()) {
             if !settled {
                 self.progress.count(|counts| {
                     counts.returned += held.records;
@@ -248,17 +252,21 @@ fn size_of_record(originals: &[Record], root: u32) -> u64 {
 }
 
 /// Whether this incarnation cannot go on after such an outcome.
-fn reason_to_stop(outcome: &Outcome) -> Option<Arc<str>> {
+fn reason_to_end(outcome: &Outcome) -> Option<Verdict> {
     if outcome.abandoned > 0 {
-        return Some(format!("the sink dropped {} records without an answer", outcome.abandoned).into());
+        let reason = format!("the sink dropped {} records without an answer", outcome.abandoned);
+        return Some(Verdict::Stop(reason.into()));
     }
-    let hopeless = |failure: &&(u32, Failure)| match outcome.route {
-        Route::Sink => failure.1.kind != FailureKind::Rejected,
-        Route::DeadLetter => true,
-    };
-    let (_, failure) = outcome.failures.iter().find(hopeless)?;
-    Some(match outcome.route {
-        Route::Sink => failure.reason.clone(),
-        Route::DeadLetter => format!("the dead letter cannot be written: {}", failure.reason).into(),
-    })
+    let retriable = outcome.failures.iter().find(|(_, failure)| failure.kind != FailureKind::Rejected);
+    if let Some((_, failure)) = retriable {
+        return Some(Verdict::Stop(match outcome.route {
+            Route::Sink => failure.reason.clone(),
+            Route::DeadLetter => format!("the dead letter cannot be written: {}", failure.reason).into(),
+        }));
+    }
+    // A refused dead letter has nowhere to go, and trying again would only burn deliveries of the record.
+    let (_, failure) = outcome.failures.first().filter(|_| outcome.route == Route::DeadLetter)?;
+    Some(Verdict::Halt(
+        format!("the dead letter refuses a record as well, and it stays at its source: {}", failure.reason).into(),
+    ))
 }

@@ -282,7 +282,6 @@ impl Flow {
         }
         self.settler.take_stragglers(&mut self.outcomes).await;
         within_deadline(self.settler.source.close()).await;
-        self.settler.books.close();
     }
 }
 

@@ -1,6 +1,11 @@
 //! `gantry run`: the service itself.
 
-use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    io::IsTerminal as _,
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -50,6 +55,9 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     code
 }
 
+/// Signals within so long of the first are one.
+const ONE_SIGNAL: Duration = Duration::from_secs(1);
+
 async fn serve(loaded: config::Loaded, live: Option<Live>) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
     let listener = control::bind(loaded.settings.control.listen).await?;
@@ -66,7 +74,7 @@ async fn serve(loaded: config::Loaded, live: Option<Live>) -> anyhow::Result<Exi
         }
         tokio::select! {
             drained = bridges.shutdown() => if drained { ExitCode::SUCCESS } else { ExitCode::from(3) },
-            () = signals.next() => ExitCode::from(130),
+            () = signals.next_after(ONE_SIGNAL) => ExitCode::from(130),
         }
     };
     tokio::pin!(end, control);
@@ -98,6 +106,17 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => info!("SIGTERM"),
             _ = self.interrupt.recv() => info!("interrupted"),
+        }
+    }
+
+    /// The next one that a person can have meant: tools that signal a process and its group send the first one twice.
+    async fn next_after(&mut self, pause: Duration) {
+        let told = Instant::now();
+        loop {
+            self.next().await;
+            if told.elapsed() >= pause {
+                return;
+            }
         }
     }
 }

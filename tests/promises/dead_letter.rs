@@ -1,6 +1,9 @@
 //! A message that can never be delivered stops nothing and is never lost.
 
-use lapin::BasicProperties;
+use lapin::{
+    BasicProperties,
+    types::{AMQPValue, FieldTable},
+};
 
 use crate::{
     bridge,
@@ -115,4 +118,33 @@ async fn without_a_dead_letter_the_bridge_stops_and_the_message_stays() {
     gantry.check_conservation("b");
     rabbit.delete(&queue).await;
     kafka::delete_topic(&topic).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_that_refuses_halts_the_bridge_and_burns_no_deliveries() {
+    let (queue, topic, dead) = (unique("refused"), unique("refused"), unique("small"));
+    let rabbit = Rabbit::connect().await;
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+    arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(3));
+    rabbit.queue_with(&queue, arguments).await;
+    kafka::create_topic(&topic, 1).await;
+    kafka::create_topic(&dead, 1).await;
+    rabbit.publish(&queue, &vec![b'h'; 3_000_000], BasicProperties::default().with_delivery_mode(2)).await;
+
+    let errors = format!(
+        "errors: {{ backoff: {{ initial: 50ms, max: 100ms }}, dead_letter: {{ kafka: {{ connection: events, topic: {dead} }} }} }}"
+    );
+    let gantry = Gantry::start(&bridge(&format!("queue: {queue}"), &format!("topic: {topic}"), &errors));
+    let error = gantry.wait_for_state("b", "failed").await;
+    assert!(error.contains("max.message.bytes"), "{error}");
+    // Far more pauses than the queue has deliveries: had it tried again by itself, the message would be gone.
+    let epoch = gantry.bridge("b").expect("the bridge")["tasks"][0]["epoch"].clone();
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    assert_eq!(gantry.bridge("b").expect("the bridge")["tasks"][0]["epoch"], epoch, "it tried again by itself");
+    assert_eq!(rabbit.ready(&queue).await, 1);
+    gantry.check_conservation("b");
+    rabbit.delete(&queue).await;
+    kafka::delete_topic(&topic).await;
+    kafka::delete_topic(&dead).await;
 }

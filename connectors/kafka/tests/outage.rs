@@ -30,7 +30,12 @@ fn mock() -> Mock {
 fn mock_options(cluster: &Mock, more: Json) -> Json {
     // Back soon after an outage: the tests wait for it.
     let properties = json!({ "reconnect.backoff.max.ms": 200 });
-    let connection = json!({ "bootstrap_servers": cluster.bootstrap_servers(), "properties": properties });
+    // The mock cluster does not know what a topic's settings are and never answers: do not wait for long.
+    let connection = json!({
+        "bootstrap_servers": cluster.bootstrap_servers(),
+        "connect_timeout": "1s",
+        "properties": properties,
+    });
     merge(json!({ "connection": connection, "topic": TOPIC }), more)
 }
 

@@ -8,8 +8,7 @@
 //!   the back-pressure, by prefetch, paused partition or TCP.
 //! - [`Source::commit`] is called with positions that only grow, a lane (I2), each meaning: every record of the lane up
 //!   to and including this one is settled (I1).
-//! - [`Source::close`] gives back what is not committed, in the way that counts least against it (AMQP: cancel, then
-//!   `basic.nack`), and disconnects.
+//! - [`Source::close`] gives back what is not committed, so that it keeps its place and its order, and disconnects.
 //! - Records of a lane are in the broker's order. A record that cannot be converted is still a record: conversion is
 //!   total.
 

@@ -35,6 +35,7 @@ impl Settler {
                     self.send_dead_letters(lane, sequence, condemned).await?;
                     self.books.part_done(lane, sequence);
                 }
+                Verdict::Halt(reason) => return Err(End::Halted(Error::config(reason.as_ref()))),
                 Verdict::Stop(reason) => return Err(End::Failed(Error::disconnected(reason.as_ref()))),
             }
             next = others.try_recv().ok();

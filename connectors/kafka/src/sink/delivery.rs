@@ -19,14 +19,17 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use gantry_sdk::{Batch, Failure, FailureKind, Health, Receipt, Record, health::Condition};
+use gantry_sdk::{Batch, Failure, FailureKind, Health, Record, health::Condition};
 use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::Notify;
 
+mod table;
+
+pub(super) use table::{Held, Token};
+use table::{Phase, Slot, Table};
+
 use super::STAGE;
 use crate::error::{self, Meaning};
-
-const _: () = assert!(usize::BITS >= 64, "slot and index share one word");
 
 /// How much is taken back from librdkafka.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,28 +87,7 @@ impl Delivery {
 
     /// Enters a batch. Every record of it must be accounted for, by a report or by [`Delivery::refuse`].
     pub(super) fn open(&self, batch: &Batch) -> u32 {
-        let mut table = self.lock();
-        table.sequence += 1;
-        let slot = Slot {
-            receipt: batch.receipt.clone(),
-            records: Arc::clone(&batch.records),
-            sequence: table.sequence,
-            left: u32::try_from(batch.records.len()).unwrap_or(u32::MAX),
-            delivered: 0,
-        };
-        table.open += 1;
-        let table = &mut *table;
-        match table.free.pop() {
-            Some(free) => {
-                table.slots[free as usize] = Some(slot);
-                free
-            }
-            None => {
-                table.slots.push(Some(slot));
-                // Never more slots than batches in flight, which credit bounds.
-                (table.slots.len() - 1) as u32
-            }
-        }
+        self.lock().open(batch)
     }
 
     /// A report: the broker has it, at that place. One that lies behind a refused batch of its partition counts as taken
@@ -194,14 +176,11 @@ impl Delivery {
         let mut table = self.lock();
         self.halted.store(true, Ordering::SeqCst);
         table.phase = Phase::Closed;
-        table.open = 0;
-        let slots = std::mem::take(&mut table.slots);
-        let held = std::mem::take(&mut table.held);
+        table.held.clear();
+        let slots = table.clear();
         drop(table);
-        for slot in slots.into_iter().flatten().filter(|slot| slot.delivered > 0) {
-            slot.receipt.settle(slot.delivered);
-        }
-        drop(held);
+        slots.iter().for_each(Slot::tell);
+        drop(slots);
         self.take_back(Reach::Everything);
         self.moved.notify_waiters();
     }
@@ -239,13 +218,13 @@ impl Delivery {
 
     /// Whether every record has its outcome.
     pub(super) fn is_empty(&self) -> bool {
-        self.lock().open == 0
+        self.lock().open_batches() == 0
     }
 
     /// Reports so far, and whether any batch is still open.
     pub(super) fn progress(&self) -> (u64, bool) {
         let table = self.lock();
-        (table.reports, table.open > 0)
+        (table.reports, table.open_batches() > 0)
     }
 
     /// To wait for a change; made before looking at what may change.
@@ -265,8 +244,7 @@ impl Delivery {
 
     /// The records of a token's batch.
     pub(super) fn records(&self, token: Token) -> Option<Arc<Vec<Record>>> {
-        let table = self.lock();
-        table.slots.get(token.slot as usize)?.as_ref().map(|slot| Arc::clone(&slot.records))
+        self.lock().records(token)
     }
 
     /// What was taken back since the last call, in the order in which it was given to the sink.
@@ -275,7 +253,7 @@ impl Delivery {
         table.refused.clear();
         let mut held = std::mem::take(&mut table.held);
         drop(table);
-        held.sort_unstable_by_key(|held| (held.sequence, held.token.index));
+        held.sort_unstable_by_key(|held| (held.sequence, held.token.index()));
         held
     }
 
@@ -329,7 +307,7 @@ impl Delivery {
 
     /// Wakes who waits, and frees what is done outside the lock.
     fn after(&self, table: MutexGuard<'_, Table>, done: Option<Slot>) {
-        let empty = table.open == 0;
+        let empty = table.open_batches() == 0;
         drop(table);
         let wanted = self.starving.load(Ordering::Relaxed) && self.starving.swap(false, Ordering::Relaxed);
         if (done.is_some() && empty) || wanted {

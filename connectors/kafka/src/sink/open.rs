@@ -29,6 +29,8 @@ use crate::{client::Chatter, connection::Mechanism, error};
 
 /// How long one question may take while opening: between two, the reason of a refused login is looked for.
 const SLICE: Duration = Duration::from_millis(500);
+/// How long reading the topic's rules may take. A cluster that does not know the question may not answer at all.
+const RULES: Duration = Duration::from_secs(3);
 /// How long the end of a client may take before it is left to itself.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -121,7 +123,7 @@ async fn rules(plan: &Plan, topic: &str, deadline: Instant) -> TopicRules {
         // An administrative client of rdkafka's never asks for its token.
         return TopicRules::default();
     }
-    let timeout = deadline.saturating_duration_since(Instant::now()).max(SLICE);
+    let timeout = deadline.saturating_duration_since(Instant::now()).clamp(SLICE, RULES);
     cluster::rules(plan, topic, timeout).await.unwrap_or_else(|error| {
         tracing::debug!(topic, reason = error::plain(&error), "the topic's settings are not known");
         TopicRules::default()

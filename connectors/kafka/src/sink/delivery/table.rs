@@ -1,55 +1,64 @@
-//! The slots: which records of which batch are not accounted for.
+//! The slots: which records of which batch are not accounted for. All of it lives under the delivery's lock.
 
 use std::sync::Arc;
 
-use gantry_sdk::{Failure, Receipt, Record};
+use gantry_sdk::{Batch, Failure, Receipt, Record};
 
 const _: () = assert!(usize::BITS >= 64, "slot and index share one word");
 
 /// One record that librdkafka has: its slot and its index in the batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Token {
+pub(in crate::sink) struct Token {
     slot: u32,
     index: u32,
 }
 
+/// What is in flight, and what becomes of it.
 #[derive(Debug, Default)]
-struct Table {
+pub(super) struct Table {
     slots: Vec<Option<Slot>>,
+    /// Places in `slots` that can be used again.
     free: Vec<u32>,
+    /// Batches that are not settled.
     open: usize,
+    /// Counts batches.
     sequence: u64,
-    reports: u64,
-    phase: Phase,
+    /// Counts reports.
+    pub(super) reports: u64,
+    pub(super) phase: Phase,
     /// Taken back, in no order yet.
-    held: Vec<Held>,
+    pub(super) held: Vec<Held>,
     /// The partitions in which a batch was refused since `held` was last taken.
-    refused: Vec<(Box<str>, i32)>,
+    pub(super) refused: Vec<(Box<str>, i32)>,
     /// Topics of which a report said that they are gone.
-    vanished: Vec<String>,
+    pub(super) vanished: Vec<String>,
 }
 
+/// A batch in flight.
 #[derive(Debug)]
-struct Slot {
-    receipt: Receipt,
+pub(super) struct Slot {
+    pub(super) receipt: Receipt,
     records: Arc<Vec<Record>>,
     sequence: u64,
+    /// Records without an outcome.
     left: u32,
-    delivered: u32,
+    pub(super) delivered: u32,
 }
 
+/// How far the sink's life is; see the delivery's module.
 #[derive(Debug, Default)]
-enum Phase {
+pub(super) enum Phase {
     #[default]
     Running,
     Recovering,
+    /// With what every record from here on fails.
     Stopped(Failure),
     Closed,
 }
 
 /// A record that was taken back.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(in crate::sink) struct Held {
     pub token: Token,
     /// Orders what is held as it was given to the sink.
     pub sequence: u64,
@@ -60,20 +69,20 @@ pub(super) struct Held {
 // === impl Token ===
 
 impl Token {
-    pub(super) const fn new(slot: u32, index: u32) -> Self {
+    pub(in crate::sink) const fn new(slot: u32, index: u32) -> Self {
         Self { slot, index }
     }
 
-    pub(super) const fn to_opaque(self) -> usize {
+    pub(in crate::sink) const fn to_opaque(self) -> usize {
         (self.slot as usize) << 32 | self.index as usize
     }
 
-    pub(super) const fn from_opaque(opaque: usize) -> Self {
+    pub(in crate::sink) const fn from_opaque(opaque: usize) -> Self {
         Self { slot: (opaque >> 32) as u32, index: opaque as u32 }
     }
 
     /// The record's place in its batch.
-    pub(super) const fn index(self) -> u32 {
+    pub(in crate::sink) const fn index(self) -> u32 {
         self.index
     }
 }
@@ -81,12 +90,66 @@ impl Token {
 // === impl Table ===
 
 impl Table {
-    fn account(&mut self, token: Token, say: impl FnOnce(&mut Slot, u32)) -> Option<Slot> {
+    /// Enters a batch.
+    pub(super) fn open(&mut self, batch: &Batch) -> u32 {
+        self.sequence += 1;
+        self.open += 1;
+        let slot = Slot {
+            receipt: batch.receipt.clone(),
+            records: Arc::clone(&batch.records),
+            sequence: self.sequence,
+            // Fewer than 2^32: the receipt counts them in as many bits.
+            left: batch.records.len() as u32,
+            delivered: 0,
+        };
+        if let Some(free) = self.free.pop() {
+            self.slots[free as usize] = Some(slot);
+            return free;
+        }
+        self.slots.push(Some(slot));
+        // Never more places than there were batches in flight at once, which credit bounds.
+        (self.slots.len() - 1) as u32
+    }
+
+    /// How many batches are not settled.
+    pub(super) const fn open_batches(&self) -> usize {
+        self.open
+    }
+
+    /// How many places there are.
+    #[cfg(test)]
+    pub(super) fn places(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Takes all slots out; later reports find none.
+    pub(super) fn clear(&mut self) -> Vec<Slot> {
+        self.open = 0;
+        std::mem::take(&mut self.slots).into_iter().flatten().collect()
+    }
+
+    /// The records of a token's batch.
+    pub(super) fn records(&self, token: Token) -> Option<Arc<Vec<Record>>> {
+        self.slot(token).map(|slot| Arc::clone(&slot.records))
+    }
+
+    /// The number of a token's batch.
+    pub(super) fn sequence_of(&self, token: Token) -> Option<u64> {
+        self.slot(token).map(|slot| slot.sequence)
+    }
+
+    /// Whether a batch was refused there since `held` was last taken.
+    pub(super) fn was_refused(&self, (topic, partition): (&str, i32)) -> bool {
+        self.refused.iter().any(|(own, number)| *number == partition && **own == *topic)
+    }
+
+    /// One record has its outcome; `say` tells it. Returns the slot when it was the last.
+    pub(super) fn account(&mut self, token: Token, say: impl FnOnce(&mut Slot, u32)) -> Option<Slot> {
         self.settle(token.slot, 1, |slot| say(slot, token.index))
     }
 
-    /// Takes `count` records off a slot; returns it when that was the last of them.
-    fn settle(&mut self, slot: u32, count: u32, say: impl FnOnce(&mut Slot)) -> Option<Slot> {
+    /// Takes `count` records off a slot. Returns it when that was the last of them.
+    pub(super) fn settle(&mut self, slot: u32, count: u32, say: impl FnOnce(&mut Slot)) -> Option<Slot> {
         let place = self.slots.get_mut(slot as usize)?;
         let open = place.as_mut()?;
         say(open);
@@ -95,20 +158,24 @@ impl Table {
             return None;
         }
         let done = place.take()?;
-        if done.delivered > 0 {
-            done.receipt.settle(done.delivered);
-        }
+        done.tell();
         self.free.push(slot);
         self.open -= 1;
         Some(done)
     }
 
-    fn was_refused(&self, (topic, partition): (&str, i32)) -> bool {
-        self.refused.iter().any(|(own, number)| *number == partition && **own == *topic)
-    }
-
-    fn sequence_of(&self, token: Token) -> Option<u64> {
-        self.slots.get(token.slot as usize)?.as_ref().map(|slot| slot.sequence)
+    fn slot(&self, token: Token) -> Option<&Slot> {
+        self.slots.get(token.slot as usize)?.as_ref()
     }
 }
 
+// === impl Slot ===
+
+impl Slot {
+    /// Settles what was delivered, in one go.
+    pub(super) fn tell(&self) {
+        if self.delivered > 0 {
+            self.receipt.settle(self.delivered);
+        }
+    }
+}

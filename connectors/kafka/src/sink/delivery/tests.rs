@@ -65,7 +65,7 @@ fn slots_are_used_again() {
         }
         assert!(bench.delivery.is_empty());
     }
-    assert_eq!(bench.delivery.lock().slots.len(), 2);
+    assert_eq!(bench.delivery.lock().places(), 2);
     assert_eq!(counts(&bench.summary()), (300, 0, 0));
 }
 
