@@ -123,6 +123,7 @@ async fn a_record_that_is_given_up_takes_everything_behind_it_along() {
     sink.flush().await.unwrap();
     cluster.broker_down(-1).unwrap();
     sink.put(courier.batch(records(50..100))).await.unwrap();
+    // The next ones are younger: their own time is not over when that of the first is.
     tokio::time::sleep(Duration::from_millis(500)).await;
     sink.put(courier.batch(records(100..150))).await.unwrap();
     let failed = wait_for(&context, |condition| matches!(condition, Condition::Failed(_))).await;

@@ -71,6 +71,7 @@ const RULES: &[Rule] = &[
     Rule::own("sasl.username", "sasl.username"),
     Rule::own("sasl.password", "sasl.password"),
     Rule::refused("ssl.keystore.password", "it would be shown: use tls.certificate_file and tls.key_file instead"),
+    Rule::refused("ssl.key.pem", "it would be shown: use tls.key_file instead"),
     Rule::refused(
         "sasl.oauthbearer.client.secret",
         "it would be shown, and this build has no OIDC: use sasl.token_file",

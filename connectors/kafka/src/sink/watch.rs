@@ -97,7 +97,7 @@ fn trouble(shared: &Shared, stalled: bool) -> Result<Option<String>, String> {
     let address = plan.options.connection.address();
     match cluster::topic_state(shared.producer(), &topic, PROBE) {
         Err(error) => Err(format!("no connection to Kafka at {address}: {}", topics::silence(shared, &error))),
-        Ok(TopicState::Ready { leaderless }) if !leaderless.is_empty() => {
+        Ok(TopicState::Ready { leaderless }) if plan.topic.is_some() && !leaderless.is_empty() => {
             Ok(Some(format!("partitions {leaderless:?} of topic \"{topic}\" have no leader")))
         }
         Ok(_) if stalled => Ok(Some(format!(
