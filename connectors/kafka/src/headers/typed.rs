@@ -22,7 +22,7 @@
 //! Values inside lists and tables carry their data: `s5:hello`, `i-7;`, `t1`, `F3f800000`, `c2.12345;`. A field of a table
 //! is the length of its name, `:`, the name and the value.
 //!
-//! Three strings and a number cost 30 bytes: `gantry.types: 10:sssi`.
+//! Three strings and a number cost 19 bytes: `gantry.types: 10:sssi`.
 
 use std::{io::Write as _, str::FromStr};
 

@@ -103,7 +103,10 @@ fn batches(options: &SinkOptions, problems: &mut Vec<Problem>) {
     if linger > LONGEST_LINGER {
         problems.push(Problem::error("linger", "at most 15m"));
     } else if linger > Duration::from_secs(1) {
-        problems.push(Problem::warning("linger", "every record, and every stop of the bridge, waits that long"));
+        problems.push(Problem::warning(
+            "linger",
+            "a record may wait that long before it is sent, and its acknowledgement with it",
+        ));
     } else if linger.is_zero() {
         problems.push(Problem::warning(
             "linger",

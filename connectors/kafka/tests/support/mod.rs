@@ -27,7 +27,7 @@ pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Where the real Kafka is.
 pub fn bootstrap() -> String {
-    std::env::var("GANTRY_TEST_KAFKA").unwrap_or_else(|_| "127.0.0.1:39092".to_owned())
+    std::env::var("GANTRY_TEST_KAFKA").unwrap_or_else(|_| "127.0.0.1:21092".to_owned())
 }
 
 /// A topic of one test, deleted when the test is over.

@@ -16,7 +16,7 @@ pub enum Field {
     Json(Vec<String>),
     /// The first header of that name.
     Header(String),
-    /// A message property or a part of the origin, by its place in [`NAMED`].
+    /// A message property or a part of the origin, by its name.
     Named(&'static str),
 }
 

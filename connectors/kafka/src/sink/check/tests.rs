@@ -79,7 +79,7 @@ fn everything_wrong_is_said_at_once() {
 #[test]
 fn what_will_hurt_is_said() {
     assert!(problems(json!({ "linger": "0ms" }))[0].contains("request of its own"));
-    assert!(problems(json!({ "linger": "5s" }))[0].contains("waits that long"));
+    assert!(problems(json!({ "linger": "5s" }))[0].contains("wait that long"));
     assert!(problems(json!({ "key": "{message_id}", "partitioner": "random" }))[0].contains("order is lost"));
 }
 
