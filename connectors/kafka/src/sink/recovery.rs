@@ -37,7 +37,7 @@ pub(super) fn run(shared: &Shared) {
         let count = portion.clamp(1, pending.len());
         let sent = send(shared, &mut pending, count, &mut scratch);
         let refused = settle(shared);
-        rejected += usize::from(refused.len() == 1 && sent == 1);
+        rejected += usize::from(sent == 1 && refused.iter().any(|held| held.refusal.is_some()));
         portion = next_portion(shared, &mut pending, refused, sent);
     }
     if let Some(failure) = shared.delivery.stopped() {
