@@ -221,7 +221,7 @@ bridges:
   a:
     source:
       rabbitmq: { connection: { urls: ["amqp://u:plain@h/%2f", "amqp://u:${env:CARGO_PKG_NAME}@h"], password: plain }, queue: q }
-    sink: { kafka: { connection: { bootstrap_servers: "h:1", properties: { ssl.key.pem: plain } }, topic: t } }
+    sink: { kafka: { connection: { bootstrap_servers: "h:1", tls: { key_password: plain, certificate_file: c, key_file: k } }, topic: t } }
 "#;
     let loaded = with(text, &[], false).unwrap_or_else(|problems| panic!("{problems:?}"));
     let expected = json!({
@@ -233,7 +233,7 @@ bridges:
             "queue": "q",
         } },
         "sink": { "kafka": {
-            "connection": { "bootstrap_servers": "h:1", "properties": { "ssl.key.pem": "[hidden]" } },
+            "connection": { "bootstrap_servers": "h:1", "tls": { "key_password": "[hidden]", "certificate_file": "c", "key_file": "k" } },
             "topic": "t",
         } },
     });

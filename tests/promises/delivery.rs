@@ -7,7 +7,7 @@ use lapin::{
 
 use crate::{
     bridge,
-    support::{gantry::Gantry, kafka, oracle, rabbit::Rabbit, unique},
+    support::{gantry::Gantry, kafka, management_url, oracle, rabbit::Rabbit, unique},
 };
 
 /// How many messages a thorough run moves; `GANTRY_TEST_MESSAGES` changes it.
@@ -131,4 +131,33 @@ async fn transforms_filter_and_route_and_are_counted() {
     rabbit.delete(&queue).await;
     kafka::delete_topic(&even).await;
     kafka::delete_topic(&odd).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_nested_as_deep_as_a_frame_allows_stop_nothing() {
+    let (queue, topic) = (unique("deep"), unique("deep"));
+    let rabbit = Rabbit::connect().await;
+    rabbit.queue(&queue).await;
+    kafka::create_topic(&topic, 1).await;
+    // By the management API: the client that these tests publish with would overflow its own stack.
+    let deepest = 18_000;
+    let nested = format!("{}1{}", "{\"a\":".repeat(deepest), "}".repeat(deepest));
+    let body = format!(
+        r#"{{"routing_key":"{queue}","payload":"deep","payload_encoding":"string","properties":{{"headers":{{"x":{nested}}}}}}}"#
+    );
+    let url = format!("{}/api/exchanges/%2f/amq.default/publish", management_url());
+    let published = ureq::post(&url).header("Authorization", "Basic Z3Vlc3Q6Z3Vlc3Q=").send(&body);
+    assert_eq!(published.expect("published").status(), 200);
+    rabbit.publish_sequence(&queue, 0, 10, 100).await;
+
+    let gantry = Gantry::start(&bridge(&format!("queue: {queue}"), &format!("topic: {topic}"), ""));
+    rabbit.wait_until_empty(&queue).await;
+    gantry.check_conservation("b");
+    let mut stored = kafka::read_all(&topic);
+    let deep = stored.remove(0);
+    assert_eq!(deep.value.as_deref(), Some(b"deep".as_slice()));
+    assert_eq!(deep.header("x"), Some(nested));
+    assert_eq!(oracle::assert_nothing_lost(&stored, 10).duplicates, 0);
+    rabbit.delete(&queue).await;
+    kafka::delete_topic(&topic).await;
 }
