@@ -251,6 +251,11 @@ impl SimulatedSource {
             state.requeue();
             return Err(Error::disconnected("the world cut the connection"));
         }
+        if state.random.one_in(200) {
+            state.requeue();
+            drop(state);
+            panic!("the world makes a connector panic");
+        }
         let count = 1 + state.random.below(limits.records);
         let (mut records, mut bytes) = (vec![], 0);
         while records.len() < count && bytes < limits.bytes {
