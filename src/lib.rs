@@ -5,13 +5,14 @@
 //!
 //! # Code map, in reading order
 //!
-//! 1. [`cli`]: `run`, `check`, `list`, `schema`, `status`: one file a command
+//! 1. [`cli`]: `run`, `check`, `list`, `schema`, `status`, `reload`, `dlq`: one file a command
 //! 2. [`config`]: YAML → typed bridges, with every problem at once
 //! 3. [`registry`]: the one list of connectors and transforms
 //! 4. [`bridge`]: the data path and who watches over it
 //! 5. [`transform`]: built-in transforms, one file each
-//! 6. [`control`]: the REST port
-//! 7. [`telemetry`]: metric names, Prometheus, logs
+//! 6. [`reload`]: the configuration read again while bridges run
+//! 7. [`control`]: the REST port
+//! 8. [`telemetry`]: metric names, Prometheus, logs
 //!
 //! docs/architecture.md has the picture and the invariants.
 
@@ -20,5 +21,6 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod registry;
+pub mod reload;
 pub mod telemetry;
 pub mod transform;

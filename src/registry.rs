@@ -6,7 +6,7 @@ use gantry_sdk::plugin::{ConnectionPlugin, SinkPlugin, SourcePlugin, TransformPl
 static SOURCES: &[SourcePlugin] = &[gantry_generate::SOURCE, gantry_rabbitmq::SOURCE];
 
 /// Every sink that can be named in YAML.
-static SINKS: &[SinkPlugin] = &[gantry_generate::CONSOLE, gantry_generate::NULL, gantry_kafka::SINK];
+static SINKS: &[SinkPlugin] = &[gantry_file::SINK, gantry_generate::CONSOLE, gantry_generate::NULL, gantry_kafka::SINK];
 
 /// Every kind of named connection.
 static CONNECTIONS: &[ConnectionPlugin] = &[gantry_kafka::CONNECTION, gantry_rabbitmq::CONNECTION];

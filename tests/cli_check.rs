@@ -56,6 +56,13 @@ fn each_mistake_gives_one_line_with_its_place_and_what_to_do() {
             "gantry.yaml:10:5: error: bridges.orders.limit: unknown key; did you mean \"limits\"?",
         ),
         (
+            "topic: orders-dead",
+            "topic: orders",
+            "gantry.yaml:10:59: error: bridges.orders.errors.dead_letter.kafka.topic: the same as the sink's: nobody could \
+             tell the dead letters from the good records, and a replay would send those again; give the dead letters a \
+             place of their own",
+        ),
+        (
             "topic: orders }",
             "topic: orders, topik: x }",
             "gantry.yaml:9:57: error: bridges.orders.sink.kafka.topik: unknown key; did you mean \"topic\"?",

@@ -131,6 +131,7 @@ impl Workload {
             health: Health::new(),
             retry: RetryPolicy::default(),
             dead_letter: false,
+            in_flight_bytes: 64 << 20,
         };
         let mut source =
             (gantry_generate::SOURCE.create)(&self.source(records), context).context("making a generator")?;

@@ -19,20 +19,29 @@ set_ports() {
   EPMD_PORT=$((21369 + PORT_OFFSET))
   KAFKA_PORT=$((21092 + PORT_OFFSET))
   KAFKA_CONTROLLER_PORT=$((21093 + PORT_OFFSET))
+  # Clients follow the address that a broker advertises. So whoever wants to stand between Kafka and its clients needs a
+  # listener that advertises the proxy's port and not its own.
+  KAFKA_BEHIND_PROXY_PORT=$((21094 + PORT_OFFSET))
+  KAFKA_PROXY_PORT=$((21095 + PORT_OFFSET))
 }
+
+# The three nodes of the cluster: where clients connect, where they log in, where the controllers talk to each other.
+cluster_port() { printf '%s' "$((21100 + $1 + PORT_OFFSET))"; }
+cluster_sasl_port() { printf '%s' "$((21110 + $1 + PORT_OFFSET))"; }
+cluster_controller_port() { printf '%s' "$((21120 + $1 + PORT_OFFSET))"; }
 
 rabbitmq_ports() {
   printf '%s\n' "$AMQP_PORT" "$MANAGEMENT_PORT" "$RABBITMQ_METRICS_PORT" "$STREAM_PORT" "$MQTT_PORT" "$STOMP_PORT" \
     "$DIST_PORT"
 }
-kafka_ports() { printf '%s\n' "$KAFKA_PORT" "$KAFKA_CONTROLLER_PORT"; }
+kafka_ports() { printf '%s\n' "$KAFKA_PORT" "$KAFKA_CONTROLLER_PORT" "$KAFKA_BEHIND_PROXY_PORT"; }
 
 # The offset that `up` settled on stays in force until the next `up` from nothing.
 set_ports "$(cat "$BROKERS_DIR/port-offset" 2>/dev/null || printf '%s' "${GANTRY_BROKERS_PORT_OFFSET:-0}")"
 
 ports_taken() {
   local port
-  for port in $(rabbitmq_ports) $(kafka_ports) "$EPMD_PORT"; do
+  for port in $(rabbitmq_ports) $(kafka_ports) "$EPMD_PORT" "$KAFKA_PROXY_PORT"; do
     if port_answers "$port"; then
       printf '%s' "$port"
       return 0
@@ -80,14 +89,19 @@ amqp_answers() {
   ' "$1" 2>/dev/null) -eq 1 ]]
 }
 
-# kafka_ready - a Metadata request (version 1, no topics) that is answered with at least one live broker. An open port is
-# not enough: a KRaft broker listens before the controller lets it work.
 kafka_ready() {
+  local brokers
+  brokers=$(kafka_brokers "$KAFKA_PORT") && ((brokers > 0))
+}
+
+# kafka_brokers PORT - how many live brokers a Metadata request (version 1, no topics) names. An open port is not enough: a
+# KRaft broker listens before the controller lets it work.
+kafka_brokers() {
   local brokers
   # shellcheck disable=SC2016
   brokers=$(timeout 5 bash -c '
     exec 3<>"/dev/tcp/127.0.0.1/$0" &&
       printf "\0\0\0\16\0\3\0\1\0\0\0\1\377\377\0\0\0\0" >&3 && head -c 12 <&3 | od -An -tu1 -j 11
-  ' "$KAFKA_PORT" 2>/dev/null) || return 1
-  [[ -n $brokers ]] && ((brokers > 0))
+  ' "$1" 2>/dev/null) || return 1
+  [[ -n $brokers ]] && printf '%s' "$((brokers))"
 }

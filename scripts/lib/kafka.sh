@@ -51,10 +51,13 @@ kafka_configure() {
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:$KAFKA_CONTROLLER_PORT
-listeners=PLAINTEXT://127.0.0.1:$KAFKA_PORT,CONTROLLER://127.0.0.1:$KAFKA_CONTROLLER_PORT
-advertised.listeners=PLAINTEXT://127.0.0.1:$KAFKA_PORT
+listeners=PLAINTEXT://127.0.0.1:$KAFKA_PORT,PROXIED://127.0.0.1:$KAFKA_BEHIND_PROXY_PORT,CONTROLLER://127.0.0.1:$KAFKA_CONTROLLER_PORT
+advertised.listeners=PLAINTEXT://127.0.0.1:$KAFKA_PORT,PROXIED://127.0.0.1:$KAFKA_PROXY_PORT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT
 controller.listener.names=CONTROLLER
 log.dirs=$dir/data
+# Retention goes by the records' own timestamps, and tests send old ones.
+log.retention.ms=-1
 auto.create.topics.enable=false
 default.replication.factor=1
 offsets.topic.replication.factor=1
@@ -69,6 +72,12 @@ group.initial.rebalance.delay.ms=0
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 CONF
+  kafka_prepare "$dir"
+}
+
+# kafka_prepare DIRECTORY - what a node needs beside its server.properties: logging and a formatted data directory.
+kafka_prepare() {
+  local dir=$1
   cat >"$dir/log4j2.properties" <<CONF
 rootLogger.level = WARN
 rootLogger.appenderRef.file.ref = file
@@ -86,8 +95,11 @@ CONF
     { show_tail "$dir/log/format.log" && die "could not format Kafka's data directory"; }
 }
 
-kafka_start() {
-  launch kafka java -Xmx512m -XX:+ExitOnOutOfMemoryError \
-    -Dlog4j2.configurationFile="$BROKERS_DIR/kafka/log4j2.properties" \
-    -cp "$KAFKA_LIBS/*" kafka.Kafka "$BROKERS_DIR/kafka/server.properties"
+kafka_start() { kafka_launch kafka 512m; }
+
+# kafka_launch NAME HEAP - a node whose files are in $BROKERS_DIR/NAME.
+kafka_launch() {
+  launch "$1" java "-Xmx$2" -XX:+ExitOnOutOfMemoryError \
+    -Dlog4j2.configurationFile="$BROKERS_DIR/$1/log4j2.properties" \
+    -cp "$KAFKA_LIBS/*" kafka.Kafka "$BROKERS_DIR/$1/server.properties"
 }

@@ -3,8 +3,9 @@
 //! # Contract
 //! - A batch is entered before its records leave for the sink, and leaves when all of them are settled and everything
 //!   before it too (I1, I2).
-//! - What is entered never exceeds credit (I4): [`Books::room`] says how much may be polled. Only the last record of a
-//!   poll may overrun the bytes, because nobody knows its size before it is there.
+//! - What is entered never exceeds credit (I4): the task's own, and its part in the process's [`budget`](super::budget).
+//!   [`Books::room`] says how much may be polled. Only the last record of a poll may overrun the bytes, because nobody
+//!   knows its size before it is there.
 //! - Every record that came in is in exactly one count (I6): in flight, out, filtered, dead-lettered or returned.
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
@@ -15,7 +16,11 @@ use gantry_sdk::{
     receipt::{Failure, Outcome, OutcomeSender, Route},
 };
 
-use super::{definition::BridgeLimits, status::Progress};
+use super::{
+    budget::{Refused, Share},
+    definition::BridgeLimits,
+    status::Progress,
+};
 use crate::telemetry::metrics::TaskMetrics;
 
 /// What is in flight, by lane.
@@ -26,6 +31,10 @@ pub(super) struct Books {
     /// Not committed yet.
     records: usize,
     bytes: usize,
+    /// The task's part in what the process may hold.
+    share: Arc<Share>,
+    /// The budget had no room when it was asked the last time.
+    refused: Option<Refused>,
     outcomes: OutcomeSender,
     progress: Arc<Progress>,
     metrics: TaskMetrics,
@@ -42,8 +51,14 @@ pub(super) struct Held {
     bytes: u64,
     /// The bytes of those that are still on their way to the sink.
     bytes_out: u64,
+    /// By a rule, refused ones that were dropped among them.
     filtered: u64,
+    /// Refused, and dropped because the bridge tolerates that.
+    dropped: u64,
+    /// Written as dead letters.
     dead_lettered: u64,
+    /// Rejected at the source: gone from there, whatever becomes of the rest of the batch.
+    rejected: u64,
 }
 
 /// A batch as it enters the books.
@@ -58,6 +73,8 @@ pub(super) struct Entry {
 
 /// A record that can never be delivered, as the source gave it, with why.
 pub(super) struct Condemned {
+    /// Its index in the source's batch.
+    pub(super) root: u32,
     pub(super) record: Record,
     pub(super) failure: Failure,
 }
@@ -66,8 +83,8 @@ pub(super) struct Condemned {
 pub(super) enum Verdict {
     /// Nothing, or it was of an older epoch.
     Nothing,
-    /// These records of that batch must become dead letters.
-    DeadLetters(Lane, Sequence, Vec<Condemned>),
+    /// These records of that batch can never be delivered.
+    Refused(Lane, Sequence, Vec<Condemned>),
     /// The lane cannot go on: a record may be deliverable later, but not by this incarnation.
     Stop(Arc<str>),
     /// The bridge must not go on by itself: a record has nowhere to go.
@@ -78,18 +95,50 @@ impl Books {
     pub(super) fn new(
         epoch: Epoch,
         limits: BridgeLimits,
+        share: Arc<Share>,
         outcomes: OutcomeSender,
         progress: Arc<Progress>,
         metrics: TaskMetrics,
     ) -> Self {
-        Self { epoch, limits, lanes: HashMap::new(), records: 0, bytes: 0, outcomes, progress, metrics }
+        let lanes = HashMap::new();
+        Self { epoch, limits, lanes, records: 0, bytes: 0, share, refused: None, outcomes, progress, metrics }
     }
 
-    /// How much may be polled; `None` when there is no credit (I4).
-    pub(super) fn room(&self) -> Option<Limits> {
+    /// How much may be polled; `None` when there is no credit (I4). The bytes are set aside in the process's budget until
+    /// the next call of this, of [`enter`](Self::enter) or of [`rest`](Self::rest).
+    pub(super) fn room(&mut self) -> Option<Limits> {
+        self.refused = None;
         let records = self.limits.in_flight_records.saturating_sub(self.records).min(self.limits.batch_records);
         let bytes = self.limits.in_flight_bytes.saturating_sub(self.bytes).min(self.limits.batch_bytes);
-        (records > 0 && bytes > 0).then_some(Limits { records, bytes }) // I4
+        if records == 0 || bytes == 0 {
+            self.share.rest();
+            return None; // I4
+        }
+        match self.share.reserve(bytes) {
+            Ok(bytes) => Some(Limits { records, bytes }),
+            Err(refused) => {
+                self.refused = Some(refused);
+                None // I4
+            }
+        }
+    }
+
+    /// There is no poll for now: what was set aside for one is for others.
+    pub(super) fn rest(&mut self) {
+        self.refused = None;
+        self.share.rest();
+    }
+
+    /// Returns when it is worth asking for [`room`](Self::room) again although nothing of this task was settled: other
+    /// tasks gave back bytes that it was refused. Never, if its own credit is what is used up.
+    pub(super) fn freed(&self) -> impl Future<Output = ()> + Send + use<> {
+        let refused = self.refused.clone();
+        async move {
+            match refused {
+                Some(refused) => refused.freed().await,
+                None => std::future::pending().await,
+            }
+        }
     }
 
     /// Whether everything that came in is committed.
@@ -108,6 +157,7 @@ impl Books {
         let bytes: usize = entry.originals.iter().map(Record::size).sum();
         self.records += records;
         self.bytes += bytes;
+        self.share.take(bytes);
         self.metrics.batch_records.observe(records as f64);
         self.metrics.batch_bytes.observe(bytes as f64);
         let (records, bytes) = (records as u64, bytes as u64);
@@ -130,7 +180,9 @@ impl Books {
             records,
             bytes,
             filtered: entry.filtered.into(),
+            dropped: 0,
             dead_lettered: 0,
+            rejected: 0,
         };
         let (epoch, outcomes) = (self.epoch, &self.outcomes);
         let ledger = self.lanes.entry(entry.lane).or_insert_with(|| Ledger::new(entry.lane, epoch, outcomes.clone()));
@@ -143,10 +195,11 @@ impl Books {
         self.lanes.get_mut(&lane)?.part(sequence, route, records)
     }
 
-    /// A batch of which nothing is left to send: filtered to the last record.
+    /// Nothing of the batch goes to the sink. Counts it, unless a part of it is open elsewhere.
     pub(super) fn settle_whole(&mut self, lane: Lane, sequence: Sequence) {
-        if let Some(held) = self.lanes.get_mut(&lane).and_then(|ledger| ledger.held(sequence)) {
-            Self::count_settled(&self.progress, &self.metrics, held);
+        let Some(ledger) = self.lanes.get_mut(&lane).filter(|ledger| ledger.is_settled(sequence)) else { return };
+        if let Some(held) = ledger.held(sequence) {
+            Self::count_settled(&self.progress, &self.metrics, &self.share, held);
         }
     }
 
@@ -160,8 +213,8 @@ impl Books {
         }
         let condemned: Vec<_> = outcome.failures.into_iter().filter_map(|failure| held.condemn(failure)).collect();
         if !condemned.is_empty() {
-            // The sink's part stays open until the dead letters' part is opened.
-            return Verdict::DeadLetters(lane, sequence, condemned);
+            // The sink's part stays open until they are dealt with.
+            return Verdict::Refused(lane, sequence, condemned);
         }
         self.part_done(lane, sequence);
         Verdict::Nothing
@@ -169,10 +222,34 @@ impl Books {
 
     /// These records of the batch will be dead letters: counts them, and returns the receipt for them.
     pub(super) fn condemn(&mut self, lane: Lane, sequence: Sequence, records: usize) -> Option<Receipt> {
-        if let Some(held) = self.lanes.get_mut(&lane).and_then(|ledger| ledger.held(sequence)) {
-            held.dead_lettered += records as u64;
-        }
+        self.held(lane, sequence)?.dead_lettered += records as u64;
         self.part(lane, sequence, Route::DeadLetter, records)
+    }
+
+    /// So many refused records of the batch are dropped, by the rule that tolerates them.
+    pub(super) fn drop_refused(&mut self, lane: Lane, sequence: Sequence, records: usize) {
+        if let Some(held) = self.held(lane, sequence) {
+            held.filtered += records as u64;
+            held.dropped += records as u64;
+        }
+    }
+
+    /// Where the batch ends at its source, and how many records it has.
+    pub(super) fn last_of(&mut self, lane: Lane, sequence: Sequence) -> Option<(Position, u32)> {
+        let records = self.held(lane, sequence)?.records;
+        let last = self.lanes.get(&lane)?.position(sequence)?.clone();
+        Some((last, u32::try_from(records).ok()?))
+    }
+
+    /// One record of the batch was handed to the source's own dead letter.
+    pub(super) fn rejected(&mut self, lane: Lane, sequence: Sequence) {
+        if let Some(held) = self.held(lane, sequence) {
+            held.rejected += 1;
+        }
+    }
+
+    fn held(&mut self, lane: Lane, sequence: Sequence) -> Option<&mut Held> {
+        self.lanes.get_mut(&lane)?.held(sequence)
     }
 
     /// One part is dealt with. Counts the batch when it was the last.
@@ -181,18 +258,21 @@ impl Books {
         if ledger.settle(sequence)
             && let Some(held) = ledger.held(sequence)
         {
-            Self::count_settled(&self.progress, &self.metrics, held);
+            Self::count_settled(&self.progress, &self.metrics, &self.share, held);
         }
     }
 
-    fn count_settled(progress: &Progress, metrics: &TaskMetrics, held: &mut Held) {
+    fn count_settled(progress: &Progress, metrics: &TaskMetrics, share: &Share, held: &mut Held) {
         metrics.settle_seconds.observe(held.received.elapsed().as_secs_f64());
         held.originals = Arc::default(); // the memory goes now, not when the batches before it are settled
+        share.give_back(held.bytes as usize);
         let (records, bytes, bytes_out) = (held.records, held.bytes, held.bytes_out);
+        let dead_lettered = held.dead_lettered + held.rejected;
         progress.settled(|counts| {
-            counts.records_out += records - held.filtered - held.dead_lettered; // I6
+            counts.records_out += records - held.filtered - dead_lettered; // I6
             counts.filtered += held.filtered;
-            counts.dead_lettered += held.dead_lettered;
+            counts.dropped += held.dropped;
+            counts.dead_lettered += dead_lettered;
             counts.bytes_out += bytes_out;
             counts.in_flight -= records;
             counts.in_flight_bytes -= bytes;
@@ -218,12 +298,16 @@ impl Books {
 }
 
 impl Drop for Books {
-    /// The incarnation ends, by a panic too: what is not settled goes back to its source, and is counted as returned.
+    /// The incarnation ends, by a panic too: what is not settled goes back to its source, and is counted as returned. But
+    /// for what was rejected there: that does not come again.
     fn drop(&mut self) {
+        self.share.rest();
         for (held, settled) in self.lanes.drain().flat_map(|(_, ledger)| ledger.into_unfinished()) {
             if !settled {
+                self.share.give_back(held.bytes as usize);
                 self.progress.count(|counts| {
-                    counts.returned += held.records;
+                    counts.dead_lettered += held.rejected;
+                    counts.returned += held.records - held.rejected;
                     counts.in_flight -= held.records;
                     counts.in_flight_bytes -= held.bytes;
                 });
@@ -243,7 +327,7 @@ impl Held {
         };
         let record = self.originals.get(root as usize)?.clone();
         self.bytes_out -= record.size() as u64;
-        Some(Condemned { record, failure })
+        Some(Condemned { root, record, failure })
     }
 }
 

@@ -5,12 +5,9 @@
 
 use std::sync::Arc;
 
-use gantry_sdk::{Batch, Receipt, Record, Result, Sink, Value};
+use gantry_sdk::{Batch, Receipt, Record, Result, Sink, Value, letters::Reason};
 
 use super::{books::Condemned, definition::Definition};
-
-/// What all context headers begin with.
-const PREFIX: &str = "__connect.errors.";
 
 /// Turns condemned records into dead letters and hands them to the dead letter's sink. The receipt is settled by that
 /// sink's own confirm.
@@ -26,10 +23,11 @@ pub(super) async fn put(
 }
 
 fn letter(definition: &Definition, task: u32, condemned: Condemned) -> Record {
-    let Condemned { mut record, failure } = condemned;
+    let Condemned { mut record, failure, .. } = condemned;
     let origin = record.origin.clone();
-    let mut tell = |name: &str, text: String| record.headers.push(format!("{PREFIX}{name}"), Value::text(text));
+    let mut tell = |name: &str, text: String| record.headers.push(format!("{}{name}", Reason::PREFIX), Value::text(text));
     let is_log = origin.offset.is_some();
+    // This one first: by it `Reason::split_off` finds where the record's own headers end.
     tell(if is_log { "topic" } else { "queue" }, origin.address.to_string());
     if let Some(partition) = origin.partition {
         tell("partition", partition.to_string());

@@ -30,6 +30,8 @@ pub struct Definition {
     pub errors: ErrorPolicy,
     /// How much may be in flight.
     pub limits: BridgeLimits,
+    /// A task that could move records and moves none for so long is restarted; `None` never.
+    pub stall_timeout: Option<Duration>,
     /// The file that it was read from.
     pub file: PathBuf,
     /// The whole section as it was written, placeholders and all; what REST shows, secrets hidden.
@@ -46,14 +48,37 @@ pub struct Part<P: 'static> {
 }
 
 /// What to do with records that fail.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ErrorPolicy {
-    /// Where a record goes that can never be delivered. `None`: the bridge stops and the record stays at its source.
-    pub dead_letter: Option<Part<SinkPlugin>>,
+    /// Whether the bridge goes on after a record that can never be delivered.
+    pub tolerance: Tolerance,
+    /// Where such a record goes.
+    pub dead_letter: Option<DeadLetter>,
     /// How long and how often a sink retries by itself.
     pub retry: RetryPolicy,
     /// The pauses between attempts to start again after an error: they double from the first to the second.
     pub backoff: (Duration, Duration),
+    /// When the sink has been out of reach for so long, what is held goes back to the source until it is back; `None`
+    /// never.
+    pub give_back_after: Option<Duration>,
+}
+
+/// Whether a bridge goes on after a record that can never be delivered; Kafka Connect's `errors.tolerance`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tolerance {
+    /// No: it stops, and the record stays at its source, whether there is a dead letter or not.
+    None,
+    /// Yes: the record goes to the dead letter. Without one it is dropped and counted.
+    All,
+}
+
+/// Where records go that can never be delivered.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DeadLetter {
+    /// They are written there, with the reason in their headers; the confirm settles them.
+    Sink(Part<SinkPlugin>),
+    /// The source hands them to its broker's own dead letter.
+    Reject,
 }
 
 /// How much of a task may be in flight at once (I4), and how much one batch holds.
@@ -67,6 +92,64 @@ pub struct BridgeLimits {
     pub batch_records: usize,
     /// Bytes a batch.
     pub batch_bytes: usize,
+}
+
+impl Definition {
+    /// Whether it would run the same. Where and how it was written does not matter, nor what its references to secrets
+    /// bring: they are read at each use.
+    pub fn means_the_same(&self, other: &Self) -> bool {
+        // Taken apart by name, so that a new option cannot be forgotten here.
+        let Self { name, tasks, source, transforms, sink, errors, limits, stall_timeout, file: _, raw: _ } = self;
+        *name == other.name
+            && *tasks == other.tasks
+            && *source == other.source
+            && *transforms == other.transforms
+            && *sink == other.sink
+            && *errors == other.errors
+            && *limits == other.limits
+            && *stall_timeout == other.stall_timeout
+    }
+
+    /// Whether all its secrets are there now; the error says which is not.
+    pub fn check_secrets(&self) -> Result<()> {
+        self.source.resolve()?;
+        self.sink.resolve()?;
+        self.transforms.iter().try_for_each(|transform| transform.resolve().map(drop))?;
+        self.errors.dead_letter_sink().into_iter().try_for_each(|sink| sink.resolve().map(drop))
+    }
+}
+
+/// The same connector or transform with the same options, in whatever order they were written.
+impl<P> PartialEq for Part<P> {
+    fn eq(&self, other: &Self) -> bool {
+        // Plugins are constants of the registry: there is one of each.
+        std::ptr::eq(self.plugin, other.plugin) && self.options == other.options
+    }
+}
+
+impl ErrorPolicy {
+    /// The sink that dead letters are written to, when any ever are.
+    pub fn dead_letter_in_use(&self) -> Option<&Part<SinkPlugin>> {
+        self.dead_letter_sink().filter(|_| self.tolerance == Tolerance::All)
+    }
+
+    /// The sink of the dead letters, when there is one.
+    pub fn dead_letter_sink(&self) -> Option<&Part<SinkPlugin>> {
+        match &self.dead_letter {
+            Some(DeadLetter::Sink(sink)) => Some(sink),
+            Some(DeadLetter::Reject) | None => None,
+        }
+    }
+}
+
+impl DeadLetter {
+    /// What stands for it in YAML: the sink's name, or `reject`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Sink(sink) => sink.plugin.name,
+            Self::Reject => "reject",
+        }
+    }
 }
 
 impl<P> Part<P> {

@@ -8,22 +8,29 @@
 //! 4. `task`: one task's life: start, run, back off, pause, stop
 //! 5. `flow`: one incarnation of a task's data path: poll → transform → put → settle → commit
 //! 6. `books`: what is in flight: ledgers, credit, counts
-//! 7. `dead_letter`: where a record goes that can never be delivered
-//! 8. `backoff`: how long to wait before the next try
+//! 7. `budget`: how many bytes all tasks may hold together
+//! 8. `dead_letter`: where a record goes that can never be delivered
+//! 9. `backoff`: how long to wait before the next try
+//! 10. `trouble`: what goes wrong again and again is logged once
+//! 11. `heart`: the sign of life of a flow
 //!
 //! The invariants I1–I6 are in docs/guarantees.md; `// I1` marks where one is enforced.
 
 mod backoff;
 mod books;
+mod budget;
 mod dead_letter;
 pub mod definition;
 mod flow;
+mod heart;
 #[cfg(test)]
 mod simulation;
 pub mod status;
 mod supervisor;
 mod task;
+mod trouble;
 
-pub use definition::{BridgeLimits, Definition, ErrorPolicy, Part};
+pub use budget::Budget;
+pub use definition::{BridgeLimits, DeadLetter, Definition, ErrorPolicy, Part, Tolerance};
 pub use status::{BridgeStatus, Counts, Target, TaskState, TaskStatus};
 pub use supervisor::{Bridge, Bridges, Restart};

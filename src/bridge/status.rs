@@ -95,6 +95,8 @@ pub struct Counts {
     pub bytes_out: u64,
     /// Records dropped by an explicit rule.
     pub filtered: u64,
+    /// Of those, the ones that were refused and that the bridge tolerates to lose.
+    pub dropped: u64,
     /// Records whose dead letter is confirmed.
     pub dead_lettered: u64,
     /// Records given back to the source unsettled; it will deliver them again.
@@ -109,6 +111,8 @@ pub struct Counts {
     pub commits: u64,
     /// Times that the task started again after an error.
     pub reconnects: u64,
+    /// Times that it did because nothing moved although it could.
+    pub stalls: u64,
 }
 
 /// How one task is.
@@ -159,8 +163,6 @@ impl TaskStatus {
 #[derive(Debug)]
 pub struct Progress {
     status: Mutex<TaskStatus>,
-    /// The last error that was told, kept while the task tries again.
-    last_error: Mutex<Option<Arc<str>>>,
     finished: Notify,
     /// The last stop ended with records unsettled.
     undrained: AtomicBool,
@@ -178,12 +180,7 @@ impl Progress {
             epoch: 0,
             counts: Counts::default(),
         };
-        Self {
-            status: Mutex::new(status),
-            last_error: Mutex::default(),
-            finished: Notify::new(),
-            undrained: AtomicBool::new(false),
-        }
+        Self { status: Mutex::new(status), finished: Notify::new(), undrained: AtomicBool::new(false) }
     }
 
     /// One consistent snapshot.
@@ -198,9 +195,6 @@ impl Progress {
             status.since = SystemTime::now();
         }
         status.state = state;
-        if let Some(error) = &error {
-            self.last_error.lock().unwrap_or_else(PoisonError::into_inner).replace(error.clone());
-        }
         status.error = error;
         if state == TaskState::Finished {
             self.finished.notify_one();
@@ -224,18 +218,14 @@ impl Progress {
         !self.undrained.load(Ordering::Relaxed)
     }
 
-    /// The last error that ended an incarnation, until a record is settled again.
-    pub fn last_error(&self) -> Option<Arc<str>> {
-        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     /// What a connector complains of while the task runs; `None` when it is over.
     pub fn complain(&self, error: Option<Arc<str>>) {
         self.lock().error = error;
     }
 
-    /// A new incarnation of the lanes.
+    /// A new incarnation of the lanes. How the last one stopped does not matter any more.
     pub fn begin_epoch(&self, epoch: u64) {
+        self.undrained.store(false, Ordering::Relaxed);
         self.lock().epoch = epoch;
     }
 
@@ -249,8 +239,6 @@ impl Progress {
         let mut status = self.lock();
         change(&mut status.counts);
         status.last_progress = Some(SystemTime::now());
-        drop(status);
-        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, TaskStatus> {

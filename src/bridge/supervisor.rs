@@ -1,81 +1,129 @@
-//! Starts, steers and ends the tasks of all bridges. The one place that spawns tasks of the data path.
+//! Starts, steers, changes and ends the bridges of the process. The one place that spawns tasks of the data path.
+//!
+//! # Contract
+//! - Who looks sees a snapshot; nothing here waits for a bridge but [`Bridges::apply`] and [`Bridges::shutdown`].
+//! - [`Bridges::apply`] touches no bridge that means the same. What a person wants of a bridge survives its change.
+//! - A bridge that ends is there until its last task is gone: it shows how its drain goes, and can be looked at.
+//! - Nothing starts before all that ends has ended: the old reader of a queue has given back what it held before a new
+//!   one takes it up, also when the bridge goes by another name now.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+mod bridge;
 
-use tokio::{sync::watch, task::JoinSet};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{
-    definition::Definition,
-    status::{BridgeStatus, Progress, Target, TaskState},
-    task::{Task, Wanted},
-};
-use crate::telemetry::metrics::TaskMetrics;
+use futures_util::future::join_all;
+use tokio::sync::watch;
+
+use super::{budget::Budget, definition::Definition, status::Target};
+use crate::config::Difference;
+
+pub use bridge::{Bridge, Restart};
 
 /// All bridges of the process. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Bridges {
-    bridges: Arc<BTreeMap<Arc<str>, Arc<Bridge>>>,
-    tasks: Arc<Mutex<JoinSet<()>>>,
+    set: Arc<watch::Sender<Set>>,
+}
+
+#[derive(Debug)]
+struct Set {
+    bridges: BTreeMap<Arc<str>, Arc<Bridge>>,
+    /// How long each may take to settle what is in flight when it stops.
     drain: Duration,
+    /// How many bytes all of them may hold together.
+    budget: Budget,
 }
-
-/// One bridge under supervision.
-#[derive(Debug)]
-pub struct Bridge {
-    definition: Arc<Definition>,
-    tasks: Vec<Handle>,
-    target: watch::Sender<Target>,
-}
-
-#[derive(Debug)]
-struct Handle {
-    progress: Arc<Progress>,
-    wanted: watch::Sender<Wanted>,
-}
-
-/// Which tasks to restart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Restart {
-    /// All of them.
-    All,
-    /// Those that failed.
-    OnlyFailed,
-    /// One, by its number.
-    Task(u32),
-}
-
-// === impl Bridges ===
 
 impl Bridges {
-    /// Starts every bridge. `drain` is how long each may take to settle what is in flight when it stops.
-    pub fn start(definitions: Vec<Arc<Definition>>, drain: Duration) -> Self {
-        let mut tasks = JoinSet::new();
-        let start = |definition: Arc<Definition>| {
-            (definition.name.clone(), Arc::new(Bridge::start(definition, drain, &mut tasks)))
-        };
-        let bridges = definitions.into_iter().map(start).collect();
-        Self { bridges: Arc::new(bridges), tasks: Arc::new(Mutex::new(tasks)), drain }
+    /// Starts every bridge. `drain` is how long each may take to settle what is in flight when it stops, `budget` how
+    /// many bytes all of them may hold together.
+    pub fn start(definitions: Vec<Arc<Definition>>, drain: Duration, budget: Budget) -> Self {
+        let mut set = Set { bridges: BTreeMap::new(), drain, budget };
+        definitions.into_iter().for_each(|definition| set.start(definition, Target::Running));
+        Self { set: Arc::new(watch::Sender::new(set)) }
     }
 
     /// All of them, by name.
     pub fn all(&self) -> Vec<Arc<Bridge>> {
-        self.bridges.values().cloned().collect()
+        self.set.borrow().bridges.values().cloned().collect()
     }
 
     /// The one of that name.
     pub fn get(&self, name: &str) -> Option<Arc<Bridge>> {
-        self.bridges.get(name).cloned()
+        self.set.borrow().bridges.get(name).cloned()
     }
 
-    /// Returns when every bridge has a finite source and has delivered all of it. Never for bridges that go on.
+    /// What a person wants of a bridge from now on; a successor of it, too. Returns at once: whether there is one of that
+    /// name.
+    pub fn set_target(&self, name: &str, target: Target) -> bool {
+        let mut found = false;
+        // Under the lock of the set: a bridge that is being replaced must not take the wish with it.
+        self.set.send_if_modified(|set| {
+            if let Some(bridge) = set.bridges.get(name) {
+                bridge.set_target(target);
+                found = true;
+            }
+            false
+        });
+        found
+    }
+
+    /// How long each may take to drain, from the next stop on; one that drains already keeps its deadline.
+    pub fn set_drain(&self, drain: Duration) {
+        self.set.send_if_modified(|set| {
+            set.drain = drain;
+            set.bridges.values().for_each(|bridge| bridge.set_drain(drain));
+            false
+        });
+    }
+
+    /// How many bytes all of them may hold together.
+    pub fn budget(&self) -> Budget {
+        self.set.borrow().budget.clone()
+    }
+
+    /// How many bytes all of them may hold together, from now on.
+    pub fn set_budget(&self, limit: usize) {
+        self.set.borrow().budget.set_limit(limit);
+    }
+
+    /// Ends what is removed or changed, then starts what is changed or added. Returns those that ended with records
+    /// unsettled: they stayed with their source. Dropped half-way, it has started nothing.
+    pub async fn apply(&self, difference: Difference) -> Vec<Arc<str>> {
+        let Difference { added, changed, removed, same } = difference;
+        let names = changed.iter().map(|definition| &definition.name).chain(&removed);
+        let ending: Vec<_> = names.filter_map(|name| self.get(name)).collect();
+        let undrained = end_all(&ending).await;
+        ending.iter().for_each(|bridge| bridge.forget_metrics());
+        self.set.send_modify(|set| {
+            removed.iter().for_each(|name| drop(set.bridges.remove(name)));
+            same.into_iter().for_each(|definition| set.redefine(definition));
+            for definition in changed {
+                let target = set.bridges.get(&definition.name).map_or(Target::Running, |old| old.target());
+                set.start(definition, target);
+            }
+            added.into_iter().for_each(|definition| set.start(definition, Target::Running));
+        });
+        undrained
+    }
+
+    /// Returns when there are bridges, every one has a finite source, and all of it is delivered. Never while one goes on
+    /// or while there is none: a reload may bring some.
     pub async fn finished(&self) {
-        for bridge in self.bridges.values() {
-            for task in &bridge.tasks {
-                task.progress.wait_until_finished().await;
+        let mut set = self.set.subscribe();
+        loop {
+            let bridges: Vec<_> = set.borrow_and_update().bridges.values().cloned().collect();
+            let all = async {
+                if bridges.is_empty() {
+                    std::future::pending().await
+                }
+                for bridge in &bridges {
+                    bridge.finished().await;
+                }
+            };
+            tokio::select! {
+                () = all => return,
+                changed = set.changed() => if changed.is_err() { return },
             }
         }
     }
@@ -83,86 +131,30 @@ impl Bridges {
     /// Stops everything: drains, gives back what is left, disconnects. Returns whether everything in flight was
     /// settled in time.
     pub async fn shutdown(&self) -> bool {
-        for bridge in self.bridges.values() {
-            bridge.tasks.iter().for_each(|task| task.wanted.send_modify(|wanted| wanted.exit = true));
-        }
-        let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
-        // Draining has its own deadline, and so has each close after it.
-        let deadline = self.drain + Duration::from_secs(35);
-        let ended = tokio::time::timeout(deadline, async { while tasks.join_next().await.is_some() {} }).await.is_ok();
-        ended && self.bridges.values().flat_map(|bridge| &bridge.tasks).all(|task| task.progress.is_drained())
+        end_all(&self.all()).await.is_empty()
     }
 }
 
-// === impl Bridge ===
+/// Ends these at the same time. Returns those that left records unsettled.
+async fn end_all(bridges: &[Arc<Bridge>]) -> Vec<Arc<str>> {
+    let drained = join_all(bridges.iter().map(|bridge| bridge.end())).await;
+    let left = bridges.iter().zip(drained).filter(|(_, drained)| !drained);
+    left.map(|(bridge, _)| bridge.definition().name.clone()).collect()
+}
 
-impl Bridge {
-    fn start(definition: Arc<Definition>, drain: Duration, tasks: &mut JoinSet<()>) -> Self {
-        let spawn = |id| {
-            let progress = Arc::new(Progress::new(id));
-            let first = Wanted { target: Target::Running, restarts: 0, exit: false };
-            let (sender, wanted) = watch::channel(first);
-            let metrics = TaskMetrics::new(&definition.name, id);
-            let task = Task { id, definition: definition.clone(), progress: progress.clone(), metrics, wanted, drain };
-            tasks.spawn(task.run());
-            Handle { progress, wanted: sender }
-        };
-        let handles = (0..definition.tasks).map(spawn).collect();
-        Self { tasks: handles, target: watch::Sender::new(Target::Running), definition }
+impl Set {
+    fn start(&mut self, definition: Arc<Definition>, target: Target) {
+        let name = definition.name.clone();
+        self.bridges.insert(name, Arc::new(Bridge::start(definition, target, self.drain, &self.budget)));
     }
 
-    /// What it is.
-    pub fn definition(&self) -> &Definition {
-        &self.definition
-    }
-
-    /// How it is. A stopped bridge has no tasks, as in Kafka Connect.
-    pub fn status(&self) -> BridgeStatus {
-        let target = *self.target.borrow();
-        let mut tasks: Vec<_> = self.tasks.iter().map(|task| task.progress.snapshot()).collect();
-        if target == Target::Stopped && tasks.iter().all(|task| task.state == TaskState::Stopped) {
-            tasks.clear();
+    /// The same bridge, perhaps written elsewhere or otherwise: what is shown follows, what runs is not touched.
+    fn redefine(&mut self, definition: Arc<Definition>) {
+        if let Some(bridge) = self.bridges.get_mut(&definition.name) {
+            *bridge = Arc::new(bridge.redefined(definition));
         }
-        BridgeStatus { name: self.definition.name.clone(), target, tasks }
-    }
-
-    /// How its tasks are, stopped ones as well: counts go on being served.
-    pub fn task_statuses(&self) -> Vec<super::TaskStatus> {
-        self.tasks.iter().map(|task| task.progress.snapshot()).collect()
-    }
-
-    /// What a person wants of it from now on. Returns at once.
-    pub fn set_target(&self, target: Target) {
-        self.target.send_replace(target);
-        for task in &self.tasks {
-            task.wanted.send_if_modified(|wanted| {
-                let changed = wanted.target != target;
-                wanted.target = target;
-                changed
-            });
-        }
-    }
-
-    /// Restarts tasks: drains, closes and opens them again. Returns which; none of a stopped bridge.
-    pub fn restart(&self, which: Restart) -> Vec<u32> {
-        if *self.target.borrow() == Target::Stopped {
-            return Vec::new();
-        }
-        let is_meant = |task: &&Handle| {
-            let status = task.progress.snapshot();
-            match which {
-                Restart::All => true,
-                Restart::OnlyFailed => status.state == TaskState::Failed,
-                Restart::Task(id) => status.id == id,
-            }
-        };
-        self.tasks
-            .iter()
-            .filter(is_meant)
-            .map(|task| {
-                task.wanted.send_modify(|wanted| wanted.restarts += 1);
-                task.progress.snapshot().id
-            })
-            .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@
 //!  ┌──────────────┐ opened ┌─────────┐ pause ┌────────┐                                     │
 //!  │   starting   ├───────►│ running │◄─────►│ paused │                                     │
 //!  └──────┬───────┘        └──┬─┬─┬──┘resume └───┬────┘                                     │
-//!         │ error             │ │ │ stop         │ stop    ┌──────────┐ drained ┌─────────┐ │
+//!         │ error, stall      │ │ │ stop         │ stop    ┌──────────┐ drained ┌─────────┐ │
 //!         │◄──────────────────┘ │ └──────────────┴────────►│ stopping ├────────►│ stopped ├─┘
 //!         ▼                     │ source ends, drained     └──────────┘         └─────────┘
 //!  ┌─────────────┐              ▼
@@ -22,15 +22,23 @@ use std::{sync::Arc, time::Duration};
 
 use gantry_sdk::Error;
 use tokio::sync::watch;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::{
     backoff::Backoff,
+    budget::Share,
     definition::Definition,
-    flow::{self, End},
+    flow::{self, End, Lasting},
+    heart::Heart,
     status::{Progress, Target, TaskState},
+    trouble::{Trouble, span},
 };
 use crate::telemetry::metrics::TaskMetrics;
+
+/// A flow without a stall time-out is dropped when it has shown no sign of life for so long.
+const SILENCE: Duration = Duration::from_secs(300);
+/// What a flow is given beyond its stall time-out, within which it notices most stalls itself.
+const GRACE: Duration = Duration::from_secs(30);
 
 /// What the supervisor wants of a task. State, not a queue of commands: the last word counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +48,8 @@ pub(super) struct Wanted {
     pub(super) restarts: u64,
     /// The task ends for good.
     pub(super) exit: bool,
+    /// How long draining may take at a stop. A reload changes it without a word; look at it when the drain begins.
+    pub(super) drain: Duration,
 }
 
 /// One task: everything it needs to live.
@@ -48,19 +58,26 @@ pub(super) struct Task {
     pub(super) definition: Arc<Definition>,
     pub(super) progress: Arc<Progress>,
     pub(super) metrics: TaskMetrics,
+    /// Its part in what the process may hold.
+    pub(super) share: Arc<Share>,
     pub(super) wanted: watch::Receiver<Wanted>,
-    /// How long draining may take at a stop.
-    pub(super) drain: Duration,
 }
 
 impl Task {
     /// Lives until the supervisor wants it to end.
     pub(super) async fn run(mut self) {
         let mut backoff = Backoff::new(self.definition.errors.backoff);
-        let mut epoch = 0;
+        let mut lasting = Lasting::new(&self.definition);
+        let heart = Heart::new();
+        let (mut epoch, mut restarts) = (0, 0);
         loop {
             let wanted = *self.wanted.borrow_and_update();
-            if wanted.exit || wanted.target == Target::Stopped {
+            let rests = wanted.exit || wanted.target == Target::Stopped;
+            if rests || wanted.restarts != restarts {
+                restarts = wanted.restarts;
+                lasting.let_go(&heart).await;
+            }
+            if rests {
                 self.progress.enter(TaskState::Stopped, None);
                 if wanted.exit || !self.wanted_changes().await {
                     return;
@@ -70,18 +87,32 @@ impl Task {
             epoch += 1;
             let committed_before = self.progress.snapshot().counts.commits;
             self.progress.begin_epoch(epoch);
-            let end = flow::run(&mut self, epoch).await;
+            let end = self.live(&mut lasting, &heart, epoch).await;
             if self.progress.snapshot().counts.commits > committed_before {
                 backoff.reset();
             }
-            if !self.after(end, &mut backoff).await {
+            if !self.after(end, &mut backoff, &mut lasting.trouble).await {
                 return;
             }
         }
     }
 
+    /// One flow, under guard: one that shows no sign of life is dropped, and what it held goes back to its source.
+    async fn live(&self, lasting: &mut Lasting, heart: &Heart, epoch: u64) -> End {
+        let patience = self.definition.stall_timeout.map_or(SILENCE, |timeout| timeout.saturating_add(GRACE));
+        heart.beat("starting");
+        tokio::select! {
+            biased;
+            end = flow::run(self, lasting, heart, epoch) => end,
+            doing = heart.silent_for(patience) => {
+                let silence = span(patience);
+                End::Stalled(Error::internal(format!("stalled: {doing} has not come to an end for {silence}")))
+            }
+        }
+    }
+
     /// What follows the end of a flow. `false` when the task must end.
-    async fn after(&mut self, end: End, backoff: &mut Backoff) -> bool {
+    async fn after(&mut self, end: End, backoff: &mut Backoff, trouble: &mut Trouble) -> bool {
         match end {
             End::Wanted => {
                 backoff.reset();
@@ -93,47 +124,43 @@ impl Task {
                 self.wanted_changes().await
             }
             End::Halted(error) => {
-                self.fail(&error, "restart the bridge once it is mended");
+                let reason = self.count_failure(&error);
+                if let Some(line) = trouble.failed(&reason) {
+                    let next = "restart the bridge once it is mended";
+                    error!(bridge = %self.definition.name, task = self.id, "failed: {line}; {next}");
+                }
+                self.progress.enter(TaskState::Failed, Some(reason.into()));
                 self.wanted_changes().await
             }
             End::Failed(error) if error.kind().needs_a_person() => {
-                let pause = backoff.slow();
-                self.fail(&error, &format!("trying again in {:.0?}", pause));
+                let (reason, pause) = (self.count_failure(&error), backoff.slow());
+                if let Some(line) = trouble.failed(&reason) {
+                    error!(bridge = %self.definition.name, task = self.id, "failed: {line}; trying again in {pause:.0?}");
+                }
+                self.progress.enter(TaskState::Failed, Some(reason.into()));
                 self.pause(pause).await
             }
-            End::Failed(error) => {
-                let pause = backoff.next();
-                self.back_off(&error, pause);
-                self.pause(pause).await
+            End::Stalled(error) => {
+                self.progress.count(|counts| counts.stalls += 1);
+                self.back_off(&error, backoff.next(), trouble).await
             }
+            End::Failed(error) => self.back_off(&error, backoff.next(), trouble).await,
         }
     }
 
-    fn fail(&self, error: &Error, next: &str) {
-        let reason = error.chain();
-        if self.is_news(&reason) {
-            tracing::error!(bridge = %self.definition.name, task = self.id, "failed: {reason}; {next}");
+    async fn back_off(&mut self, error: &Error, pause: Duration, trouble: &mut Trouble) -> bool {
+        let reason = self.count_failure(error);
+        if let Some(line) = trouble.failed(&reason) {
+            warn!(bridge = %self.definition.name, task = self.id, "{line}; trying again in {pause:.1?}");
         }
-        self.count_reconnect();
-        self.progress.enter(TaskState::Failed, Some(reason.into()));
-    }
-
-    fn back_off(&self, error: &Error, pause: Duration) {
-        let reason = error.chain();
-        if self.is_news(&reason) {
-            warn!(bridge = %self.definition.name, task = self.id, "{reason}; trying again in {pause:.1?}");
-        }
-        self.count_reconnect();
         self.progress.enter(TaskState::BackingOff, Some(reason.into()));
+        self.pause(pause).await
     }
 
-    /// The same trouble is told once, not at every try; `status` and metrics go on showing it.
-    fn is_news(&self, reason: &str) -> bool {
-        self.progress.last_error().as_deref() != Some(reason)
-    }
-
-    fn count_reconnect(&self) {
+    /// Counts an end by an error, and returns its text.
+    fn count_failure(&self, error: &Error) -> String {
         self.progress.count(|counts| counts.reconnects += 1);
+        error.chain()
     }
 
     /// Waits until something else is wanted. `false` when nobody can want anything any more.

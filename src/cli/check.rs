@@ -4,12 +4,12 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 use gantry_sdk::config::Severity;
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use super::output;
 use crate::{
     bridge::definition::Definition,
-    config::{self, Diagnostic, Place},
+    config::{self, Diagnostic},
 };
 
 /// What `gantry check` takes.
@@ -40,7 +40,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
             "ok": passed,
             "errors": errors,
             "warnings": warnings,
-            "diagnostics": diagnostics.iter().map(to_json).collect::<Json>(),
+            "diagnostics": diagnostics,
         });
         output::print(&format!("{report:#}"))?;
     } else {
@@ -59,7 +59,7 @@ fn line(bridge: &Definition) -> String {
     stages.push(bridge.sink.plugin.name);
     let tasks = if bridge.tasks == 1 { String::new() } else { format!(", {} tasks", bridge.tasks) };
     let dead_letter = bridge.errors.dead_letter.as_ref();
-    let dead_letter = dead_letter.map_or_else(String::new, |sink| format!(", dead letters -> {}", sink.plugin.name));
+    let dead_letter = dead_letter.map_or_else(String::new, |letter| format!(", dead letters -> {}", letter.name()));
     format!("{}: {}{tasks}{dead_letter}", bridge.name, stages.join(" -> "))
 }
 
@@ -75,22 +75,4 @@ fn summary(passed: bool, errors: usize, warnings: usize, bridges: usize) -> Stri
         (false, 0) => format!("not ok: {found}, and --strict takes warnings for errors"),
         (false, _) => format!("not ok: {found}"),
     }
-}
-
-fn to_json(diagnostic: &Diagnostic) -> Json {
-    let mut report = json!({
-        "severity": diagnostic.severity_text(),
-        "path": diagnostic.path,
-        "message": diagnostic.message,
-    });
-    match &diagnostic.place {
-        Some(Place::File { path, line, column }) => {
-            report["file"] = json!(path.display().to_string());
-            report["line"] = json!(line);
-            report["column"] = json!(column);
-        }
-        Some(Place::Variable(name)) => report["variable"] = json!(name),
-        None => {}
-    }
-    report
 }

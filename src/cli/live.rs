@@ -2,11 +2,13 @@
 //!
 //! # Contract
 //! - For a terminal, and only while nothing else writes to it: a console sink would tear the lines.
+//! - The lines follow the bridges: a reload may add and remove some.
 //! - Logs pass through [`Live::writer`]: each is printed whole, above the lines.
 //! - Dropping [`Shown`] wipes the lines.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
+    io::IsTerminal as _,
     sync::{Arc, mpsc},
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -15,7 +17,7 @@ use std::{
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::{
-    bridge::{BridgeStatus, Bridges, Target, TaskState},
+    bridge::{Bridge, BridgeStatus, Bridges, Target, TaskState},
     telemetry::log,
 };
 
@@ -49,16 +51,15 @@ impl Live {
         Arc::new(Lines(self.progress.clone()))
     }
 
-    /// Shows a line a bridge. With a console sink there are none: what it prints would tear them.
+    /// Shows a line a bridge. While one has a console sink there are none: what it prints would tear them.
     pub fn show(self, bridges: Bridges) -> Shown {
         let (stop, stopped) = mpsc::channel();
-        if prints_records(&bridges) {
-            return Shown { stop: None, thread: None };
-        }
         let draw = move || {
-            let mut board = Board::new(self.progress, &bridges);
+            let mut board = Board::new(self.progress);
             while stopped.recv_timeout(REFRESH) == Err(mpsc::RecvTimeoutError::Timeout) {
-                board.draw(&bridges);
+                if !is_gone() {
+                    board.draw(&bridges);
+                }
             }
             board.wipe();
         };
@@ -78,12 +79,17 @@ impl Drop for Shown {
     }
 }
 
-fn prints_records(bridges: &Bridges) -> bool {
-    bridges.all().iter().any(|bridge| {
+fn prints_records(bridges: &[Arc<Bridge>]) -> bool {
+    bridges.iter().any(|bridge| {
         let definition = bridge.definition();
-        let dead_letter = definition.errors.dead_letter.as_ref();
+        let dead_letter = definition.errors.dead_letter_sink();
         definition.sink.plugin.name == CONSOLE || dead_letter.is_some_and(|sink| sink.plugin.name == CONSOLE)
     })
+}
+
+/// Whether the terminal was closed: nothing can be drawn any more.
+fn is_gone() -> bool {
+    !std::io::stderr().is_terminal()
 }
 
 /// Lets log lines pass.
@@ -91,37 +97,57 @@ struct Lines(MultiProgress);
 
 impl log::Display for Lines {
     fn step_aside(&self, write: &mut dyn FnMut()) {
-        self.0.suspend(write);
+        // The library panics when it cannot clear the lines.
+        if is_gone() { write() } else { self.0.suspend(write) }
     }
 }
 
 /// The lines and what they showed last.
 struct Board {
     progress: MultiProgress,
-    lines: HashMap<Arc<str>, (ProgressBar, Rate)>,
-    width: usize,
+    lines: BTreeMap<Arc<str>, (ProgressBar, Rate)>,
 }
 
 impl Board {
-    fn new(progress: MultiProgress, bridges: &Bridges) -> Self {
-        let width = bridges.all().iter().map(|bridge| bridge.definition().name.chars().count()).max().unwrap_or(0);
-        Self { progress, lines: HashMap::new(), width }
+    fn new(progress: MultiProgress) -> Self {
+        Self { progress, lines: BTreeMap::new() }
     }
 
     fn draw(&mut self, bridges: &Bridges) {
-        for bridge in bridges.all() {
+        let bridges = bridges.all();
+        if prints_records(&bridges) {
+            return self.wipe();
+        }
+        let names: Vec<_> = bridges.iter().map(|bridge| bridge.definition().name.clone()).collect();
+        if !names.iter().eq(self.lines.keys()) {
+            self.arrange(&names);
+        }
+        let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        for (bridge, (line, rate)) in bridges.iter().zip(self.lines.values_mut()) {
             let status = BridgeStatus { tasks: bridge.task_statuses(), ..bridge.status() };
-            let (line, rate) = self.lines.entry(status.name.clone()).or_insert_with(|| {
-                let line = self.progress.add(ProgressBar::no_length().with_style(plain()));
-                (line, Rate::default())
-            });
             let rate = rate.next(Instant::now(), total(&status, |counts| counts.records_out));
-            line.set_message(text(&status, rate, self.width));
+            line.set_message(text(&status, rate, width));
         }
     }
 
+    /// A line a name, in their order. Those that were there keep their rates.
+    fn arrange(&mut self, names: &[Arc<str>]) {
+        let mut before = std::mem::take(&mut self.lines);
+        for name in names {
+            let rate = before.get_mut(name).map(|(_, rate)| std::mem::take(rate)).unwrap_or_default();
+            let line = self.progress.add(ProgressBar::no_length().with_style(plain()));
+            self.lines.insert(name.clone(), (line, rate));
+        }
+        before.into_values().for_each(|(line, _)| self.remove(&line));
+    }
+
     fn wipe(&mut self) {
-        self.lines.values().for_each(|(line, _)| line.finish_and_clear());
+        std::mem::take(&mut self.lines).into_values().for_each(|(line, _)| self.remove(&line));
+    }
+
+    fn remove(&self, line: &ProgressBar) {
+        line.finish_and_clear();
+        self.progress.remove(line);
     }
 }
 

@@ -1,9 +1,12 @@
 //! The command line: one file a command.
 
 pub mod check;
+mod client;
+pub mod dlq;
 pub mod list;
 pub mod live;
 mod output;
+pub mod reload;
 pub mod run;
 pub mod schema;
 pub mod status;
@@ -19,7 +22,8 @@ use clap::{Parser, Subcommand};
 ///   gantry check bridges.yaml
 ///   gantry run bridges.yaml
 ///
-/// While it runs, `gantry status` shows every bridge, and http://127.0.0.1:8083 speaks Kafka Connect's REST API.
+/// While it runs, `gantry status` shows every bridge, `gantry reload` takes up what you changed in the files, and
+/// http://127.0.0.1:8083 speaks Kafka Connect's REST API. `gantry dlq` looks at dead letters and replays them.
 #[derive(Debug, Parser)]
 #[command(version, verbatim_doc_comment, max_term_width = 110)]
 pub struct Cli {
@@ -27,9 +31,9 @@ pub struct Cli {
     command: Command,
 }
 
+// What has no text here shows that of its own options.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the bridges of these files until told to stop.
     Run(run::RunArgs),
     /// Say everything that is wrong with these files, and what will hurt.
     Check(check::CheckArgs),
@@ -39,6 +43,9 @@ enum Command {
     Schema(schema::SchemaArgs),
     /// Ask a running gantry how its bridges are.
     Status(status::StatusArgs),
+    Reload(reload::ReloadArgs),
+    /// Look at dead letters, and send them through their bridge again.
+    Dlq(dlq::DlqArgs),
 }
 
 impl Cli {
@@ -50,6 +57,8 @@ impl Cli {
             Command::List(args) => list::run(&args),
             Command::Schema(args) => schema::run(&args),
             Command::Status(args) => status::run(&args),
+            Command::Reload(args) => reload::run(&args),
+            Command::Dlq(args) => dlq::run(&args),
         }
     }
 }

@@ -11,17 +11,30 @@ use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-use crate::{bridge::Bridges, cli::live::Live, config, control, telemetry};
+use crate::{
+    bridge::{Bridges, Budget},
+    cli::live::Live,
+    config, control,
+    reload::Reloader,
+    telemetry,
+};
 
-/// Run bridges until told to stop.
+/// Run the bridges of these files until told to stop.
 ///
 /// SIGTERM or Ctrl-C drains: nothing more is taken, what is in flight is delivered and committed, the rest stays with its
 /// source. A second signal ends at once; nothing is lost by that either, but some messages may come twice.
 ///
+/// SIGHUP reads the files again, as `gantry reload` does. Only bridges that changed restart; with an error in the new
+/// files nothing changes, and the log says what is wrong.
+///
 /// It also ends when every bridge has a finite source and has delivered all of it.
 ///
-/// Exit codes: 0 drained; 1 the configuration is wrong; 2 it could not start; 3 not all was drained in time; 130 ended
-/// by a second signal.
+/// Exit codes:
+///   0    stopped or finished, and all that was in flight is delivered and committed
+///   1    the configuration is wrong; nothing was started
+///   2    it could not start: wrong arguments, the control port is taken
+///   3    stopped, and not all was drained in time; what is left stays with its source
+///   130  ended by a second signal
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct RunArgs {
@@ -49,7 +62,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     telemetry::log::init(&loaded.settings.log, live.as_ref().map(Live::writer))?;
     loaded.warnings.iter().for_each(|warning| warn!("{warning}"));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
-    let code = runtime.block_on(serve(loaded, live));
+    let code = runtime.block_on(serve(args.files.clone(), loaded, live));
     // Blocking calls into a client library that hang must not keep the process.
     runtime.shutdown_timeout(Duration::from_secs(5));
     code
@@ -58,19 +71,22 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
 /// Signals within so long of the first are one.
 const ONE_SIGNAL: Duration = Duration::from_secs(1);
 
-async fn serve(loaded: config::Loaded, live: Option<Live>) -> anyhow::Result<ExitCode> {
+async fn serve(files: Vec<PathBuf>, loaded: config::Loaded, live: Option<Live>) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
     let listener = control::bind(loaded.settings.control.listen).await?;
     let address = listener.local_addr();
     info!("control port on http://{address}, metrics on http://{address}/metrics");
-    let bridges = Bridges::start(loaded.bridges, loaded.settings.shutdown_timeout);
-    let control = listener.serve(bridges.clone());
+    let budget = Budget::new(loaded.settings.in_flight_bytes);
+    let bridges = Bridges::start(loaded.bridges, loaded.settings.shutdown_timeout, budget);
+    let (reloader, reloads) = Reloader::new(files, loaded.settings, bridges.clone());
+    let reloading = reloader.serve(signal(SignalKind::hangup()).context("listening for SIGHUP")?);
+    let control = listener.serve(bridges.clone(), reloads);
     let shown = live.map(|live| live.show(bridges.clone()));
 
     let end = async {
         tokio::select! {
             () = signals.next() => info!("draining; a second signal ends at once"),
-            () = bridges.finished() => info!("every bridge has finished"),
+            () = reloading => info!("every bridge has finished"),
         }
         tokio::select! {
             drained = bridges.shutdown() => if drained { ExitCode::SUCCESS } else { ExitCode::from(3) },
@@ -93,19 +109,28 @@ async fn serve(loaded: config::Loaded, live: Option<Live>) -> anyhow::Result<Exi
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// A reload, unless it comes because the terminal went away.
+    hangup: Signal,
+    on_terminal: bool,
 }
 
 impl Signals {
     fn listen() -> anyhow::Result<Self> {
         let terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
         let interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
-        Ok(Self { terminate, interrupt })
+        let hangup = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
+        Ok(Self { terminate, interrupt, hangup, on_terminal: std::io::stderr().is_terminal() })
     }
 
     async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => info!("SIGTERM"),
-            _ = self.interrupt.recv() => info!("interrupted"),
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return info!("SIGTERM"),
+                _ = self.interrupt.recv() => return info!("interrupted"),
+                _ = self.hangup.recv() => if self.on_terminal && !std::io::stderr().is_terminal() {
+                    return info!("the terminal is gone");
+                }
+            }
         }
     }
 

@@ -4,11 +4,13 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use comfy_table::{CellAlignment, Table, presets};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value as Json;
+
+use super::client::{Address, Method};
 
 /// A control port answers from memory; one that takes longer is not there.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -19,9 +21,8 @@ const UNREACHABLE: u8 = 2;
 /// Options of `gantry status`.
 #[derive(Debug, clap::Args)]
 pub struct StatusArgs {
-    /// Where its control port is.
-    #[arg(long, default_value = "http://127.0.0.1:8083", env = "GANTRY_URL")]
-    url: String,
+    #[command(flatten)]
+    address: Address,
     /// Print the answer as JSON, for scripts.
     #[arg(long)]
     json: bool,
@@ -29,7 +30,7 @@ pub struct StatusArgs {
 
 /// Prints how the bridges are.
 pub fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
-    let answer = match ask(&args.url) {
+    let answer = match ask(&args.address) {
         Ok(answer) => answer,
         Err(error) => {
             eprintln!("{error:#}");
@@ -46,22 +47,11 @@ pub fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
     Ok(if ready { ExitCode::SUCCESS } else { ExitCode::from(NOT_READY) })
 }
 
-fn ask(url: &str) -> anyhow::Result<Json> {
-    if url.starts_with("https:") {
-        bail!("asking {url}: the control port speaks plain http; behind a proxy with TLS, ask from inside of it");
+fn ask(address: &Address) -> anyhow::Result<Json> {
+    match address.ask(Method::Get, "/v1/bridges", Some(PATIENCE))? {
+        (200, answer) => Ok(answer),
+        (status, _) => bail!("asking for /v1/bridges: it answered {status}; is this gantry?"),
     }
-    let address = format!("{}/v1/bridges", url.trim_end_matches('/'));
-    let config = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).http_status_as_error(false).build();
-    let mut response = ureq::Agent::from(config).get(&address).call().map_err(|error| {
-        anyhow!("asking {address}: {error}; is gantry running there? Its address is control.listen in its configuration, or --url here")
-    })?;
-    if response.status() != 200 {
-        bail!("asking {address}: it answered {}; is this gantry?", response.status());
-    }
-    response
-        .body_mut()
-        .read_json()
-        .with_context(|| format!("asking {address}: its answer is not ours; is this gantry?"))
 }
 
 /// What `/v1/bridges` answers, as far as it is shown.
@@ -94,6 +84,8 @@ struct Counts {
     records_out: u64,
     dead_lettered: u64,
     in_flight: u64,
+    #[serde(default)]
+    stalls: u64,
 }
 
 // === impl Overview ===
@@ -106,7 +98,7 @@ impl Overview {
         }
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
-        table.set_header(["BRIDGE", "TASK", "STATE", "IN", "OUT", "IN FLIGHT", "DEAD-LETTERED", "LAST PROGRESS"]);
+        table.set_header(["BRIDGE", "TASK", "STATE", "IN", "OUT", "IN FLIGHT", "DEAD-LETTERED", "STALLS", "LAST PROGRESS"]);
         for bridge in &self.bridges {
             if bridge.tasks.is_empty() {
                 table.add_row([bridge.name.as_str(), "-", &bridge.target]);
@@ -115,7 +107,7 @@ impl Overview {
         }
         for (index, column) in table.column_iter_mut().enumerate() {
             column.set_padding((0, 2));
-            if (3..=6).contains(&index) {
+            if (3..=7).contains(&index) {
                 column.set_cell_alignment(CellAlignment::Right);
             }
         }
@@ -130,8 +122,8 @@ impl Overview {
         text
     }
 
-    fn row(&self, bridge: &Bridge, task: &Task) -> [String; 8] {
-        let Counts { records_in, records_out, dead_lettered, in_flight } = task.counts;
+    fn row(&self, bridge: &Bridge, task: &Task) -> [String; 9] {
+        let Counts { records_in, records_out, dead_lettered, in_flight, stalls } = task.counts;
         [
             bridge.name.clone(),
             task.task.to_string(),
@@ -140,6 +132,7 @@ impl Overview {
             records_out.to_string(),
             in_flight.to_string(),
             dead_lettered.to_string(),
+            stalls.to_string(),
             task.last_progress.map_or_else(|| "never".to_owned(), |time| age(self.at, time)),
         ]
     }
@@ -160,7 +153,7 @@ mod tests {
     use super::*;
 
     fn overview() -> Overview {
-        let counts = |n: u64| serde_json::json!({ "records_in": n, "bytes_in": 9, "records_out": n - 2, "dead_lettered": 1, "in_flight": 1 });
+        let counts = |n: u64| serde_json::json!({ "records_in": n, "bytes_in": 9, "records_out": n - 2, "dead_lettered": 1, "in_flight": 1, "stalls": 4 });
         let answer = serde_json::json!({ "version": "9.9.9", "at": "2026-01-02T03:04:05.000Z", "bridges": [
             { "name": "orders", "target": "running", "ready": false, "tasks": [
                 { "task": 0, "state": "running", "error": null, "last_progress": "2026-01-02T03:04:02.000Z", "counts": counts(100) },
@@ -175,8 +168,8 @@ mod tests {
     fn people_see_a_row_a_task_and_each_error_in_full() {
         let text = overview().for_people();
         let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
-        assert_eq!(lines[1], ["orders", "0", "running", "100", "98", "1", "1", "3s", "ago"], "{text}");
-        assert_eq!(lines[2], ["orders", "1", "backing", "off", "20", "18", "1", "1", "never"], "{text}");
+        assert_eq!(lines[1], ["orders", "0", "running", "100", "98", "1", "1", "4", "3s", "ago"], "{text}");
+        assert_eq!(lines[2], ["orders", "1", "backing", "off", "20", "18", "1", "1", "4", "never"], "{text}");
         assert_eq!(lines[3], ["idle", "-", "stopped"], "{text}");
         assert!(text.ends_with("\norders task 1: connecting to rabbit1:5672: refused\n"), "{text}");
     }
@@ -189,13 +182,5 @@ mod tests {
             [-5, 0, 59, 60, 3_599, 3_600, 86_400].map(after),
             ["0s ago", "0s ago", "59s ago", "1m ago", "59m ago", "1h ago", "1d ago"]
         );
-    }
-
-    #[test]
-    fn nobody_there_says_what_to_do() {
-        // Port 1 of loopback: nothing listens there.
-        let error = ask("http://127.0.0.1:1/").expect_err("nobody answers").to_string();
-        assert!(error.contains("http://127.0.0.1:1/v1/bridges") && error.contains("control.listen"), "{error}");
-        assert!(ask("https://example.com").is_err());
     }
 }

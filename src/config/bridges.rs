@@ -1,8 +1,11 @@
 //! One bridge: its own options, the sections of its plugins, and whether they go together.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use gantry_sdk::plugin::{RetryPolicy, SinkPlugin, SourcePlugin, TransformPlugin};
+use gantry_sdk::{
+    config::DurationText,
+    plugin::{RetryPolicy, SinkPlugin, SourcePlugin, TransformPlugin},
+};
 use serde_json::Value as Json;
 
 use super::{
@@ -11,7 +14,10 @@ use super::{
     sections::{self, Connections, Section},
     settings, validate,
 };
-use crate::bridge::definition::{Definition, ErrorPolicy};
+use crate::bridge::definition::{self, Definition, ErrorPolicy, Tolerance};
+
+/// What stands for the source's own dead letter where else a sink's name stands.
+pub(super) const REJECT: &str = "reject";
 
 /// A bridge whose parts are all known.
 #[derive(Debug)]
@@ -23,8 +29,16 @@ pub(super) struct Bridge {
     pub source: Section<SourcePlugin>,
     pub transforms: Vec<Section<TransformPlugin>>,
     pub sink: Section<SinkPlugin>,
-    pub dead_letter: Option<Section<SinkPlugin>>,
+    pub dead_letter: Option<DeadLetter>,
     written: Json,
+}
+
+/// Where records go that can never be delivered.
+#[derive(Debug)]
+pub(super) enum DeadLetter {
+    Sink(Section<SinkPlugin>),
+    /// The source's own dead letter.
+    Reject,
 }
 
 /// Reads one bridge and says all that is wrong with it; `None` when something is.
@@ -41,13 +55,13 @@ pub(super) fn read(
         findings.add_unless_missing(problem.under(&at));
     }
 
-    let source = part(findings, &at, "/source", written, resolved, connections);
+    let source: Option<Section<SourcePlugin>> = part(findings, &at, "/source", written, resolved, connections);
     let count = resolved.get("transforms").and_then(Json::as_array).map_or(0, Vec::len);
     let transforms: Vec<_> = (0..count)
         .map(|index| part(findings, &at, &format!("/transforms/{index}"), written, resolved, connections))
         .collect();
     let sink = part(findings, &at, "/sink", written, resolved, connections);
-    let dead_letter = part(findings, &at, "/errors/dead_letter", written, resolved, connections);
+    let dead_letter = dead_letter(findings, &at, written, resolved, connections);
 
     if !findings.is_sound(&at) {
         return None;
@@ -60,10 +74,15 @@ pub(super) fn read(
         }
     };
     check_limits(findings, &at, &options);
+    let source = source?;
+    if matches!(dead_letter, Some(DeadLetter::Reject)) && !source.plugin.can_reject {
+        let message = format!("the source {} has no dead letter of its own: name a sink", source.plugin.name);
+        findings.error(path::key(&at, &format!("errors.dead_letter.{REJECT}")), message);
+    }
     let bridge = Bridge {
         name: name.to_owned(),
         options,
-        source: source?,
+        source,
         transforms: transforms.into_iter().collect::<Option<_>>()?,
         sink: sink?,
         dead_letter,
@@ -93,6 +112,29 @@ fn part<P: super::plugins::Plugin>(
     sections::read(findings, &at, written, resolved, connections)
 }
 
+/// Reads the dead letter: a sink, or the word for the source's own.
+fn dead_letter(
+    findings: &mut Findings<'_>,
+    at: &str,
+    written: &Json,
+    resolved: &Json,
+    connections: &Connections,
+) -> Option<DeadLetter> {
+    const POINTER: &str = "/errors/dead_letter";
+    let section = written.pointer(POINTER)?;
+    match section.get(REJECT) {
+        Some(options) if section.as_object().is_some_and(|names| names.len() == 1) => {
+            let is_empty = options.is_null() || options.as_object().is_some_and(serde_json::Map::is_empty);
+            if !is_empty {
+                let at = path::key(at, &format!("errors.dead_letter.{REJECT}"));
+                findings.error(at, "takes no options: write { reject: {} }");
+            }
+            Some(DeadLetter::Reject)
+        }
+        _ => part(findings, at, POINTER, written, resolved, connections).map(DeadLetter::Sink),
+    }
+}
+
 /// A name stands in paths of the REST API and in metrics.
 fn check_name(findings: &mut Findings<'_>, at: &str, name: &str) {
     if name.is_empty() {
@@ -108,6 +150,10 @@ fn check_limits(findings: &mut Findings<'_>, at: &str, options: &settings::Bridg
     if backoff.initial > backoff.max {
         let message = format!("is longer than errors.backoff.max ({})", backoff.max);
         findings.error(path::key(at, "errors.backoff.initial"), message);
+    }
+    if retry.timeout.is_some_and(|timeout| timeout.0.is_zero()) {
+        let message = "0s would give up every record before it is sent: leave it out to retry for ever";
+        findings.error(path::key(at, "errors.retry.timeout"), message);
     }
     if retry.delay > retry.max_delay {
         let message = format!("is longer than errors.retry.max_delay ({})", retry.max_delay);
@@ -133,6 +179,14 @@ fn check_limits(findings: &mut Findings<'_>, at: &str, options: &settings::Bridg
 }
 
 impl Bridge {
+    /// Whether it goes on after a record that can never be delivered.
+    pub(super) fn tolerance(&self) -> Tolerance {
+        match (self.options.errors.tolerance, &self.dead_letter) {
+            (Some(settings::Tolerance::All), _) | (None, Some(_)) => Tolerance::All,
+            (Some(settings::Tolerance::None), _) | (None, None) => Tolerance::None,
+        }
+    }
+
     /// What the data path runs.
     pub(super) fn to_definition(&self, findings: &Findings<'_>) -> Definition {
         let place = findings.tree().place(&self.at);
@@ -145,13 +199,24 @@ impl Bridge {
             transforms: self.transforms.iter().map(Section::to_part).collect(),
             sink: self.sink.to_part(),
             errors: ErrorPolicy {
-                dead_letter: self.dead_letter.as_ref().map(Section::to_part),
+                tolerance: self.tolerance(),
+                dead_letter: self.dead_letter.as_ref().map(|letter| match letter {
+                    DeadLetter::Sink(sink) => definition::DeadLetter::Sink(sink.to_part()),
+                    DeadLetter::Reject => definition::DeadLetter::Reject,
+                }),
                 retry: RetryPolicy::from(&self.options.errors.retry),
                 backoff: (backoff.initial.0, backoff.max.0),
+                give_back_after: unless_zero(self.options.errors.give_back_after),
             },
+            stall_timeout: unless_zero(self.options.stall_timeout),
             limits: (&self.options.limits).into(),
             file: file.map_or_else(|| PathBuf::from("the environment"), PathBuf::from),
             raw: self.written.clone(),
         }
     }
+}
+
+/// A duration of which 0 means never.
+fn unless_zero(duration: DurationText) -> Option<Duration> {
+    (!duration.0.is_zero()).then_some(duration.0)
 }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use gantry_sdk::config::{Problem, Severity};
+use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
 /// Where something was written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -100,6 +101,26 @@ impl Diagnostic {
     pub(super) fn reading_order(&self, other: &Self) -> Ordering {
         let key = |one: &Self| (one.place.clone(), one.path.clone(), one.message.clone());
         key(self).cmp(&key(other))
+    }
+}
+
+/// As `gantry check --json` and the REST API show it.
+impl Serialize for Diagnostic {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("severity", self.severity_text())?;
+        map.serialize_entry("path", &self.path)?;
+        map.serialize_entry("message", &self.message)?;
+        match &self.place {
+            Some(Place::File { path, line, column }) => {
+                map.serialize_entry("file", &path.display().to_string())?;
+                map.serialize_entry("line", line)?;
+                map.serialize_entry("column", column)?;
+            }
+            Some(Place::Variable(name)) => map.serialize_entry("variable", name)?,
+            None => {}
+        }
+        map.end()
     }
 }
 

@@ -12,11 +12,12 @@
 //! # In reading order
 //! `settings` (what the options are) → `yaml` and `layers` (text to one tree with places) → [`secrets`], `typed`
 //! (references and variables put in) → `sections`, `bridges` (what is meant, against [`schema`] by `validate`) →
-//! `warnings` → `redact` (what may be shown).
+//! `warnings` → `redact` (what may be shown), `difference` (what a reload has to do).
 
 mod bridges;
 pub mod catalog;
 mod diagnostic;
+mod difference;
 mod findings;
 mod layers;
 mod path;
@@ -43,6 +44,7 @@ use findings::Findings;
 use schema::Slot;
 
 pub use diagnostic::{Diagnostic, Place};
+pub use difference::{Difference, reload};
 pub use redact::redacted;
 pub use schema::schema;
 pub use settings::{Control, Log, LogFormat, LogLevel, Settings};
@@ -54,6 +56,8 @@ pub struct Loaded {
     pub settings: Settings,
     /// The bridges, in the order of the files.
     pub bridges: Vec<Arc<Definition>>,
+    /// Whether there is a key for them, be it empty.
+    pub names_bridges: bool,
     /// What works, and will hurt.
     pub warnings: Vec<Diagnostic>,
 }
@@ -100,7 +104,7 @@ fn examine(files: &[PathBuf], variables: Vec<(String, String)>, strict: bool) ->
     diagnostics.extend(findings.finish(strict));
     let failed = diagnostics.iter().any(|one| one.severity == Severity::Error);
     match settings {
-        Some(settings) if !failed => Ok(Loaded { settings, bridges: definitions, warnings: diagnostics }),
+        Some(settings) if !failed => Ok(Loaded { settings, bridges: definitions, names_bridges: tree.holds("bridges"), warnings: diagnostics }),
         _ => {
             diagnostics.sort_by(Diagnostic::reading_order);
             Err(diagnostics)
@@ -116,7 +120,16 @@ fn settings(findings: &mut Findings<'_>, resolved: &Json) -> Option<Settings> {
     let control = setting(findings, resolved, "control", Control::default);
     let log = setting(findings, resolved, "log", Log::default);
     let shutdown_timeout = setting(findings, resolved, "shutdown_timeout", settings::shutdown_timeout);
-    Some(Settings { control: control?, log: log?, shutdown_timeout: shutdown_timeout?.0 })
+    let limits = setting(findings, resolved, "limits", settings::ProcessLimits::default);
+    if limits.is_some_and(|limits| limits.in_flight_bytes.0 == 0) {
+        findings.error("limits.in_flight_bytes", "must be at least 1B: nothing would ever move");
+    }
+    Some(Settings {
+        control: control?,
+        log: log?,
+        shutdown_timeout: shutdown_timeout?.0,
+        in_flight_bytes: limits?.in_flight_bytes.to_usize(),
+    })
 }
 
 /// One of them; `None` when it is not right.
@@ -148,7 +161,7 @@ fn drop_empty(written: &mut Json) {
         }
     };
     drop(Some(written));
-    for top in ["/control", "/log"] {
+    for top in ["/control", "/log", "/limits"] {
         drop(written.pointer_mut(top));
     }
     for bridge in

@@ -26,6 +26,8 @@ pub struct Settings {
     pub log: Log,
     /// How long a stop may take before what is in flight stays with its source.
     pub shutdown_timeout: Duration,
+    /// Bytes that may be in flight in all tasks together.
+    pub in_flight_bytes: usize,
 }
 
 /// A whole configuration, for its schema; mod.rs reads each part by itself, so that one wrong part hides no other.
@@ -49,6 +51,24 @@ pub(super) struct Root {
     /// How long a stop may take. What is not delivered by then stays with its source.
     #[serde(default = "shutdown_timeout")]
     shutdown_timeout: DurationText,
+    /// How much may be in flight in all tasks of the process together.
+    #[serde(default)]
+    limits: ProcessLimits,
+}
+
+/// How much may be in flight in all tasks of the process together.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ProcessLimits {
+    /// Bytes between source and commit. One half is divided evenly among the tasks, the other is for whoever is busy. The
+    /// process may need three times as much memory, and more for each connection.
+    pub in_flight_bytes: Size,
+}
+
+impl Default for ProcessLimits {
+    fn default() -> Self {
+        Self { in_flight_bytes: Size::mib(256) }
+    }
 }
 
 pub(super) const fn shutdown_timeout() -> DurationText {
@@ -159,6 +179,13 @@ pub(super) struct Bridge {
     /// How much may be in flight in one task, and how much a batch holds.
     #[serde(default)]
     pub limits: Limits,
+    /// A task that could move records and moves none for so long is restarted. 0s: never.
+    #[serde(default = "stall_timeout")]
+    pub stall_timeout: DurationText,
+}
+
+const fn stall_timeout() -> DurationText {
+    DurationText::seconds(300)
 }
 
 const fn one() -> u32 {
@@ -166,17 +193,47 @@ const fn one() -> u32 {
 }
 
 /// What to do with what fails.
-#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Errors {
-    /// A sink for records that can never be delivered, with the reason in their headers. Without one such a record
-    /// stops the bridge and stays at its source.
+    /// What happens after a record that can never be delivered. `none`: the bridge stops, and the record stays at its
+    /// source. `all`: it goes to the dead letter and the bridge goes on; without a dead letter the record is dropped and
+    /// counted. Absent: `all` with a dead letter, else `none`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tolerance: Option<Tolerance>,
+    /// A sink for records that can never be delivered, with the reason in their headers; or `reject: {}`: the source's own
+    /// dead letter, for RabbitMQ the dead-letter exchange of the queue.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dead_letter: Option<Section>,
     /// How the sink retries a record by itself, in order.
     pub retry: Retry,
     /// The pauses between attempts to start again after an error.
     pub backoff: Backoff,
+    /// When the sink has been out of reach for so long, what is held goes back to the source; the bridge goes on when the
+    /// sink is back. 0s: never. RabbitMQ closes a channel that holds messages for 30 minutes.
+    pub give_back_after: DurationText,
+}
+
+impl Default for Errors {
+    fn default() -> Self {
+        Self {
+            tolerance: None,
+            dead_letter: None,
+            retry: Retry::default(),
+            backoff: Backoff::default(),
+            give_back_after: DurationText::seconds(600),
+        }
+    }
+}
+
+/// Whether a bridge goes on after a record that can never be delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Tolerance {
+    /// No: it stops, and the record stays at its source.
+    None,
+    /// Yes: the record goes to the dead letter, or is dropped where there is none.
+    All,
 }
 
 /// How a sink retries a record by itself, in order.

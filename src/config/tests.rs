@@ -4,6 +4,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
+use crate::bridge::{DeadLetter, Tolerance};
 
 const ORDERS: &str = r#"
 connections:
@@ -64,7 +65,7 @@ fn a_bridge_is_loaded_with_its_connections_and_without_its_secrets() {
     let resolved = orders.source.resolve().expect("Cargo sets the variable");
     assert_eq!(resolved["connection"]["urls"][0], "amqp://guest:gantry@rabbit1:5672/%2f");
     assert_eq!(orders.sink.options["connection"], json!({ "bootstrap_servers": "localhost:9092" }));
-    let dead_letter = orders.errors.dead_letter.as_ref().expect("it is written");
+    let dead_letter = orders.errors.dead_letter_sink().expect("it is written");
     assert_eq!(dead_letter.options["topic"], "orders-dead");
     assert_eq!(orders.raw["sink"]["kafka"]["connection"], "events", "raw is what was written");
 }
@@ -141,7 +142,7 @@ fn variables_take_the_type_of_their_place() {
     assert_eq!(bridge.source.options["prefetch"], 100);
     assert_eq!(bridge.source.options["connection"]["urls"], json!(["amqp://a", "amqp://b"]));
     assert_eq!(bridge.errors.retry.timeout.map(|timeout| timeout.as_secs()), Some(300));
-    assert_eq!(bridge.errors.dead_letter.as_ref().map(|sink| sink.plugin.name), Some("console"));
+    assert_eq!(bridge.errors.dead_letter.as_ref().map(DeadLetter::name), Some("console"));
     assert_eq!(loaded.settings.control.listen.port(), 0);
 }
 
@@ -243,12 +244,10 @@ bridges:
 #[test]
 fn what_will_hurt_is_told() {
     let with_limits = ORDERS.replace("    errors:", "    tasks: 2\n    limits: { batch: 300 }\n    errors:");
-    let with_limits = with_limits.replace("topic: orders-dead", "topic: orders");
     let found = warnings(&with_limits);
     for expected in [
         "bridges.orders.tasks: with more than one task records overtake each other",
         "bridges.orders.limits.batch: is more than a tenth of the source's prefetch (2000)",
-        "bridges.orders.errors.dead_letter.kafka.topic: the sink's own topic",
     ] {
         assert!(has(&found, expected), "{expected}: {found:?}");
     }
@@ -353,4 +352,64 @@ fn every_option_has_a_description() {
         without.extend(bare.map(|row| format!("{} {}: {}", entry.kind, entry.name, row.path)));
     }
     assert_eq!(without, Vec::<String>::new());
+}
+
+#[test]
+fn tolerance_follows_the_dead_letter_unless_it_is_written() {
+    let bridge = |errors: &str| {
+        let text =
+            format!("bridges: {{ a: {{ source: {{ generate: }}, sink: {{ console: }}, errors: {{ {errors} }} }} }}");
+        let loaded = good(&text);
+        let policy = &loaded.bridges[0].errors;
+        let letter = policy.dead_letter.as_ref().map(DeadLetter::name);
+        (policy.tolerance, letter, policy.dead_letter_in_use().is_some(), loaded.warnings.len())
+    };
+    assert_eq!(bridge(""), (Tolerance::None, None, false, 0));
+    assert_eq!(bridge("dead_letter: { 'null': }"), (Tolerance::All, Some("null"), true, 0));
+    assert_eq!(bridge("tolerance: none"), (Tolerance::None, None, false, 0));
+    assert_eq!(bridge("tolerance: all"), (Tolerance::All, None, false, 1), "what is dropped is warned of");
+    assert_eq!(bridge("tolerance: none, dead_letter: { 'null': }"), (Tolerance::None, Some("null"), false, 1));
+}
+
+#[test]
+fn reject_is_for_sources_that_can_and_is_warned_of_without_an_exchange() {
+    let reject = ORDERS
+        .replace("dead_letter: { kafka: { connection: events, topic: orders-dead } }", "dead_letter: { reject: }");
+    let loaded = good(&reject);
+    let errors = &loaded.bridges[0].errors;
+    assert_eq!((errors.tolerance, errors.dead_letter.as_ref().map(DeadLetter::name)), (Tolerance::All, Some("reject")));
+    let told = warnings(&reject);
+    assert!(has(&told, "bridges.orders.errors.dead_letter.reject: RabbitMQ drops a rejected message"), "{told:?}");
+    let declared = "queue: orders, declare: { queue: { arguments: { x-dead-letter-exchange: dead } } }";
+    assert_eq!(warnings(&reject.replace("queue: orders", declared)), Vec::<String>::new());
+
+    let wrong = |text: &str| with(text, &[], true).expect_err("it cannot work");
+    let options = wrong(&reject.replace("reject:", "reject: { requeue: true }"));
+    assert!(options[0].ends_with("errors.dead_letter.reject: takes no options: write { reject: {} }"), "{options:?}");
+    let two = wrong(&reject.replace("reject:", "reject: , console:"));
+    assert!(two[0].contains("write exactly one"), "{two:?}");
+    let source =
+        wrong("bridges: { a: { source: { generate: }, sink: { console: }, errors: { dead_letter: { reject: } } } }");
+    assert!(source[0].contains("the source generate has no dead letter of its own"), "{source:?}");
+}
+
+#[test]
+fn the_limit_of_the_process_is_checked_against_its_tasks() {
+    let text = |limit: &str, tasks: u32| {
+        format!(
+            "limits: {{ in_flight_bytes: {limit} }}\nbridges: {{ a: {{ tasks: {tasks}, source: {{ generate: }}, sink: {{ console: }} }} }}"
+        )
+    };
+    assert_eq!(
+        good("bridges: { a: { source: { generate: }, sink: { console: } } }").settings.in_flight_bytes,
+        256 << 20
+    );
+    assert_eq!(good(&text("1GiB", 1)).settings.in_flight_bytes, 1 << 30);
+    assert!(!has(&warnings(&text("50MiB", 100)), "limits.in_flight_bytes"));
+    assert!(has(&warnings(&text("49MiB", 100)), "limits.in_flight_bytes: one half of it is divided among 100 task(s)"));
+    let zero = with(&text("0B", 1), &[], true).expect_err("nothing would move");
+    assert!(has(&zero, "gantry.yaml:1:11: error: limits.in_flight_bytes: must be at least 1B"), "{zero:?}");
+    let timeout = ORDERS.replace("errors: {", "errors: { retry: { timeout: 0s },");
+    let timeout = with(&timeout, &[], true).expect_err("everything would be given up");
+    assert!(timeout[0].contains("errors.retry.timeout: 0s would give up every record"), "{timeout:?}");
 }

@@ -2,16 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use gantry_sdk::plugin::SinkPlugin;
 use serde_json::Value as Json;
 
 use super::{
-    bridges::Bridge,
+    bridges::{Bridge, DeadLetter},
     findings::Findings,
     path, redact,
     schema::{self, Slot},
-    sections::{self, Connections},
+    sections::{self, Connections, Section},
     settings::Settings,
 };
+use crate::bridge::Tolerance;
+
+/// A task that may hold less than this has no room for a batch of small messages.
+const SMALLEST_SHARE: usize = 256 << 10;
 
 /// Warns about a configuration without errors of its own; `written` is the whole of it.
 pub(super) fn find(
@@ -34,6 +39,7 @@ pub(super) fn find(
         dead_letter(findings, bridge);
         batch(findings, bridge);
     }
+    budget(findings, settings, bridges);
     competing(findings, bridges);
     // What is left over may belong to what is wrong.
     let count = written.get("bridges").and_then(Json::as_object).map_or(0, serde_json::Map::len);
@@ -57,24 +63,58 @@ fn order(findings: &mut Findings<'_>, bridge: &Bridge) {
 }
 
 fn dead_letter(findings: &mut Findings<'_>, bridge: &Bridge) {
-    match &bridge.dead_letter {
+    let at = path::key(&bridge.at, "errors.tolerance");
+    match (&bridge.dead_letter, bridge.tolerance()) {
+        (None, Tolerance::All) => findings.warning(
+            at,
+            "all, and there is no errors.dead_letter: records that can never be delivered will be dropped and lost; \
+             gantry_records_dropped_total counts them",
+        ),
         // A sink without a connection (console, null) takes everything.
-        None if bridge.sink.resolved.get("connection").is_none() => {}
-        None => findings.warning(
+        (None, Tolerance::None) if bridge.sink.resolved.get("connection").is_none() => {}
+        (None, Tolerance::None) => findings.warning(
             &bridge.at,
             "no errors.dead_letter: a poison message will stop this bridge, and stay at its source until someone acts",
         ),
-        Some(letters) => {
-            let topic = |options: &Json| options.get("topic").filter(|topic| topic.is_string()).cloned();
-            let same = letters.plugin.name == bridge.sink.plugin.name
-                && letters.resolved.get("connection") == bridge.sink.resolved.get("connection")
-                && topic(&letters.resolved).is_some()
-                && topic(&letters.resolved) == topic(&bridge.sink.resolved);
-            if same {
-                let message = "the sink's own topic: its readers will get the dead letters among the good records";
-                findings.warning(path::key(&letters.at, "topic"), message);
-            }
-        }
+        (Some(_), Tolerance::None) => findings.warning(
+            at,
+            "none: the first record that can never be delivered stops this bridge; errors.dead_letter is never used",
+        ),
+        (Some(DeadLetter::Reject), Tolerance::All) => rejects(findings, bridge),
+        (Some(DeadLetter::Sink(letters)), Tolerance::All) => own_place(findings, bridge, letters),
+    }
+}
+
+/// RabbitMQ forgets what is rejected, unless the queue says where to.
+fn rejects(findings: &mut Findings<'_>, bridge: &Bridge) {
+    const EXCHANGE: &str = "x-dead-letter-exchange";
+    if !holds_key(&bridge.source.resolved, EXCHANGE) {
+        let message = format!(
+            "RabbitMQ drops a rejected message whose queue has no dead-letter exchange: see that every queue of this \
+             bridge has one, by {EXCHANGE} or by a policy"
+        );
+        findings.warning(path::key(&bridge.at, "errors.dead_letter.reject"), message);
+    }
+}
+
+fn holds_key(options: &Json, key: &str) -> bool {
+    match options {
+        Json::Object(entries) => entries.contains_key(key) || entries.values().any(|value| holds_key(value, key)),
+        Json::Array(items) => items.iter().any(|item| holds_key(item, key)),
+        _ => false,
+    }
+}
+
+/// There, dead letters cannot be told from good records: a replay would send those again, and each time more of them.
+fn own_place(findings: &mut Findings<'_>, bridge: &Bridge, letters: &Section<SinkPlugin>) {
+    let place = |options: &Json| ["connection", "topic", "path"].map(|key| options.get(key).cloned());
+    let own = place(&letters.resolved);
+    let names_one = own[1..].iter().any(Option::is_some);
+    if names_one && letters.plugin.name == bridge.sink.plugin.name && own == place(&bridge.sink.resolved) {
+        let message = "the same as the sink's: nobody could tell the dead letters from the good records, and a replay would \
+                       send those again; give the dead letters a place of their own";
+        let key = if own[1].is_some() { "topic" } else { "path" };
+        findings.error(path::key(&letters.at, key), message);
     }
 }
 
@@ -96,6 +136,22 @@ fn batch(findings: &mut Findings<'_>, bridge: &Bridge) {
             (prefetch / 10).max(1)
         );
         findings.warning(at, message);
+    }
+}
+
+/// What is promised to each task, and to all of them together.
+fn budget(findings: &mut Findings<'_>, settings: Option<&Settings>, bridges: &[Bridge]) {
+    let tasks: usize = bridges.iter().map(|bridge| bridge.options.tasks as usize).sum();
+    let Some(limit) = settings.map(|settings| settings.in_flight_bytes).filter(|_| tasks > 0) else { return };
+    let least = SMALLEST_SHARE.saturating_mul(tasks).saturating_mul(2);
+    if (1..least).contains(&limit) {
+        let message = format!(
+            "one half of it is divided among {tasks} task(s): less than {} KiB for each, and large messages will go one \
+             by one; raise it to {} MiB, or give Gantry fewer tasks",
+            SMALLEST_SHARE >> 10,
+            least.div_ceil(1 << 20)
+        );
+        findings.warning("limits.in_flight_bytes", message);
     }
 }
 

@@ -9,7 +9,7 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::App;
+use super::{App, native::timestamp};
 use crate::bridge::{BridgeStatus, TaskStatus};
 
 pub(super) fn routes() -> Router<App> {
@@ -63,6 +63,9 @@ struct Hindrance<'a> {
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
+    /// When a record was last settled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_progress: Option<String>,
 }
 
 // === impl Readiness ===
@@ -83,6 +86,11 @@ impl<'a> NotReady<'a> {
 
 impl<'a> Hindrance<'a> {
     fn of(task: &'a TaskStatus) -> Self {
-        Self { task: task.id, state: task.state.as_str(), reason: task.error.as_deref() }
+        Self {
+            task: task.id,
+            state: task.state.as_str(),
+            reason: task.error.as_deref(),
+            last_progress: task.last_progress.map(timestamp),
+        }
     }
 }

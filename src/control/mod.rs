@@ -1,7 +1,7 @@
 //! The control port: health, metrics, Kafka Connect's REST API over the bridges, and our own under `/v1`.
 //!
 //! # Contract
-//! - Reads are snapshots: no handler waits for a bridge, a broker or a lock that is held across I/O. `/healthz` answers as
+//! - Reads are snapshots: no handler but `reload` waits for a bridge, a broker or a lock that is held across I/O. `/healthz` answers as
 //!   long as the process can answer anything: the port has a thread of its own, apart from the data path.
 //! - It answers while bridges drain, too: the one who stops them wants to look.
 //! - Changes of state (pause, resume, stop, restart) are asked for and happen later; the answer says that they were
@@ -10,25 +10,37 @@
 //! - Every error, the router's own too, is `{"error_code": …, "message": …}` as `application/json`.
 //! - No secret leaves: what shows options shows them through [`crate::config::redacted`].
 //!
-//! In reading order: `wire` (rules for every request), `error`, `health`, `native`, `connect`.
+//! In reading order: `wire` (rules for every request), `error`, `health`, `native`, `reload`, `connect`.
 
 mod connect;
 mod error;
 mod health;
 mod native;
+mod reload;
 mod wire;
 
-use std::{future::IntoFuture as _, io, net::SocketAddr, sync::Arc, thread};
+use std::{collections::BTreeMap, future::IntoFuture as _, io, net::SocketAddr, sync::Arc, thread};
 
 use axum::{Router, http::header, middleware, response::IntoResponse, routing::get};
 use tokio::{net::TcpListener, sync::oneshot};
 
-use crate::{bridge::Bridges, telemetry::metrics};
+use crate::{
+    bridge::{Bridges, Definition},
+    reload::Reloads,
+    telemetry::metrics,
+};
+
+/// A bridge's options as Kafka Connect shows them. No interface: the fuzz targets in `fuzz/` reach it here.
+#[doc(hidden)]
+pub fn config_map(definition: &Definition) -> BTreeMap<String, String> {
+    connect::config_map(definition)
+}
 
 /// What every handler sees.
 #[derive(Debug, Clone)]
 struct App {
     bridges: Bridges,
+    reloads: Reloads,
     /// Kafka Connect's name for this process: the address that it listens on.
     worker_id: Arc<str>,
 }
@@ -74,9 +86,9 @@ impl Listener {
     }
 
     /// Answers until it is dropped.
-    pub async fn serve(self, bridges: Bridges) -> io::Result<()> {
+    pub async fn serve(self, bridges: Bridges, reloads: Reloads) -> io::Result<()> {
         let worker_id = self.address.to_string().into();
-        let router = router(App { bridges, worker_id });
+        let router = router(App { bridges, reloads, worker_id });
         let tcp = self.tcp.into_std()?;
         let (ended, end) = oneshot::channel();
         // Dropped with this future, which ends the thread.
@@ -103,6 +115,7 @@ fn router(app: App) -> Router {
         .route("/metrics", get(scrape))
         .merge(health::routes())
         .merge(native::routes())
+        .merge(reload::routes())
         .merge(connect::routes())
         .with_state(app);
     // As the fallback of a router without routes, so that it sees each request before any path is matched.

@@ -12,7 +12,7 @@ use axum::{
 use serde::Serialize;
 
 use super::{App, error::Refusal};
-use crate::bridge::{Bridge, BridgeStatus, Counts, Target, TaskStatus};
+use crate::bridge::{Bridge, BridgeStatus, Counts, DeadLetter, Target, TaskStatus};
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/v1/bridges", get(list)).route("/v1/bridges/{bridge}", get(one))
@@ -67,6 +67,7 @@ struct CountsView {
     records_out: u64,
     bytes_out: u64,
     filtered: u64,
+    dropped: u64,
     dead_lettered: u64,
     returned: u64,
     in_flight: u64,
@@ -74,6 +75,7 @@ struct CountsView {
     batches: u64,
     commits: u64,
     reconnects: u64,
+    stalls: u64,
 }
 
 // === impl BridgeView ===
@@ -89,7 +91,7 @@ impl BridgeView {
             source: definition.source.plugin.name,
             transforms: definition.transforms.iter().map(|part| part.plugin.name).collect(),
             sink: definition.sink.plugin.name,
-            dead_letter: definition.errors.dead_letter.as_ref().map(|part| part.plugin.name),
+            dead_letter: definition.errors.dead_letter.as_ref().map(DeadLetter::name),
             file: definition.file.display().to_string(),
             tasks: status.tasks.into_iter().map(TaskView::of).collect(),
         }
@@ -119,6 +121,7 @@ impl CountsView {
             records_out,
             bytes_out,
             filtered,
+            dropped,
             dead_lettered,
             returned,
             in_flight,
@@ -126,6 +129,7 @@ impl CountsView {
             batches,
             commits,
             reconnects,
+            stalls,
         } = counts;
         Self {
             records_in,
@@ -133,6 +137,7 @@ impl CountsView {
             records_out,
             bytes_out,
             filtered,
+            dropped,
             dead_lettered,
             returned,
             in_flight,
@@ -140,6 +145,7 @@ impl CountsView {
             batches,
             commits,
             reconnects,
+            stalls,
         }
     }
 }
@@ -153,7 +159,7 @@ const fn target(target: Target) -> &'static str {
 }
 
 /// To the millisecond: enough for people, and the same width each time.
-fn timestamp(time: SystemTime) -> String {
+pub(super) fn timestamp(time: SystemTime) -> String {
     match jiff::Timestamp::try_from(time) {
         Ok(time) => format!("{time:.3}"),
         // A clock before the year -9999 or after 9999.

@@ -47,7 +47,9 @@ pub trait Display: Send + Sync {
 pub fn init(settings: &Log, display: Option<Arc<dyn Display>>) -> Result<(), InitError> {
     let filter = filter(settings.level, std::env::var(VARIABLE).ok().as_deref())?;
     let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let lines = tracing_subscriber::fmt::layer().with_writer(Stderr { display }).with_ansi(colour);
+    // A terminal or a pipe that is gone must not end what logs: the layer would tell of it on stderr, and panic.
+    let lines = tracing_subscriber::fmt::layer().log_internal_errors(false);
+    let lines = lines.with_writer(Stderr { display }).with_ansi(colour);
     let subscriber = tracing_subscriber::registry().with(filter);
     match settings.format {
         LogFormat::Text => subscriber.with(lines.with_target(false)).try_init(),
@@ -61,11 +63,11 @@ fn filter(level: LogLevel, variable: Option<&str>) -> Result<EnvFilter, InitErro
     if let Some(directives) = variable.filter(|directives| !directives.trim().is_empty()) {
         return EnvFilter::try_new(directives).map_err(refused(VARIABLE));
     }
-    // A broker that is away makes the libraries report every attempt; connectors tell it once.
+    // A broker that is away, or a queue that is missing, makes the libraries report every attempt, as errors; connectors
+    // tell it once, with what it means.
     let libraries = match level {
-        LogLevel::Off => "off",
         LogLevel::Debug | LogLevel::Trace => "warn",
-        LogLevel::Error | LogLevel::Warn | LogLevel::Info => "error",
+        LogLevel::Off | LogLevel::Error | LogLevel::Warn | LogLevel::Info => "off",
     };
     let quieted: String = LIBRARIES.iter().map(|library| format!("{library}={libraries},")).collect();
     EnvFilter::try_new(quieted + level.as_str()).map_err(refused("the configuration"))

@@ -41,16 +41,26 @@ impl TaskMetrics {
             settle_seconds: histograms.settle_seconds.with_label_values(&labels),
         }
     }
+
+    /// Removes the series of a task that has ended for good.
+    pub fn forget(bridge: &str, task: u32) {
+        let labels = [bridge, &task.to_string()];
+        for histogram in [&HISTOGRAMS.settle_seconds, &HISTOGRAMS.batch_records, &HISTOGRAMS.batch_bytes] {
+            // An error says only that there was none.
+            let _ = histogram.remove_label_values(&labels);
+        }
+    }
 }
 
 /// The Prometheus text of everything, as it is now; of stopped tasks, too, so that counters never go back.
 pub fn render(bridges: &Bridges) -> String {
     let whole = |bridge: &Arc<Bridge>| BridgeStatus { tasks: bridge.task_statuses(), ..bridge.status() };
-    text_of(&bridges.all().iter().map(whole).collect::<Vec<_>>())
+    text_of(&bridges.all().iter().map(whole).collect::<Vec<_>>(), bridges.budget().limit())
 }
 
-fn text_of(statuses: &[BridgeStatus]) -> String {
+fn text_of(statuses: &[BridgeStatus], in_flight_bytes: usize) -> String {
     let mut families = of_bridges(statuses);
+    families.push(family(names::BYTES_IN_FLIGHT_LIMIT, [(vec![], in_flight_bytes as f64)]));
     families.extend(HISTOGRAMS.collect());
     families.push(family(names::BUILD_INFO, [(vec![VERSION.to_owned()], 1.0)]));
     families.extend(of_process(Usage::read()));
@@ -120,6 +130,7 @@ fn of_bridges(statuses: &[BridgeStatus]) -> Vec<proto::MetricFamily> {
         by_task(names::RECORDS_OUT, |task| Some(task.counts.records_out as f64)),
         by_task(names::BYTES_OUT, |task| Some(task.counts.bytes_out as f64)),
         by_task(names::RECORDS_FILTERED, |task| Some(task.counts.filtered as f64)),
+        by_task(names::RECORDS_DROPPED, |task| Some(task.counts.dropped as f64)),
         by_task(names::RECORDS_DEAD_LETTERED, |task| Some(task.counts.dead_lettered as f64)),
         by_task(names::RECORDS_RETURNED, |task| Some(task.counts.returned as f64)),
         by_task(names::RECORDS_IN_FLIGHT, |task| Some(task.counts.in_flight as f64)),
@@ -127,6 +138,7 @@ fn of_bridges(statuses: &[BridgeStatus]) -> Vec<proto::MetricFamily> {
         by_task(names::BATCHES, |task| Some(task.counts.batches as f64)),
         by_task(names::COMMITS, |task| Some(task.counts.commits as f64)),
         by_task(names::RECONNECTS, |task| Some(task.counts.reconnects as f64)),
+        by_task(names::STALLS, |task| Some(task.counts.stalls as f64)),
         family(names::TASK_STATE, states),
         by_task(names::TASK_EPOCH, |task| Some(task.epoch as f64)),
         by_task(names::TASK_LAST_PROGRESS, |task| {

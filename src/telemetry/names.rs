@@ -65,6 +65,7 @@ metrics! {
     RECORDS_OUT: Counter "gantry_records_out_total" TASK, "Records that the sink confirmed.";
     BYTES_OUT: Counter "gantry_bytes_out_total" TASK, "Bytes of the settled records, as the source gave them.";
     RECORDS_FILTERED: Counter "gantry_records_filtered_total" TASK, "Records that an explicit rule dropped.";
+    RECORDS_DROPPED: Counter "gantry_records_dropped_total" TASK, "Refused records that errors.tolerance dropped; they count as filtered, too.";
     RECORDS_DEAD_LETTERED: Counter "gantry_records_dead_lettered_total" TASK, "Records whose dead letter is confirmed.";
     RECORDS_RETURNED: Counter "gantry_records_returned_total" TASK, "Records given back to the source unsettled; it delivers them again.";
     RECORDS_IN_FLIGHT: Gauge "gantry_records_in_flight" TASK, "Records that the source gave and nobody has settled yet.";
@@ -72,10 +73,12 @@ metrics! {
     BATCHES: Counter "gantry_batches_total" TASK, "Batches that the source gave.";
     COMMITS: Counter "gantry_commits_total" TASK, "Commits to the source.";
     RECONNECTS: Counter "gantry_reconnects_total" TASK, "Times that the task started again after an error.";
+    STALLS: Counter "gantry_stalls_total" TASK, "Times that the task started again because nothing moved although it could.";
     TASK_STATE: Gauge "gantry_task_state" TASK_AND_STATE, "1 for the state that the task is in, 0 for the others.";
     TASK_EPOCH: Gauge "gantry_task_epoch" TASK, "The incarnation of the task's lanes; it grows with every reconnect.";
     TASK_LAST_PROGRESS: Gauge "gantry_task_last_progress_timestamp_seconds" TASK, "When a record was last settled, in Unix time; absent before the first.";
     BRIDGE_READY: Gauge "gantry_bridge_ready" BRIDGE, "1 when the bridge does what is wanted of it, else 0.";
+    BYTES_IN_FLIGHT_LIMIT: Gauge "gantry_bytes_in_flight_limit" NONE, "Bytes that may be in flight in all tasks together.";
     SETTLE_SECONDS: Histogram "gantry_settle_seconds" TASK, "Seconds from taking a batch from the source until its last record is settled.";
     BATCH_RECORDS: Histogram "gantry_batch_records" TASK, "Records in a batch.";
     BATCH_BYTES: Histogram "gantry_batch_bytes" TASK, "Bytes in a batch.";

@@ -52,6 +52,8 @@ struct Edit {
     drop_matching: Vec<Pattern>,
     set: Vec<(ByteString, Setting)>,
     missing: Otherwise,
+    /// Memory that is used again for every record.
+    rendered: Vec<(ByteString, Value)>,
 }
 
 impl TransformConfig for Options {
@@ -75,6 +77,7 @@ impl TransformConfig for Options {
             drop_matching: self.drop_matching,
             set: self.set.into_iter().map(|(name, setting)| (name.into(), setting)).collect(),
             missing: self.missing,
+            rendered: Vec::new(),
         }))
     }
 }
@@ -94,33 +97,38 @@ fn twice<'a>(operation: &'a str, names: &'a BTreeMap<String, String>) -> impl It
 
 impl Transform for Edit {
     fn apply(&mut self, batch: &mut Working) {
+        let mut set = std::mem::take(&mut self.rendered);
         batch.each(|record| {
-            let set = self.rendered(record).map_err(|reason| format!("headers: {reason}"))?;
+            set.clear();
+            self.render(record, &mut set).map_err(|reason| format!("headers: {reason}"))?;
             self.copy(&mut record.headers);
             self.rename(&mut record.headers);
             self.drop(&mut record.headers);
-            for (name, value) in set {
+            for (name, value) in set.drain(..) {
                 record.headers.set(name, value);
             }
             Ok(Verdict::Keep)
         });
+        self.rendered = set;
     }
 }
 
 impl Edit {
     /// What `set` says of the record as it came in.
-    fn rendered(&self, record: &Record) -> Result<Vec<(ByteString, Value)>, String> {
-        let mut set = Vec::with_capacity(self.set.len());
+    fn render(&self, record: &Record, set: &mut Vec<(ByteString, Value)>) -> Result<(), String> {
         for (name, setting) in &self.set {
             match setting.value(record) {
                 Some(value) => set.push((name.clone(), value)),
                 None => self.missing.allow(|| setting.lacking(record))?,
             }
         }
-        Ok(set)
+        Ok(())
     }
 
     fn copy(&self, headers: &mut Headers) {
+        if self.copy.is_empty() {
+            return;
+        }
         let came_in = headers.clone();
         for (from, to) in &self.copy {
             let mut values = came_in.iter().filter(|(name, _)| name == from).map(|(_, value)| value).peekable();
@@ -134,6 +142,9 @@ impl Edit {
     }
 
     fn rename(&self, headers: &mut Headers) {
+        if self.rename.is_empty() {
+            return;
+        }
         let renamed = headers.iter().filter_map(|(name, _)| self.rename.get(&**name));
         let replaced: Vec<ByteString> = renamed.cloned().collect();
         if replaced.is_empty() {
@@ -148,6 +159,9 @@ impl Edit {
     }
 
     fn drop(&self, headers: &mut Headers) {
+        if self.drop.is_empty() && self.drop_matching.is_empty() {
+            return;
+        }
         let dropped = |name: &str| {
             self.drop.contains(name) || self.drop_matching.iter().any(|pattern| pattern.is_match(name.as_bytes()))
         };

@@ -107,9 +107,7 @@ impl Options {
             let path = |(place, text): (usize, &String)| note(format!("{operation}[{place}]"), Path::parse(text));
             texts.iter().enumerate().filter_map(path).collect()
         };
-        let (mut drop, mask) = (paths("drop", &self.drop), paths("mask", &self.mask));
-        // From the back: dropping an item of a list moves those behind it.
-        drop.sort_by(|one, other| other.cmp(one));
+        let (drop, mask) = (paths("drop", &self.drop), paths("mask", &self.mask));
 
         let mut insert = Vec::new();
         for (text, value) in self.insert {
@@ -152,8 +150,8 @@ impl Edit {
         for rename in &self.rename {
             changed |= rename.apply(&mut json);
         }
-        for path in &self.drop {
-            changed |= path.remove(&mut json);
+        if !self.drop.is_empty() {
+            changed |= Path::remove_all(&self.drop, &mut json);
         }
         for path in &self.mask {
             changed |= path.replace(&mut json, &self.mask_with);

@@ -5,13 +5,26 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod access;
+mod cluster;
 mod consumers;
+mod delivery_limit;
+mod limits;
+mod processes;
 mod restarts;
+mod wires;
 
-use std::path::Path;
+use std::time::Duration;
 
-use support::{gantry::Gantry, kafka, oracle, rabbit::Rabbit, unique};
-use tokio::sync::{Mutex, MutexGuard};
+use support::{
+    SOON, eventually,
+    gantry::Gantry,
+    kafka::{Cluster, Stored},
+    oracle,
+    rabbit::Rabbit,
+    unique,
+};
+use tokio::sync::{Mutex, MutexGuard, watch};
 
 /// Only one test may break the brokers at a time.
 static BROKERS: Mutex<()> = Mutex::const_new(());
@@ -20,58 +33,131 @@ static BROKERS: Mutex<()> = Mutex::const_new(());
 struct Scene {
     _brokers: MutexGuard<'static, ()>,
     rabbit: Rabbit,
+    kafka: Cluster,
     gantry: Gantry,
     queue: String,
     topic: String,
+    /// `0..messages` were published.
     messages: u64,
+}
+
+/// Where the bridge of a scene connects to.
+struct Setup {
+    /// Its RabbitMQ connection, without the braces.
+    rabbit: String,
+    /// Its Kafka connection, without the braces.
+    events: String,
+    /// How the test reaches the same Kafka.
+    kafka: Cluster,
+    /// Settings of the topic.
+    topic: &'static [(&'static str, &'static str)],
+}
+
+impl Setup {
+    /// Straight to the brokers.
+    fn direct() -> Self {
+        Self {
+            rabbit: format!("urls: [\"{}\"]", support::amqp_url()),
+            events: format!("bootstrap_servers: \"{}\"", support::bootstrap_servers()),
+            kafka: Cluster::at(&support::bootstrap_servers(), 1),
+            topic: &[],
+        }
+    }
 }
 
 impl Scene {
     /// A full queue, a topic, and a gantry that has begun to move.
     async fn begin(messages: u64) -> Self {
         let brokers = BROKERS.lock().await;
+        Self::with(brokers, Setup::direct(), messages).await
+    }
+
+    /// The same with connections of its own.
+    async fn with(brokers: MutexGuard<'static, ()>, setup: Setup, messages: u64) -> Self {
         let (queue, topic) = (unique("fault"), unique("fault"));
         let rabbit = Rabbit::connect_when_up().await;
         rabbit.queue(&queue).await;
-        kafka::create_topic(&topic, 1).await;
+        setup.kafka.create_topic_with(&topic, 1, setup.topic).await;
         rabbit.publish_sequence(&queue, 0, messages, 200).await;
         let yaml = format!(
             r#"shutdown_timeout: 3s
 connections:
-  rabbit: {{ rabbitmq: {{ urls: ["{}"] }} }}
-  events: {{ kafka: {{ bootstrap_servers: "{}" }} }}
+  rabbit: {{ rabbitmq: {{ {} }} }}
+  events: {{ kafka: {{ {} }} }}
 bridges:
   b:
     source: {{ rabbitmq: {{ connection: rabbit, queue: {queue} }} }}
     sink: {{ kafka: {{ connection: events, topic: {topic} }} }}
     errors: {{ backoff: {{ initial: 100ms, max: 1s }} }}
 "#,
-            support::amqp_url(),
-            support::bootstrap_servers(),
+            setup.rabbit, setup.events,
         );
         let gantry = Gantry::start(&yaml);
-        kafka::wait_for_count(&topic, 500).await;
-        Self { _brokers: brokers, rabbit, gantry, queue, topic, messages }
+        let kafka = setup.kafka;
+        kafka.wait_for_count(&topic, 500.min(i64::try_from(messages).expect("few"))).await;
+        Self { _brokers: brokers, rabbit, kafka, gantry, queue, topic, messages }
+    }
+
+    /// So many messages more.
+    async fn publish(&mut self, more: u64) {
+        self.rabbit.publish_sequence(&self.queue, self.messages, self.messages + more, 200).await;
+        self.messages += more;
+    }
+
+    /// Publishes all the time while something is done: whatever is broken meanwhile is broken in full flow.
+    async fn fed(&mut self, work: impl AsyncFnOnce(&mut Self)) {
+        let (stop, stopped) = watch::channel(false);
+        let feeding = tokio::spawn(feed(self.queue.clone(), self.messages, stopped));
+        work(self).await;
+        stop.send_replace(true);
+        self.messages = feeding.await.expect("publishing");
+    }
+
+    /// How many records the topic holds; copies count.
+    async fn count(&self) -> i64 {
+        eventually("Kafka says how many records there are", SOON, async || self.kafka.count(&self.topic)).await
+    }
+
+    /// Waits until so many records more have arrived.
+    async fn moves(&self, more: i64) {
+        let now = self.count().await;
+        self.kafka.wait_for_count(&self.topic, now + more).await;
     }
 
     /// Everything must have arrived, in order.
     async fn judge(self) -> oracle::Verdict {
+        self.judge_with(Vec::new()).await
+    }
+
+    /// The same, with records that were read before somebody deleted them.
+    async fn judge_with(self, mut stored: Vec<Stored>) -> oracle::Verdict {
         let rabbit = Rabbit::connect_when_up().await;
         rabbit.wait_until_empty(&self.queue).await;
         self.gantry.wait_until_ready().await;
         self.gantry.check_conservation("b");
-        let verdict = oracle::assert_nothing_lost(&kafka::read_all(&self.topic), self.messages);
+        stored.extend(self.kafka.read_all(&self.topic));
+        if !oracle::judge(&stored, self.messages).missing.is_empty() { for _ in 0..10 { eprintln!("DEBUG {:?} ready {} all {:?} metrics in_flight {:?}", self.kafka.count(&self.topic), rabbit.ready(&self.queue).await, support::rabbit::all_messages(&self.queue), self.gantry.metric("gantry_records_in_flight","b")); tokio::time::sleep(Duration::from_millis(500)).await; } }
+        let verdict = oracle::assert_nothing_lost(&stored, self.messages);
         eprintln!("{}: {} arrived, {} duplicates", self.queue, verdict.arrived, verdict.duplicates);
         rabbit.delete(&self.queue).await;
-        kafka::delete_topic(&self.topic).await;
+        self.kafka.delete_topic(&self.topic).await;
         verdict
     }
 }
 
+/// Some two thousand messages a second from `next` on, until it is told to stop; how many there are then.
+async fn feed(queue: String, mut next: u64, stopped: watch::Receiver<bool>) -> u64 {
+    let rabbit = Rabbit::connect().await;
+    let mut portions = tokio::time::interval(Duration::from_millis(50));
+    while !*stopped.borrow() {
+        portions.tick().await;
+        rabbit.publish_sequence(&queue, next, next + 100, 200).await;
+        next += 100;
+    }
+    next
+}
+
 /// `scripts/brokers ACTION NAME`: really down, or really up, when it returns.
-async fn brokers(action: &'static str, name: &'static str) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/brokers");
-    let run = move || std::process::Command::new(&script).args([action, name]).output();
-    let output = tokio::task::spawn_blocking(run).await.expect("not cancelled").expect("scripts/brokers runs");
-    assert!(output.status.success(), "scripts/brokers {action} {name}: {}", String::from_utf8_lossy(&output.stderr));
+async fn brokers(action: &str, name: &str) {
+    support::brokers::run(&[action, name]).await;
 }

@@ -7,6 +7,7 @@ mod back_pressure;
 mod dead_letter;
 mod delivery;
 mod isolation;
+mod memory;
 mod shutdown;
 
 /// A configuration with both brokers and one bridge `b`, whose source, sink and errors are given.

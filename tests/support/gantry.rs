@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     net::TcpListener,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
 };
@@ -15,6 +15,7 @@ use super::{SOON, eventually};
 
 /// A running gantry. Killed when dropped; its log is shown when the test panics.
 pub struct Gantry {
+    binary: PathBuf,
     child: Child,
     directory: TempDir,
     port: u16,
@@ -24,17 +25,31 @@ pub struct Gantry {
 impl Gantry {
     /// Starts the binary on this configuration, without its `control` section: the harness picks a free port.
     pub fn start(yaml: &str) -> Self {
+        Self::start_binary(Path::new(env!("CARGO_BIN_EXE_gantry")), yaml)
+    }
+
+    /// The same with another binary: one that nobody rebuilds meanwhile.
+    pub fn start_binary(binary: &Path, yaml: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let port = free_port();
-        let whole = format!("control: {{ listen: \"127.0.0.1:{port}\" }}\n{yaml}");
-        std::fs::write(directory.path().join("gantry.yaml"), whole).expect("writing the configuration");
-        let child = spawn(&directory, 0);
-        Self { child, directory, port, starts: 1 }
+        write_config(&directory, port, yaml);
+        let child = spawn(binary, &directory, 0);
+        Self { binary: binary.to_owned(), child, directory, port, starts: 1 }
+    }
+
+    /// Writes another configuration for it to reload; its control port stays.
+    pub fn configure(&self, yaml: &str) {
+        write_config(&self.directory, self.port, yaml);
+    }
+
+    /// The directory of its configuration `gantry.yaml`.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// Starts it again on the same configuration, after it has ended.
     pub fn start_again(&mut self) {
-        self.child = spawn(&self.directory, self.starts);
+        self.child = spawn(&self.binary, &self.directory, self.starts);
         self.starts += 1;
     }
 
@@ -48,6 +63,16 @@ impl Gantry {
     /// Waits until every bridge does what is wanted of it.
     pub async fn wait_until_ready(&self) {
         eventually("/readyz says 200", SOON, async || self.get("/readyz").filter(|(status, _)| *status == 200)).await;
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it has ended by itself, and how.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("asking for its end")
     }
 
     /// The port that its control port has.
@@ -160,8 +185,17 @@ impl Gantry {
 
     /// Bytes of memory that it holds now.
     pub fn resident_bytes(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// The most bytes of memory that it ever held.
+    pub fn peak_bytes(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, what: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("its /proc entry");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+        let line = status.lines().find_map(|line| line.strip_prefix(what)).expect("Linux counts it");
         line.trim().trim_end_matches(" kB").trim().parse::<u64>().expect("a number") * 1024
     }
 }
@@ -176,9 +210,9 @@ impl Drop for Gantry {
     }
 }
 
-fn spawn(directory: &TempDir, start: u32) -> Child {
+fn spawn(binary: &Path, directory: &TempDir, start: u32) -> Child {
     let log = File::create(log_path(directory, start)).expect("creating the log");
-    Command::new(env!("CARGO_BIN_EXE_gantry"))
+    Command::new(binary)
         .arg("run")
         .arg(directory.path().join("gantry.yaml"))
         .stdin(Stdio::null())
@@ -186,6 +220,11 @@ fn spawn(directory: &TempDir, start: u32) -> Child {
         .stderr(log)
         .spawn()
         .expect("starting gantry")
+}
+
+fn write_config(directory: &TempDir, port: u16, yaml: &str) {
+    let whole = format!("control: {{ listen: \"127.0.0.1:{port}\" }}\n{yaml}");
+    std::fs::write(directory.path().join("gantry.yaml"), whole).expect("writing the configuration");
 }
 
 fn log_path(directory: &TempDir, start: u32) -> PathBuf {

@@ -5,10 +5,13 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
+pub mod brokers;
 pub mod gantry;
 pub mod kafka;
 pub mod oracle;
+pub mod proxy;
 pub mod rabbit;
+pub mod random;
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},
@@ -26,6 +29,33 @@ pub fn amqp_url() -> String {
 /// Kafka's address for the tests.
 pub fn bootstrap_servers() -> String {
     std::env::var("GANTRY_TEST_KAFKA").unwrap_or_else(|_| "127.0.0.1:21092".to_owned())
+}
+
+/// `host:port` of RabbitMQ, for a proxy to forward to.
+pub fn amqp_address() -> String {
+    let url = amqp_url();
+    let place = url.rsplit('@').next().and_then(|rest| rest.split('/').next());
+    place.expect("split gives something").to_owned()
+}
+
+/// Kafka's listener that tells clients to connect to [`kafka_proxy_port`].
+pub fn kafka_behind_proxy() -> String {
+    std::env::var("GANTRY_TEST_KAFKA_BEHIND_PROXY").unwrap_or_else(|_| "127.0.0.1:21094".to_owned())
+}
+
+/// Where a test that wants to stand between Kafka and its clients has to listen.
+pub fn kafka_proxy_port() -> u16 {
+    let port = std::env::var("GANTRY_TEST_KAFKA_PROXY_PORT").unwrap_or_else(|_| "21095".to_owned());
+    port.parse().expect("GANTRY_TEST_KAFKA_PROXY_PORT is a port")
+}
+
+/// The three-node Kafka, once [`brokers::cluster_up`] has started it; and where its users log in.
+pub fn cluster_servers() -> (String, String) {
+    let servers = |name, base: u16| {
+        let usual = || [1, 2, 3].map(|node| format!("127.0.0.1:{}", base + node)).join(",");
+        std::env::var(name).unwrap_or_else(|_| usual())
+    };
+    (servers("GANTRY_TEST_KAFKA_CLUSTER", 21100), servers("GANTRY_TEST_KAFKA_CLUSTER_SASL", 21110))
 }
 
 /// RabbitMQ's management API for the tests.

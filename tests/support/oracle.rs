@@ -1,6 +1,6 @@
 //! The oracle: every message carries a sequence number and a checksum; at the end it says what became of all of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use lapin::{
     BasicProperties,
@@ -45,37 +45,101 @@ fn checksum(sequence: u64) -> u64 {
 
 /// The number of a stored message, its body and header checked.
 ///
+/// # Errors
+/// Says what was changed on the way.
+pub fn read(record: &Stored) -> Result<u64, String> {
+    let value = record.value.as_deref().ok_or("no body")?;
+    let body: serde_json::Value =
+        serde_json::from_slice(value).map_err(|error| format!("not the oracle's: {error}"))?;
+    let sequence = body["seq"].as_u64().ok_or_else(|| format!("no sequence number: {body}"))?;
+    if body["check"].as_u64() != Some(checksum(sequence)) {
+        return Err(format!("the body was changed: {body}"));
+    }
+    if record.header("seq") != Some(sequence.to_string()) {
+        return Err(format!("the header of {sequence} was changed"));
+    }
+    Ok(sequence)
+}
+
+/// The same, for tests.
+///
 /// # Panics
 /// When a body or a header was changed on the way.
 pub fn sequence_of(record: &Stored) -> u64 {
-    let value = record.value.as_deref().expect("a body");
-    let body: serde_json::Value = serde_json::from_slice(value).expect("a body of the oracle");
-    let sequence = body["seq"].as_u64().expect("a sequence number");
-    assert_eq!(body["check"].as_u64(), Some(checksum(sequence)), "the body was changed: {body}");
-    assert_eq!(record.header("seq"), Some(sequence.to_string()), "the header was changed");
-    sequence
+    read(record).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Judges arrivals as they come, with one bit a message.
+#[derive(Debug, Default)]
+pub struct Tally {
+    seen: Vec<u64>,
+    /// By partition.
+    highest: BTreeMap<i32, u64>,
+    /// Distinct messages that arrived.
+    pub arrived: u64,
+    /// Arrivals beyond the first.
+    pub duplicates: u64,
+    /// First arrivals that came after a later message of the same partition.
+    pub reordered: u64,
+}
+
+impl Tally {
+    /// Takes in one arrival; those of a partition in the order in which they lie there. If it comes for the first time and
+    /// after a later message: that message's number.
+    pub fn arrives(&mut self, partition: i32, sequence: u64) -> Option<u64> {
+        if !self.mark(sequence) {
+            self.duplicates += 1;
+            return None;
+        }
+        self.arrived += 1;
+        let highest = self.highest.entry(partition).or_insert(sequence);
+        let later = (sequence < *highest).then_some(*highest);
+        self.reordered += u64::from(later.is_some());
+        *highest = sequence.max(*highest);
+        later
+    }
+
+    /// Accounts for a message without an arrival. False if it was accounted for before.
+    pub fn mark(&mut self, sequence: u64) -> bool {
+        let (word, bit) = place(sequence);
+        if word >= self.seen.len() {
+            self.seen.resize(word + 1, 0);
+        }
+        let is_new = self.seen[word] & bit == 0;
+        self.seen[word] |= bit;
+        is_new
+    }
+
+    /// The highest that arrived.
+    pub fn highest(&self) -> Option<u64> {
+        self.highest.values().copied().max()
+    }
+
+    /// Those of `0..expected` that are not accounted for.
+    pub fn missing(&self, expected: u64) -> impl Iterator<Item = u64> {
+        (0..expected).filter(|sequence| {
+            let (word, bit) = place(*sequence);
+            self.seen.get(word).is_none_or(|seen| seen & bit == 0)
+        })
+    }
+}
+
+fn place(sequence: u64) -> (usize, u64) {
+    (usize::try_from(sequence / 64).expect("it fits in memory"), 1 << (sequence % 64))
 }
 
 /// Judges what a topic holds against messages `0..expected` that went in.
 pub fn judge(stored: &[Stored], expected: u64) -> Verdict {
-    let mut seen = BTreeSet::new();
-    let mut last = BTreeMap::new();
-    let mut verdict = Verdict::default();
+    let mut tally = Tally::default();
     for record in stored {
-        let sequence = sequence_of(record);
-        if !seen.insert(sequence) {
-            verdict.duplicates += 1;
-            continue;
-        }
-        let highest = last.entry(record.partition).or_insert(sequence);
-        if sequence < *highest {
-            verdict.reordered += 1;
-        }
-        *highest = sequence.max(*highest);
+        tally.arrives(record.partition, sequence_of(record));
     }
-    verdict.arrived = seen.len() as u64;
-    verdict.missing = (0..expected).filter(|sequence| !seen.contains(sequence)).collect();
-    verdict
+    Verdict {
+        arrived: tally.arrived,
+        missing: tally.missing(expected).collect(),
+        duplicates: tally.duplicates,
+        reordered: tally.reordered,
+    }
 }
 
 /// Nothing missing and first arrivals in order; duplicates are counted and allowed.

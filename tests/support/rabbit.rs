@@ -3,7 +3,10 @@
 use futures_util::{StreamExt as _, stream::FuturesOrdered};
 use lapin::{
     BasicProperties, Channel, Connection, ConnectionProperties,
-    options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions, QueuePurgeOptions},
+    options::{
+        BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions,
+        QueuePurgeOptions,
+    },
     types::FieldTable,
 };
 
@@ -77,6 +80,16 @@ impl Rabbit {
             (in_a_row >= 25).then_some(())
         })
         .await;
+    }
+
+    /// Takes everything that is ready out of the queue: the message ids.
+    pub async fn take_all(&self, name: &str) -> Vec<String> {
+        let mut ids = Vec::new();
+        let options = BasicGetOptions { no_ack: true };
+        while let Some(message) = self.channel.basic_get(name.into(), options).await.expect("taking a message") {
+            ids.extend(message.delivery.properties.message_id().as_ref().map(ToString::to_string));
+        }
+        ids
     }
 
     /// Publishes one message to the queue and waits for its confirm.

@@ -6,7 +6,8 @@
 //! 3. [`partitioner`]: which partition a key goes to
 //! 4. `sink`: options, opening, producing, delivery reports, taking back a refused batch
 //! 5. `client`: what librdkafka says of itself
-//! 6. `error`: what its error codes mean
+//! 6. `letters`: reading dead letters back
+//! 7. `error`: what its error codes mean
 //!
 //! # Architecture invariant
 //! librdkafka's blocking calls never run on an async thread, and its callbacks never block.
@@ -17,6 +18,7 @@ pub mod partitioner;
 
 mod client;
 mod error;
+mod letters;
 mod sink;
 
 use gantry_sdk::plugin::{ConnectionPlugin, SinkPlugin};
@@ -31,4 +33,5 @@ pub const CONNECTION: ConnectionPlugin = ConnectionPlugin::of::<ConnectionOption
 pub const SINK: SinkPlugin = SinkPlugin::of::<SinkOptions>(
     "kafka",
     "Writes records to Kafka topics: idempotent, confirmed by all in-sync replicas, in order per partition.",
-);
+)
+.with_letters::<SinkOptions>();

@@ -20,6 +20,9 @@ mod convert;
 mod error;
 mod source;
 
+#[doc(hidden)]
+pub mod fuzzing;
+
 use gantry_sdk::plugin::{ConnectionPlugin, SourcePlugin};
 
 pub use arguments::Arguments;

@@ -88,6 +88,16 @@ impl<T> Ledger<T> {
         self.entry(sequence.0).map(|entry| &mut entry.held)
     }
 
+    /// The position of that batch's last record.
+    pub fn position(&self, sequence: Sequence) -> Option<&Position> {
+        self.entries.get(self.index(sequence.0)?).map(|entry| &entry.position)
+    }
+
+    /// Whether nothing of that batch is open.
+    pub fn is_settled(&self, sequence: Sequence) -> bool {
+        self.index(sequence.0).and_then(|index| self.entries.get(index)).is_some_and(|entry| entry.open_parts == 0)
+    }
+
     /// One part of that entry is dealt with: delivered, or handed on to parts of its own.
     ///
     /// Returns whether the whole entry is settled by it.
@@ -117,8 +127,12 @@ impl<T> Ledger<T> {
     }
 
     fn entry(&mut self, sequence: u64) -> Option<&mut Entry<T>> {
-        let index = sequence.checked_sub(self.base)?;
-        self.entries.get_mut(usize::try_from(index).ok()?)
+        let index = self.index(sequence)?;
+        self.entries.get_mut(index)
+    }
+
+    fn index(&self, sequence: u64) -> Option<usize> {
+        usize::try_from(sequence.checked_sub(self.base)?).ok()
     }
 }
 

@@ -9,12 +9,13 @@
 //! 2. [`source`] and [`sink`]: the two traits, with what they promise each other
 //! 3. [`receipt`] and [`ledger`]: how what became of each record turns into commits that are in order (I1, I2, I3)
 //! 4. [`transform`]: what may happen to a batch in between
-//! 5. [`template`]: literal text with `{field}` parts
-//! 6. [`json`]: one field of a JSON body without building the rest
-//! 7. [`plugin`]: how a connector shows itself to the registry, with its options as a JSON Schema
-//! 8. [`config`]: durations and sizes with units, secrets, problems with a place
-//! 9. [`error`] and [`health`]: what went wrong, in kinds that the runtime can act on
-//! 10. `testkit` (feature `testkit`): what every connector's tests run
+//! 5. [`letters`]: reading dead letters back
+//! 6. [`template`]: literal text with `{field}` parts
+//! 7. [`json`]: one field of a JSON body without building the rest
+//! 8. [`plugin`]: how a connector shows itself to the registry, with its options as a JSON Schema
+//! 9. [`config`]: durations and sizes with units, secrets, problems with a place
+//! 10. [`error`] and [`health`]: what went wrong, in kinds that the runtime can act on
+//! 11. `testkit` (feature `testkit`): what every connector's tests run
 //!
 //! # Architecture invariant
 //! This crate depends on no connector and on no client library.
@@ -24,6 +25,7 @@ pub mod error;
 pub mod health;
 pub mod json;
 pub mod ledger;
+pub mod letters;
 pub mod plugin;
 pub mod receipt;
 pub mod record;
@@ -37,6 +39,7 @@ pub mod transform;
 pub use error::{Error, ErrorKind, Result};
 pub use health::Health;
 pub use ledger::Ledger;
+pub use letters::{Letter, LetterId, Letters};
 pub use plugin::Context;
 pub use receipt::{Failure, FailureKind, Receipt};
 pub use record::{Headers, Origin, Properties, Record, Timestamp, Value};

@@ -13,7 +13,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use crate::{Health, Result, Sink, Source, Transform, config::Problem};
+use crate::{Health, Letters, Result, Sink, Source, Transform, config::Problem};
 
 /// What a task tells the connector it makes.
 #[derive(Debug, Clone)]
@@ -28,6 +28,9 @@ pub struct Context {
     pub retry: RetryPolicy,
     /// It takes dead letters: whatever size and shape, one at a time.
     pub dead_letter: bool,
+    /// How many bytes of records the task may have in flight (I4). A source whose client library buffers by itself keeps
+    /// that buffer below it, too.
+    pub in_flight_bytes: usize,
 }
 
 /// How a sink retries a record in order before it fails it as retriable.
@@ -49,6 +52,9 @@ impl Default for RetryPolicy {
 
 /// The options of a source: what `source: { NAME: … }` holds.
 pub trait SourceConfig: DeserializeOwned + JsonSchema {
+    /// Whether the source implements [`Source::reject`].
+    const CAN_REJECT: bool = false;
+
     /// What is wrong or will hurt, found without I/O; all of it at once.
     fn check(&self) -> Vec<Problem> {
         Vec::new()
@@ -69,6 +75,12 @@ pub trait SinkConfig: DeserializeOwned + JsonSchema {
     fn build(self, context: Context) -> Result<Box<dyn Sink>>;
 }
 
+/// The options of a sink whose dead letters can be read back.
+pub trait LettersConfig: SinkConfig {
+    /// Makes the reader; connects nothing yet.
+    fn letters(self, context: Context) -> Result<Box<dyn Letters>>;
+}
+
 /// The options of a transform: what `transforms: [ { NAME: … } ]` holds.
 pub trait TransformConfig: DeserializeOwned + JsonSchema {
     /// What is wrong or will hurt; all of it at once.
@@ -81,7 +93,10 @@ pub trait TransformConfig: DeserializeOwned + JsonSchema {
 }
 
 macro_rules! plugin {
-    ($(#[$doc:meta])* $plugin:ident, $config:ident, $product:ty, ($($context:ident: $type:ty)?)) => {
+    (
+        $(#[$doc:meta])* $plugin:ident, $config:ident, $product:ty, ($($context:ident: $type:ty)?)
+        $(, $(#[$more_doc:meta])* $more:ident: $more_type:ty = $default:expr)?
+    ) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy)]
         pub struct $plugin {
@@ -95,6 +110,7 @@ macro_rules! plugin {
             pub check: fn(&Json) -> Vec<Problem>,
             /// Makes one from these options.
             pub create: fn(&Json $(, $type)?) -> Result<Box<$product>>,
+            $($(#[$more_doc])* pub $more: $more_type,)?
         }
 
         impl $plugin {
@@ -112,6 +128,7 @@ macro_rules! plugin {
                         Ok(config) => config.build($($context)?),
                         Err(problem) => Err(crate::Error::config(problem.to_string())),
                     },
+                    $($more: $default,)?
                 }
             }
         }
@@ -120,12 +137,28 @@ macro_rules! plugin {
 
 plugin!(
     /// A source that can be named in YAML.
-    SourcePlugin, SourceConfig, dyn Source, (context: Context)
+    SourcePlugin, SourceConfig, dyn Source, (context: Context),
+    /// It can hand single records to its broker's own dead letter ([`Source::reject`]).
+    can_reject: bool = C::CAN_REJECT
 );
 plugin!(
     /// A sink that can be named in YAML.
-    SinkPlugin, SinkConfig, dyn Sink, (context: Context)
+    SinkPlugin, SinkConfig, dyn Sink, (context: Context),
+    /// Reads back what was written there as a dead letter; `None` when it cannot be read back.
+    letters: Option<fn(&Json, Context) -> Result<Box<dyn Letters>>> = None
 );
+
+impl SinkPlugin {
+    /// The same, and dead letters written there can be read back.
+    #[must_use]
+    pub const fn with_letters<C: LettersConfig>(mut self) -> Self {
+        self.letters = Some(|options, context| match parse::<C>(options) {
+            Ok(config) => config.letters(context),
+            Err(problem) => Err(crate::Error::config(problem.to_string())),
+        });
+        self
+    }
+}
 plugin!(
     /// A transform that can be named in YAML.
     TransformPlugin, TransformConfig, dyn Transform, ()

@@ -8,6 +8,11 @@
 //!   the back-pressure, by prefetch, paused partition or TCP.
 //! - [`Source::commit`] is called with positions that only grow, a lane (I2), each meaning: every record of the lane up
 //!   to and including this one is settled (I1).
+//! - [`Source::suspend`] stops the broker from sending more, without giving anything back: the runtime then polls what is
+//!   here already, until [`Polled::Suspended`]. So a stop or a pause leaves nothing behind that would count as a failed
+//!   delivery. [`Source::resume`] goes on, on the same lanes in the same epoch, and may come before [`Polled::Suspended`].
+//! - [`Source::tend`] is called instead of a poll while there is no credit or the bridge is paused. It notices what a poll
+//!   would notice, above all the end of the connection.
 //! - [`Source::close`] gives back what is not committed, so that it keeps its place and its order, and disconnects.
 //! - Records of a lane are in the broker's order. A record that cannot be converted is still a record: conversion is
 //!   total.
@@ -16,7 +21,7 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 
-use crate::{Record, Result};
+use crate::{Error, Record, Result};
 
 /// One ordered stream inside a task: an AMQP channel with exactly one consumer, a Kafka partition, a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,6 +59,9 @@ pub enum Polled {
     },
     /// A finite source is exhausted. It is not polled again, but commits still come.
     End,
+    /// After [`Source::suspend`]: everything that was here is handed out. It is not polled again before
+    /// [`Source::resume`].
+    Suspended,
 }
 
 /// A running source; see the module for what it promises.
@@ -70,6 +78,36 @@ pub trait Source: Send {
 
     /// Gives back what is not committed and disconnects.
     async fn close(&mut self) -> Result<()>;
+
+    /// Takes nothing more from the broker; lanes and connection stay. `true`: what is here already can still be polled, and
+    /// behind it comes [`Polled::Suspended`]. `false`: nothing is here that was not polled, so there is nothing to hand
+    /// out; polls simply stop.
+    async fn suspend(&mut self) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// Takes from the broker again.
+    async fn resume(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Looks after the connection while nothing is polled. Returns only when the source has ended, with the reason.
+    /// Cancel-safe.
+    async fn tend(&mut self) -> Error {
+        std::future::pending().await
+    }
+
+    /// How many records wait at the broker for this source, on all lanes together; `None` when it cannot be asked.
+    async fn backlog(&mut self) -> Result<Option<u64>> {
+        Ok(None)
+    }
+
+    /// Hands one record to the broker's own dead letter. The record is the one that came `back` places before the last
+    /// one of the batch that ended at `last`. It counts as settled then: the commit that covers it comes all the same.
+    /// Only for sources whose plugin says that they can.
+    async fn reject(&mut self, _lane: Lane, _last: &Position, _back: u32) -> Result<()> {
+        Err(Error::internal("this source has no dead letter of its own"))
+    }
 }
 
 // === impl Position ===

@@ -2,64 +2,76 @@
 
 use std::sync::Arc;
 
-use futures_util::future::select_all;
 use gantry_sdk::{Error, Health, health::Condition};
 use tokio::sync::watch;
-use tracing::{info, warn};
 
 use super::End;
 
 /// The conditions of source, sink and dead letter.
 pub(super) struct Conditions {
-    parts: [(&'static str, watch::Receiver<Condition>); 3],
-    last: Option<Arc<str>>,
+    source: watch::Receiver<Condition>,
+    sink: watch::Receiver<Condition>,
+    dead_letter: watch::Receiver<Condition>,
 }
 
 impl Conditions {
-    pub(super) fn new(parts: [(&'static str, &Health); 3]) -> Self {
-        Self { parts: parts.map(|(name, health)| (name, health.subscribe())), last: None }
+    pub(super) fn new(source: &Health, sink: &Health, dead_letter: &Health) -> Self {
+        Self { source: source.subscribe(), sink: sink.subscribe(), dead_letter: dead_letter.subscribe() }
     }
 
-    /// Returns when one of them changes. Never returns when none can change any more.
+    /// Whether one of them has changed since the last [`check`](Self::check).
+    pub(super) fn have_changed(&self) -> bool {
+        let changed = |receiver: &watch::Receiver<Condition>| receiver.has_changed().unwrap_or(false);
+        changed(&self.source) || changed(&self.sink) || changed(&self.dead_letter)
+    }
+
+    /// Returns when one of them changes. Never returns when none can change any more. Cancel-safe.
     pub(super) async fn changed(&mut self) {
-        let changes = self.parts.iter_mut().map(|(_, receiver)| {
-            Box::pin(async {
-                if receiver.changed().await.is_err() {
-                    std::future::pending::<()>().await;
-                }
-            })
-        });
-        select_all(changes).await;
+        tokio::select! {
+            () = change_of(&mut self.source) => {}
+            () = change_of(&mut self.sink) => {}
+            () = change_of(&mut self.dead_letter) => {}
+        }
     }
 
     /// What there is to complain of now; an error when one of them will never work again.
     pub(super) fn check(&mut self) -> Result<Option<Arc<str>>, End> {
-        let failed = self.parts.iter().find_map(|(_, receiver)| match &*receiver.borrow() {
-            Condition::Failed(reason) => Some(reason.clone()),
-            _ => None,
-        });
-        if let Some(reason) = failed {
-            return Err(End::Failed(Error::disconnected(reason.as_ref())));
-        }
-        let complaint = self.complaint();
-        if complaint != self.last {
-            match &complaint {
-                Some(complaint) => warn!("{complaint}"),
-                None => info!("everything is reachable again"),
+        let mut complaints = Vec::new();
+        let parts = [("source", &mut self.source), ("sink", &mut self.sink), ("dead letter", &mut self.dead_letter)];
+        for (name, receiver) in parts {
+            match &*receiver.borrow_and_update() {
+                Condition::Up => {}
+                Condition::Down(reason) => complaints.push(format!("{name} unreachable: {reason}")),
+                Condition::Blocked(reason) => complaints.push(format!("{name} blocked by its broker: {reason}")),
+                Condition::Failed(reason) => return Err(End::Failed(Error::disconnected(reason.as_ref()))),
             }
-            self.last.clone_from(&complaint);
         }
-        Ok(complaint)
+        Ok((!complaints.is_empty()).then(|| complaints.join("; ").into()))
     }
 
-    /// What there is to complain of now.
-    pub(super) fn complaint(&self) -> Option<Arc<str>> {
-        let complaints = self.parts.iter().filter_map(|(name, receiver)| match &*receiver.borrow() {
-            Condition::Down(reason) => Some(format!("{name} unreachable: {reason}")),
-            Condition::Blocked(reason) => Some(format!("{name} blocked by its broker: {reason}")),
-            Condition::Up | Condition::Failed(_) => None,
-        });
-        let text = complaints.collect::<Vec<_>>().join("; ");
-        (!text.is_empty()).then(|| text.into())
+    /// Why nothing can be settled now: which of sink and dead letter is out of reach, and the reason.
+    pub(super) fn out_of_reach(&self) -> Option<(&'static str, Arc<str>)> {
+        let reason = |receiver: &watch::Receiver<Condition>| reason_of(&receiver.borrow());
+        let sink = reason(&self.sink).map(|reason| ("sink", reason));
+        sink.or_else(|| Some(("dead letter", reason(&self.dead_letter)?)))
+    }
+
+    /// Whether the source has nothing to complain of.
+    pub(super) fn source_is_up(&self) -> bool {
+        *self.source.borrow() == Condition::Up
+    }
+}
+
+/// Why a connector cannot be used now.
+pub(super) fn reason_of(condition: &Condition) -> Option<Arc<str>> {
+    match condition {
+        Condition::Up => None,
+        Condition::Down(reason) | Condition::Blocked(reason) | Condition::Failed(reason) => Some(reason.clone()),
+    }
+}
+
+async fn change_of(receiver: &mut watch::Receiver<Condition>) {
+    if receiver.changed().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }

@@ -8,20 +8,22 @@ use gantry_sdk::{
     receipt::{Outcome, OutcomeReceiver},
 };
 
-use super::End;
+use super::{End, refusals::Refusals};
 use crate::bridge::{
     books::{Books, Condemned, Verdict},
     dead_letter,
-    definition::Definition,
+    definition::{DeadLetter, Definition, Tolerance},
 };
 
 /// The side of a flow that settles: everything but the sink, so that it works on while the sink makes the flow wait.
 pub(super) struct Settler {
     pub(super) books: Books,
     pub(super) source: Box<dyn Source>,
+    /// The sink of the dead letters, if they are written somewhere.
     pub(super) dead_letter: Option<Box<dyn Sink>>,
     pub(super) definition: Arc<Definition>,
     pub(super) task: u32,
+    pub(super) refusals: Refusals,
 }
 
 impl Settler {
@@ -31,8 +33,8 @@ impl Settler {
         while let Some(outcome) = next {
             match self.books.take(outcome) {
                 Verdict::Nothing => {}
-                Verdict::DeadLetters(lane, sequence, condemned) => {
-                    self.send_dead_letters(lane, sequence, condemned).await?;
+                Verdict::Refused(lane, sequence, condemned) => {
+                    self.refuse(lane, sequence, condemned).await?;
                     self.books.part_done(lane, sequence);
                 }
                 Verdict::Halt(reason) => return Err(End::Halted(Error::config(reason.as_ref()))),
@@ -51,18 +53,56 @@ impl Settler {
         Ok(())
     }
 
-    /// Hands refused records to the dead letter. Without one the bridge halts, and the records stay at their source.
-    pub(super) async fn send_dead_letters(
+    /// Nothing of a batch goes to the sink: it is settled, unless dead letters of it are on their way.
+    pub(super) async fn settle_whole(&mut self, lane: Lane, sequence: Sequence) -> Result<(), End> {
+        self.books.settle_whole(lane, sequence);
+        self.commit().await
+    }
+
+    /// Deals with records that can never be delivered, as the bridge's error policy says (I6).
+    pub(super) async fn refuse(
+        &mut self,
+        lane: Lane,
+        sequence: Sequence,
+        condemned: Vec<Condemned>,
+    ) -> Result<(), End> {
+        let errors = &self.definition.errors;
+        match (errors.tolerance, &errors.dead_letter) {
+            (Tolerance::None, dead_letter) => Err(End::Halted(halts(&condemned, dead_letter.is_some()))),
+            (Tolerance::All, None) => {
+                self.refusals.tell(&self.definition.name, self.task, "dropped", &condemned);
+                self.books.drop_refused(lane, sequence, condemned.len());
+                Ok(())
+            }
+            (Tolerance::All, Some(DeadLetter::Reject)) => self.reject(lane, sequence, &condemned).await,
+            (Tolerance::All, Some(DeadLetter::Sink(_))) => self.send_dead_letters(lane, sequence, condemned).await,
+        }
+    }
+
+    /// Hands refused records to the dead letter; its own confirm settles them.
+    async fn send_dead_letters(
         &mut self,
         lane: Lane,
         sequence: Sequence,
         condemned: Vec<Condemned>,
     ) -> Result<(), End> {
         let Some(sink) = self.dead_letter.as_deref_mut() else {
-            return Err(End::Halted(no_dead_letter(&condemned)));
+            return Err(End::Failed(Error::internal("the dead letter is not open")));
         };
         let Some(receipt) = self.books.condemn(lane, sequence, condemned.len()) else { return Ok(()) };
         dead_letter::put(sink, &self.definition, self.task, condemned, receipt).await.map_err(End::Failed)
+    }
+
+    /// Hands refused records to the source's own dead letter. They are settled with that: nobody confirms it.
+    async fn reject(&mut self, lane: Lane, sequence: Sequence, condemned: &[Condemned]) -> Result<(), End> {
+        self.refusals.tell(&self.definition.name, self.task, "rejected at the source", condemned);
+        let Some((last, records)) = self.books.last_of(lane, sequence) else { return Ok(()) };
+        for Condemned { root, .. } in condemned {
+            let back = records.saturating_sub(root + 1);
+            self.source.reject(lane, &last, back).await.map_err(End::Failed)?;
+            self.books.rejected(lane, sequence);
+        }
+        Ok(())
     }
 
     /// Outcomes that came while the sink closed: what they settle is committed, what they refuse goes back.
@@ -76,11 +116,16 @@ impl Settler {
     }
 }
 
-fn no_dead_letter(condemned: &[Condemned]) -> Error {
+fn halts(condemned: &[Condemned], has_dead_letter: bool) -> Error {
     let reason = condemned.first().map_or("", |first| first.failure.reason.as_ref());
+    let (why, remedy) = if has_dead_letter {
+        ("errors.tolerance is none", "Set errors.tolerance: all")
+    } else {
+        ("there is no dead letter for them", "Set errors.dead_letter")
+    };
     Error::config(format!(
-        "{} record(s) can never be delivered and there is no dead letter for them; they stay at their source. \
-         Set errors.dead_letter, or mend the record. The first: {reason}",
+        "{} record(s) can never be delivered and {why}; they stay at their source. {remedy}, or mend the record. \
+         The first: {reason}",
         condemned.len()
     ))
 }

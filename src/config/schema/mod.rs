@@ -58,6 +58,11 @@ fn compose() -> Json {
     put(&mut bridge, "/properties/transforms/items", transforms);
     let mut dead_letter = sinks;
     dead_letter["type"] = json!(["object", "null"]);
+    dead_letter["properties"][super::bridges::REJECT] = json!({
+        "type": ["object", "null"],
+        "description": "The source's own dead letter: for RabbitMQ the dead-letter exchange of the queue.",
+        "additionalProperties": false,
+    });
     put(&mut bridge, "/properties/errors/properties/dead_letter", dead_letter);
     put(&mut root, "/properties/connections/additionalProperties", named);
     put(&mut root, "/properties/bridges/additionalProperties", bridge);

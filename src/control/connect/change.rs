@@ -66,7 +66,7 @@ fn owned_by_file(app: &App, name: &str, advice: &str) -> Option<Refusal> {
 fn not_from_rest(name: &str) -> Refusal {
     let message = format!(
         "Connector {name} cannot be created by REST: bridges come from configuration files; write it into one and \
-         start gantry again"
+         reload"
     );
     Refusal::new(StatusCode::NOT_IMPLEMENTED, message)
 }

@@ -11,7 +11,7 @@ use super::entities::ConnectorType;
 use crate::{bridge::Definition, config};
 
 /// The whole map of a bridge.
-pub(super) fn of(definition: &Definition) -> BTreeMap<String, String> {
+pub(in crate::control) fn of(definition: &Definition) -> BTreeMap<String, String> {
     let mut map = BTreeMap::new();
     flatten("", &config::redacted(definition), &mut map);
     map.remove("tasks");

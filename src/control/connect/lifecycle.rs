@@ -32,8 +32,9 @@ pub(super) async fn stop(State(app): State<App>, Path(name): Path<String>) -> Re
 }
 
 fn set_target(app: &App, name: &str, target: Target) -> Result<(), Refusal> {
-    let unknown = || Refusal::not_found(format!("Unknown connector {name}"));
-    app.bridges.get(name).ok_or_else(unknown)?.set_target(target);
+    if !app.bridges.set_target(name, target) {
+        return Err(Refusal::not_found(format!("Unknown connector {name}")));
+    }
     let done = match target {
         Target::Running => "resumed",
         Target::Paused => "paused",

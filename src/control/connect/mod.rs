@@ -21,6 +21,8 @@ use axum::{
 
 use super::App;
 
+pub(super) use config_map::of as config_map;
+
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/", get(read::server))

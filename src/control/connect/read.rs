@@ -93,7 +93,7 @@ pub(super) async fn topics(State(app): State<App>, Path(name): Path<String>) -> 
 
 /// The Kafka topics that a bridge names outright. Those made by template are known only record by record.
 fn literal_topics(definition: &Definition) -> Vec<String> {
-    let sinks = [Some(&definition.sink), definition.errors.dead_letter.as_ref()];
+    let sinks = [Some(&definition.sink), definition.errors.dead_letter_sink()];
     let mut topics: Vec<String> = sinks
         .into_iter()
         .flatten()

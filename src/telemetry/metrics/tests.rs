@@ -10,6 +10,7 @@ fn task(id: u32, state: TaskState) -> TaskStatus {
         records_out: 80,
         bytes_out: 9_000,
         filtered: 10,
+        dropped: 3,
         dead_lettered: 5,
         returned: 7,
         in_flight: 5,
@@ -17,6 +18,7 @@ fn task(id: u32, state: TaskState) -> TaskStatus {
         batches: 12,
         commits: 11,
         reconnects: 2,
+        stalls: 1,
     };
     let last_progress = Some(UNIX_EPOCH + Duration::from_millis(1_700_000_000_250));
     TaskStatus { id, state, since: UNIX_EPOCH, error: None, last_progress, epoch: 3, counts }
@@ -29,7 +31,7 @@ fn bridge(name: &str, tasks: Vec<TaskStatus>) -> BridgeStatus {
 #[test]
 fn a_scrape_holds_every_metric_and_no_other() {
     TaskMetrics::new("whole", 0).settle_seconds.observe(0.02);
-    let text = text_of(&[bridge("whole", vec![task(0, TaskState::Running)])]);
+    let text = text_of(&[bridge("whole", vec![task(0, TaskState::Running)])], 1000);
     let types: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).map(str::to_owned).collect();
     let expected: Vec<_> = names::ALL.iter().map(|metric| format!("{} {}", metric.name, metric.kind)).collect();
     assert_eq!(types, expected);
@@ -37,7 +39,7 @@ fn a_scrape_holds_every_metric_and_no_other() {
 
 #[test]
 fn series_carry_bridge_and_task() {
-    let text = text_of(&[bridge("a \"b\"", vec![task(0, TaskState::Running), task(1, TaskState::Failed)])]);
+    let text = text_of(&[bridge("a \"b\"", vec![task(0, TaskState::Running), task(1, TaskState::Failed)])], 1000);
     for line in [
         r#"gantry_records_in_total{bridge="a \"b\"",task="0"} 107"#,
         r#"gantry_records_returned_total{bridge="a \"b\"",task="1"} 7"#,
@@ -55,9 +57,9 @@ fn series_carry_bridge_and_task() {
 #[test]
 fn what_never_happened_is_absent() {
     let idle = TaskStatus { last_progress: None, ..task(0, TaskState::Starting) };
-    let text = text_of(&[bridge("idle", vec![idle])]);
+    let text = text_of(&[bridge("idle", vec![idle])], 1000);
     assert!(!text.contains("gantry_task_last_progress_timestamp_seconds"), "{text}");
-    let text = text_of(&[]);
+    let text = text_of(&[], 1000);
     assert!(!text.contains("gantry_records_in_total") && text.contains("gantry_build_info"), "{text}");
 }
 
@@ -65,6 +67,6 @@ fn what_never_happened_is_absent() {
 fn a_task_that_starts_again_goes_on_with_its_histograms() {
     TaskMetrics::new("again", 4).batch_records.observe(3.0);
     TaskMetrics::new("again", 4).batch_records.observe(4.0);
-    let text = text_of(&[]);
+    let text = text_of(&[], 1000);
     assert!(text.contains("gantry_batch_records_sum{bridge=\"again\",task=\"4\"} 7"), "{text}");
 }

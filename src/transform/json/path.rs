@@ -10,7 +10,7 @@ use gantry_sdk::json;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Path(Vec<Step>);
 
-/// One step; ordered so that items of a list are in the list's order.
+/// One step.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Step {
     /// Every field or item.
@@ -60,10 +60,11 @@ impl Path {
         Some(json.take())
     }
 
-    /// Removes what is there; says whether anything was.
-    pub(super) fn remove(&self, json: &mut Json) -> bool {
-        let Some((last, parents)) = self.0.split_last() else { return false };
-        at_each(parents, json, &mut |parent| last.remove(parent))
+    /// Removes what any of the paths leads to; says whether anything was there. All at once: an item that goes moves
+    /// those behind it, and a path means the places as they were.
+    pub(super) fn remove_all(paths: &[Self], json: &mut Json) -> bool {
+        let paths: Vec<_> = paths.iter().map(|path| path.0.as_slice()).collect();
+        remove_all(&paths, json)
     }
 
     /// Puts `new` in the place of what is there; says whether that changed anything.
@@ -119,6 +120,42 @@ fn at_each(steps: &[Step], json: &mut Json, change: &mut dyn FnMut(&mut Json) ->
     }
 }
 
+fn remove_all(paths: &[&[Step]], json: &mut Json) -> bool {
+    let mut removed = false;
+    match json {
+        Json::Object(fields) => {
+            fields.retain(|name, field| survives(paths, |step| step.is_field(name), field, &mut removed));
+        }
+        Json::Array(items) => {
+            let mut places = 0..;
+            items.retain_mut(|item| {
+                let place = places.next();
+                survives(paths, |step| place.is_some_and(|place| step.is_item(place)), item, &mut removed)
+            });
+        }
+        _ => {}
+    }
+    removed
+}
+
+/// Whether no path ends at this child; those that lead further remove what is below it.
+fn survives(paths: &[&[Step]], leads: impl Fn(&Step) -> bool, child: &mut Json, removed: &mut bool) -> bool {
+    // Without a path that leads further this allocates nothing.
+    let mut below = Vec::new();
+    for path in paths {
+        match path.split_first() {
+            Some((step, [])) if leads(step) => {
+                *removed = true;
+                return false;
+            }
+            Some((step, rest)) if leads(step) => below.push(rest),
+            _ => {}
+        }
+    }
+    *removed |= !below.is_empty() && remove_all(&below, child);
+    true
+}
+
 // === impl Step ===
 
 impl Step {
@@ -130,17 +167,17 @@ impl Step {
         }
     }
 
-    fn remove(&self, parent: &mut Json) -> bool {
-        match (self, parent) {
-            // Not `remove`, which would put the last field in its place.
-            (Self::Named { name, .. }, Json::Object(fields)) => fields.shift_remove(name).is_some(),
-            (Self::Named { index: Some(index), .. }, Json::Array(items)) if *index < items.len() => {
-                items.remove(*index);
-                true
-            }
-            (Self::Every, Json::Object(fields)) => !std::mem::take(fields).is_empty(),
-            (Self::Every, Json::Array(items)) => !std::mem::take(items).is_empty(),
-            _ => false,
+    fn is_field(&self, field: &str) -> bool {
+        match self {
+            Self::Every => true,
+            Self::Named { name, .. } => name == field,
+        }
+    }
+
+    fn is_item(&self, place: usize) -> bool {
+        match self {
+            Self::Every => true,
+            Self::Named { index, .. } => *index == Some(place),
         }
     }
 }

@@ -71,6 +71,14 @@ fn drop_removes_what_is_there() {
 }
 
 #[test]
+fn drop_means_the_places_of_a_list_as_they_were() {
+    check_bodies(&[
+        (json!({ "drop": ["*.1", "0.0"] }), "[[1,2,3],[4,5]]", "[[3],[4]]"),
+        (json!({ "drop": ["l.1", "l.01"] }), r#"{"l":[1,2,3]}"#, r#"{"l":[1,3]}"#),
+    ]);
+}
+
+#[test]
 fn mask_hides_whatever_is_there() {
     let body = r#"{"card":4111,"people":[{"name":"a","age":1},{"name":"b"}],"n":null}"#;
     check_bodies(&[

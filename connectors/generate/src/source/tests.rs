@@ -10,7 +10,7 @@ const ALL: Limits = Limits { records: 500, bytes: 4 << 20 };
 /// Each test is a bridge of its own, since commits outlive the source.
 fn context(bridge: &str) -> Context {
     let retry = RetryPolicy::default();
-    Context { bridge: bridge.into(), task: 0, health: Health::new(), retry, dead_letter: false }
+    Context { bridge: bridge.into(), task: 0, health: Health::new(), retry, dead_letter: false, in_flight_bytes: 1 << 26 }
 }
 
 fn source(bridge: &str, options: serde_json::Value) -> Box<dyn Source> {
@@ -20,7 +20,7 @@ fn source(bridge: &str, options: serde_json::Value) -> Box<dyn Source> {
 async fn batch(source: &mut dyn Source, limits: Limits) -> Option<(Vec<gantry_sdk::Record>, u64)> {
     match source.poll(limits).await.expect("generating cannot fail") {
         Polled::Batch { records, last, .. } => Some((records, last.as_u64().expect("a number"))),
-        Polled::End => None,
+        Polled::End | Polled::Suspended => None,
     }
 }
 

@@ -12,6 +12,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value as Json;
 
+use crate::client::TokenFile;
+
 pub use properties::{Properties, PropertyText};
 pub(crate) use properties::{Rule, check_properties};
 pub use security::{Mechanism, Sasl, Tls};
@@ -107,6 +109,13 @@ impl ConnectionOptions {
     /// Where it connects to, for messages.
     pub(crate) fn address(&self) -> String {
         self.bootstrap_servers.0.join(",")
+    }
+
+    /// Where the bearer token lies, when that is how to log in.
+    pub(crate) fn token(&self) -> Option<TokenFile> {
+        let sasl = self.sasl.as_ref()?;
+        let path = sasl.token_file.clone().filter(|_| sasl.mechanism == Mechanism::OauthBearer)?;
+        Some(TokenFile { path, principal: sasl.username.clone() })
     }
 
     /// Puts it into a client's configuration.

@@ -2,8 +2,9 @@
 //!
 //! In order: the message properties under a prefix, the application's headers, in `typed` encoding one header that
 //! remembers what text forgets ([`typed::TYPES`]), and where the record came from. The mapping is total: there is no
-//! value that stops a record. `docs/connectors/kafka.md` has the table.
+//! value that stops a record. `docs/connectors/kafka.md` has the table. [`decode`] is the way back.
 
+pub mod decode;
 mod nested;
 mod properties;
 mod text;
@@ -17,8 +18,8 @@ use serde::Deserialize;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct HeaderMapping {
-    /// How values are written.
-    pub encoding: Encoding,
+    /// How values are written. Default: `text`, and `typed` for dead letters, so that they can be replayed as they were.
+    pub encoding: Option<Encoding>,
     /// What becomes headers.
     pub include: Vec<Include>,
     /// What the names of property and origin headers begin with.
@@ -78,7 +79,7 @@ pub struct Scratch {
 impl Default for HeaderMapping {
     fn default() -> Self {
         Self {
-            encoding: Encoding::Text,
+            encoding: None,
             include: vec![Include::Properties, Include::Headers],
             property_prefix: "amqp.".to_owned(),
             header_prefix: String::new(),
@@ -94,7 +95,7 @@ impl Mapper {
         let has = |what| mapping.include.contains(&what);
         let prefixed = |name: &str| format!("{}{name}", mapping.property_prefix);
         Self {
-            encoding: mapping.encoding,
+            encoding: mapping.encoding.unwrap_or_default(),
             properties: has(Include::Properties).then(|| properties::NAMES.map(prefixed)),
             headers: has(Include::Headers).then(|| mapping.header_prefix.clone()),
             origin: has(Include::Origin).then(|| ["exchange", "routing_key", "queue"].map(prefixed)),
@@ -136,6 +137,7 @@ impl Mapper {
             for (own, value) in &record.headers {
                 out.add(prefixed(prefix, own, name), text::of(value, text));
                 if let Some(types) = types.as_deref_mut() {
+                    typed::name(types, own);
                     typed::header(types, value);
                 }
                 mapped += 1;

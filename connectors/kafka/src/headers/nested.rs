@@ -36,9 +36,11 @@ fn write_at(out: &mut Vec<u8>, value: &Value, depth: u32) {
             time(out, *value);
             Ok(())
         }
-        Value::String(text) => counted(out, "s", text),
-        Value::Bytes(bytes) => counted(out, "x", bytes),
-        Value::List(_) | Value::Table(_) if depth >= DEEPEST => counted(out, "s", &value.to_text().unwrap_or_default()),
+        Value::String(text) => return counted(out, "s", text),
+        Value::Bytes(bytes) => return counted(out, "x", bytes),
+        Value::List(_) | Value::Table(_) if depth >= DEEPEST => {
+            return counted(out, "s", &value.to_text().unwrap_or_default());
+        }
         Value::List(items) => {
             out.push(b'[');
             items.iter().for_each(|item| write_at(out, item, depth + 1));
@@ -48,7 +50,7 @@ fn write_at(out: &mut Vec<u8>, value: &Value, depth: u32) {
         Value::Table(fields) => {
             out.push(b'{');
             for (name, value) in fields {
-                let _ = counted(out, "", name.as_bytes());
+                counted(out, "", name.as_bytes());
                 write_at(out, value, depth + 1);
             }
             out.push(b'}');
@@ -57,10 +59,11 @@ fn write_at(out: &mut Vec<u8>, value: &Value, depth: u32) {
     };
 }
 
-fn counted(out: &mut Vec<u8>, code: &str, bytes: &[u8]) -> std::io::Result<()> {
-    write!(out, "{code}{}:", bytes.len())?;
+/// `code`, the length, `:`, the bytes.
+pub(super) fn counted(out: &mut Vec<u8>, code: &str, bytes: &[u8]) {
+    // Writing into a Vec cannot fail.
+    let _ = write!(out, "{code}{}:", bytes.len());
     out.extend_from_slice(bytes);
-    Ok(())
 }
 
 /// `SECONDS;` or `SECONDS.NANOS;`.
@@ -111,7 +114,7 @@ impl<'a> Reader<'a> {
         self.until(end)?.parse().ok()
     }
 
-    fn counted(&mut self) -> Option<Bytes> {
+    pub(super) fn counted(&mut self) -> Option<Bytes> {
         let count = self.number(b':')?;
         self.take(count).map(Bytes::copy_from_slice)
     }

@@ -12,6 +12,8 @@ type Written = Vec<(String, Option<Vec<u8>>)>;
 
 impl Out for Written {
     fn add(&mut self, name: &str, value: Option<&[u8]>) {
+        // As clients read it back.
+        let name = name.split('\0').next().unwrap_or_default();
         self.push((name.to_owned(), value.map(<[u8]>::to_vec)));
     }
 }
@@ -32,7 +34,7 @@ fn write(mapping: &HeaderMapping, record: &Record) -> Written {
 
 fn typed(header_prefix: &str, property_prefix: &str) -> HeaderMapping {
     HeaderMapping {
-        encoding: Encoding::Typed,
+        encoding: Some(Encoding::Typed),
         header_prefix: header_prefix.to_owned(),
         property_prefix: property_prefix.to_owned(),
         ..HeaderMapping::default()
@@ -73,6 +75,7 @@ fn assert_same(decoded: &typed::Decoded, headers: &Headers, properties: &Propert
 fn any_awkward_headers() -> impl Strategy<Value = Headers> {
     let name = prop_oneof![
         Just("gantry.types".to_owned()),
+        Just("a\0b".to_owned()),
         Just("amqp.message_id".to_owned()),
         Just(String::new()),
         "[a-c]{1,2}",
@@ -254,6 +257,16 @@ fn a_value_nested_without_end_is_kept_as_text() {
     let (_, decoded) = &decoded.headers.as_slice()[0];
     assert_eq!(decoded.to_text().unwrap().iter().filter(|byte| **byte == b'[').count(), 200);
     assert_eq!(written[0].1.as_deref(), value.to_text().as_deref());
+}
+
+#[test]
+fn a_second_has_no_more_than_a_billion_nanoseconds() {
+    let decoded = |nanos: &str| {
+        let types = format!("10:T1.{nanos};");
+        typed::decode(&[("at", Some(b"text".as_slice())), (typed::TYPES, Some(types.as_bytes()))])
+    };
+    assert!(decoded("999999999").is_some());
+    assert_eq!(decoded("1000000000"), None);
 }
 
 #[test]

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `pa`…`pl` | a text or number property, by its place in the list of properties |
 //! | `pmSECONDS.NANOS;` | the timestamp property |
+//! | `N`, a length, `:`, that many bytes | stands before another code: the name, where clients cannot read it back (it holds a NUL) |
 //! | `n` | null |
 //! | `s`, `x` | a string; bytes |
 //! | `t` | a boolean |
@@ -66,6 +67,13 @@ pub(super) fn property(types: &mut Vec<u8>, index: usize, part: &Part<'_>) {
     }
 }
 
+/// A name that comes back from Kafka by itself needs nothing: clients read it up to its first NUL.
+pub(super) fn name(types: &mut Vec<u8>, name: &str) {
+    if name.contains('\0') {
+        nested::counted(types, "N", name.as_bytes());
+    }
+}
+
 pub(super) fn header(types: &mut Vec<u8>, value: &Value) {
     match value {
         Value::Null => types.push(b'n'),
@@ -109,6 +117,11 @@ fn decode_with(types: &[u8], list: &[(&str, Option<&[u8]>)], rest: usize) -> Opt
     for (name, bytes) in list {
         match reader.byte()? {
             b'p' => read_property(&mut reader, &mut properties, (*bytes)?)?,
+            b'N' => {
+                let name = ByteString::try_from(reader.counted()?).ok()?;
+                let code = reader.byte()?;
+                headers.push((name, read_header(&mut reader, code, *bytes)?));
+            }
             code => headers.push((name.get(prefix..)?.into(), read_header(&mut reader, code, *bytes)?)),
         }
     }
@@ -171,6 +184,7 @@ impl Reader<'_> {
     pub(super) fn time(&mut self) -> Option<Timestamp> {
         let text = self.until(b';')?;
         let (seconds, nanos) = text.split_once('.').unwrap_or((text, "0"));
-        Some(Timestamp { seconds: seconds.parse().ok()?, nanos: nanos.parse().ok()? })
+        let nanos = nanos.parse().ok().filter(|nanos| *nanos < 1_000_000_000)?;
+        Some(Timestamp { seconds: seconds.parse().ok()?, nanos })
     }
 }

@@ -7,7 +7,10 @@ use gantry_sdk::{Context, Error, Record, Result, Template, config::Problem};
 use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 
 use super::{SinkOptions, check, limit::Limit};
-use crate::{client::TokenFile, connection::Mechanism, headers::Mapper};
+use crate::{
+    client::TokenFile,
+    headers::{Encoding, Mapper},
+};
 
 /// Everything that a running sink needs to know.
 #[derive(Debug)]
@@ -65,13 +68,18 @@ impl Plan {
             )));
         }
         let piece = |template: &Option<Template>| template.as_ref().map(Piece::new);
+        let mut mapping = options.header_mapping.clone();
+        if context.dead_letter {
+            // So that it can be replayed as it was.
+            mapping.encoding.get_or_insert(Encoding::Typed);
+        }
         Ok(Self {
             topic: options.topic.as_literal().map(Arc::from),
             key: piece(&options.key),
             partition: piece(&options.partition),
             timestamp: piece(&options.timestamp),
             headers: options.headers.iter().map(|(name, template)| (name.clone(), Piece::new(template))).collect(),
-            mapper: Mapper::new(&options.header_mapping),
+            mapper: Mapper::new(&mapping),
             options,
             context,
         })
@@ -90,9 +98,7 @@ impl Plan {
 
     /// Where the bearer token lies, when that is how to log in.
     pub(super) fn token(&self) -> Option<TokenFile> {
-        let sasl = self.options.connection.sasl.as_ref()?;
-        let path = sasl.token_file.clone().filter(|_| sasl.mechanism == Mechanism::OauthBearer)?;
-        Some(TokenFile { path, principal: sasl.username.clone() })
+        self.options.connection.token()
     }
 
     /// `message.max.bytes`, where it is set by hand.

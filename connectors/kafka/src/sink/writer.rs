@@ -21,6 +21,7 @@ use super::{
 use crate::{
     error::{self, Meaning},
     headers::{Out, Scratch},
+    letters,
 };
 
 /// Writes records; shared by the sink and, after a refused batch, the pump.
@@ -136,7 +137,7 @@ impl Writer {
             partition: partition(plan.partition.as_ref(), record)?,
             payload: record.value.as_deref(),
             key,
-            timestamp: timestamp(plan.timestamp.as_ref(), record)?,
+            timestamp: timestamp(plan, record)?,
             headers: self.headers(record, scratch),
             delivery_opaque: token.to_opaque(),
         };
@@ -168,7 +169,8 @@ impl Writer {
 
     fn headers(&self, record: &Record, scratch: &mut Scratch) -> Option<OwnedHeaders> {
         let plan = &*self.plan;
-        let count = plan.mapper.count(record) + plan.headers.len();
+        let kept = if plan.context.dead_letter { letters::KEPT } else { 0 };
+        let count = plan.mapper.count(record) + plan.headers.len() + kept;
         if count == 0 {
             return None;
         }
@@ -178,6 +180,9 @@ impl Writer {
             if let Some(value) = piece.of(record) {
                 headers.add(name, Some(&value));
             }
+        }
+        if plan.context.dead_letter {
+            letters::keep(record, plan.key.is_some(), &mut headers);
         }
         headers.0
     }
@@ -201,9 +206,11 @@ fn partition(piece: Option<&Piece>, record: &Record) -> Result<Option<i32>, Obst
     names::partition(&text).map(Some).ok_or_else(|| bad_number("partition", &text, "a number from 0"))
 }
 
-/// Times before 1970 cannot be told from "none" by every client: then Kafka's clock says it.
-fn timestamp(piece: Option<&Piece>, record: &Record) -> Result<Option<i64>, Obstacle> {
-    let millis = match piece {
+/// Times before 1970 cannot be told from "none" by every client: then Kafka's clock says it. A dead letter gets the time at
+/// which it became one: by its record's own, the topic might refuse it as well, or its retention might delete it at once.
+fn timestamp(plan: &Plan, record: &Record) -> Result<Option<i64>, Obstacle> {
+    let millis = match &plan.timestamp {
+        None if plan.context.dead_letter => None,
         None => record.timestamp,
         Some(piece) => match piece.of(record) {
             None => None,

@@ -196,6 +196,7 @@ pub fn context() -> Context {
         health: Health::new(),
         retry: RetryPolicy { delay: Duration::from_millis(50), ..RetryPolicy::default() },
         dead_letter: false,
+        in_flight_bytes: 64 << 20,
     }
 }
 

@@ -9,7 +9,7 @@ mod value;
 use lapin::types::ShortString;
 
 pub(crate) use delivery::Converter;
-pub(crate) use value::to_amqp;
+pub(crate) use value::{from_amqp, to_amqp};
 
 /// A name as AMQP writes it; the error completes a sentence that begins with the name's own name.
 pub(crate) fn short_string(text: &str) -> Result<ShortString, String> {

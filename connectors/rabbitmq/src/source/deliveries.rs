@@ -38,6 +38,11 @@ impl Deliveries {
         Self { consumer, converter: Converter::new(queue) }
     }
 
+    /// Goes on with another consumer of the same queue. The one before has brought its last delivery.
+    pub(super) fn follow(&mut self, consumer: Consumer) {
+        self.consumer = consumer;
+    }
+
     /// The next delivery that is already here, with its tag.
     pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<(u64, Record), End>> {
         Poll::Ready(match ready!(Pin::new(&mut self.consumer).poll_next(context)) {

@@ -1,9 +1,20 @@
-//! One queue: a channel with exactly one consumer.
+//! One queue: a channel with exactly one consumer at a time.
 //!
 //! The channel makes the lane's acknowledgements its own: a delivery tag counts from 1 on its channel, and this is the only
-//! place that has both.
+//! place that has both. Consumers come and go on the channel when the window changes or the lane is suspended; tags go on.
+//!
+//! - [`window`]: how much the broker may have on its way
+//! - [`phase`]: what the consumer is doing, and what comes next
+//! - [`subscription`]: how a consumer is started
+//! - [`tags`]: which delivery tags are where
+
+mod phase;
+mod subscription;
+mod tags;
+mod window;
 
 use std::{
+    collections::VecDeque,
     sync::Arc,
     task::{Context, Poll, ready},
 };
@@ -12,7 +23,7 @@ use futures_util::FutureExt;
 use gantry_sdk::{Error, ErrorKind, Record, Result};
 use lapin::{
     Channel,
-    options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions},
+    options::{BasicAckOptions, BasicNackOptions, BasicRejectOptions},
 };
 
 use super::{
@@ -23,18 +34,31 @@ use crate::{
     connection::Connected,
     error::{During, kind, translate},
 };
+use phase::Phase;
+use subscription::{Subscription, cancel};
+use tags::Tags;
+use window::Window;
+
+/// Batches of at most this part of the effective prefetch: the broker sends on while a batch is under way, and an
+/// acknowledgement frees a small part of the window at a time.
+const BATCHES_IN_WINDOW: u16 = 10;
 
 /// One queue being consumed.
 pub(super) struct Lane {
     channel: Channel,
     deliveries: Deliveries,
+    subscription: Subscription,
+    phase: Phase,
+    window: Window,
+    tags: Tags,
+    /// Taken from the client library and not handed out yet; empty while polls keep up.
+    waiting: VecDeque<Record>,
+    /// The runtime wants nothing more from the broker for now.
+    suspended: bool,
     queue: Arc<str>,
     /// `host:port, virtual host "…"`, for error messages.
     place: Arc<str>,
-    /// The highest tag handed out.
-    delivered: u64,
-    /// The highest tag acknowledged.
-    committed: u64,
+    vhost: Arc<str>,
     /// Set when the consumer ended behind records that could still be handed out.
     ended: Option<End>,
     /// The length of the last batch: the next one will be much the same.
@@ -48,78 +72,160 @@ pub(super) struct Lane {
 pub(super) type Taken = (Vec<Record>, u64);
 
 impl Lane {
-    /// Starts consuming. The prefetch is set before, so that the broker never sends more.
-    pub(super) async fn open(connected: &Connected, queue: &str, options: &SourceOptions, name: &str) -> Result<Self> {
+    /// Starts consuming. `share` is how many bytes the lane may have on its way.
+    pub(super) async fn open(
+        connected: &Connected,
+        queue: &str,
+        options: &SourceOptions,
+        name: &str,
+        share: usize,
+    ) -> Result<Self> {
         let place: Arc<str> = connected.place().into();
-        let context = || format!("consuming queue \"{queue}\" on {place}");
-        let failed = |error: lapin::Error| match kind(&error, During::SettingUp) {
-            ErrorKind::Missing => missing(queue, &place, &connected.vhost),
-            _ => translate(&error, During::SettingUp, context()),
+        let window = if options.keeps_its_consumer() {
+            Window::fixed(options.prefetch)
+        } else {
+            Window::adaptive(options.prefetch, share)
         };
-        let tag = options.consumer_tag(name).map_err(Error::config)?;
-        let arguments = options.consumer_arguments().map_err(Error::config)?;
-        let consume = BasicConsumeOptions { exclusive: options.exclusive, ..BasicConsumeOptions::default() };
+        let mut subscription = Subscription::new(queue, options, name)?;
         let channel = connected.channel().await?;
-        // I4, on the broker's side.
-        channel.basic_qos(options.prefetch, BasicQosOptions { global: false }).await.map_err(failed)?;
-        let consumer = channel.basic_consume(super::name(queue)?, tag, consume, arguments).await.map_err(failed)?;
+        let consumer = subscription.start(&channel, window.current()).await;
+        let consumer = consumer.map_err(|error| not_started(&error, queue, &place, &connected.vhost))?;
+        tracing::debug!(queue, prefetch = window.current(), "consuming with this effective prefetch");
         Ok(Self {
             channel,
             deliveries: Deliveries::new(consumer, queue),
+            subscription,
+            phase: Phase::Consuming,
+            window,
+            tags: Tags::default(),
+            waiting: VecDeque::new(),
+            suspended: false,
             queue: queue.into(),
             place,
-            delivered: 0,
-            committed: 0,
+            vhost: Arc::clone(&connected.vhost),
             ended: None,
             usual: 1,
             give_back: options.give_back,
-            stream_offset_given: options.arguments.get("x-stream-offset").is_some(),
+            stream_offset_given: options.stream_offset_given(),
         })
     }
 
     /// Takes what is here, up to a count and a size. What a dead channel left behind is not handed out: it could never be
     /// acknowledged, and its messages come again on the next channel.
     pub(super) fn poll_take(&mut self, context: &mut Context<'_>, most: usize, bytes: usize) -> Poll<Result<Taken>> {
-        if !self.channel.status().connected() {
+        if !self.is_alive() {
             return self.poll_end(context).map(Err);
         }
-        if let Some(end) = self.ended.take() {
-            return Poll::Ready(Err(self.explain(end)));
+        let most = most.clamp(1, usize::from(self.window.current() / BATCHES_IN_WINDOW).max(1));
+        loop {
+            if matches!(self.phase, Phase::Holding(_)) {
+                // Whether the window is full shows only when all that came is seen.
+                self.gather(context)?;
+            }
+            let records = self.take(context, most, bytes)?;
+            if !records.is_empty() {
+                self.advance(context)?;
+                return Poll::Ready(self.hand_out(records));
+            }
+            if let Some(end) = self.ended.take() {
+                return Poll::Ready(Err(self.explain(end)));
+            }
+            if !self.advance(context)? {
+                return Poll::Pending;
+            }
         }
+    }
+
+    /// Looks after the consumer without handing anything out. What the client library holds moves into the lane's own queue,
+    /// so that an end behind it is seen.
+    pub(super) fn poll_tend(&mut self, context: &mut Context<'_>) -> Poll<Error> {
+        if !self.is_alive() {
+            return self.poll_end(context);
+        }
+        loop {
+            let looked = self.gather(context).and_then(|()| self.advance(context));
+            if let Some(end) = self.ended.take() {
+                return Poll::Ready(self.explain(end));
+            }
+            match looked {
+                Ok(true) => {}
+                Ok(false) => return Poll::Pending,
+                Err(error) => return Poll::Ready(error),
+            }
+        }
+    }
+
+    fn take(&mut self, context: &mut Context<'_>, most: usize, bytes: usize) -> Result<Vec<Record>> {
         let mut records = Vec::new();
         let mut size = 0;
         while records.len() < most && size < bytes {
-            match self.deliveries.poll_next(context) {
-                Poll::Pending => break,
-                Poll::Ready(Ok((tag, record))) => {
-                    if records.is_empty() {
-                        records.reserve(self.usual.min(most));
-                    }
-                    self.delivered = tag;
-                    size += record.size();
-                    records.push(record);
-                }
-                Poll::Ready(Err(End::Cancelled)) if !records.is_empty() => {
-                    self.ended = Some(End::Cancelled);
-                    break;
-                }
-                Poll::Ready(Err(end)) => return Poll::Ready(Err(self.explain(end))),
+            let next = match self.waiting.pop_front() {
+                Some(record) => Some(record),
+                None => self.next(context)?,
+            };
+            let Some(record) = next else { break };
+            if records.is_empty() {
+                records.reserve(self.usual.min(most));
             }
+            size += record.size();
+            records.push(record);
         }
-        match records.first() {
-            None => Poll::Pending,
-            Some(first) => match self.refuse_stream(first) {
-                Some(error) => Poll::Ready(Err(error)),
-                None => {
-                    self.usual = records.len();
-                    Poll::Ready(Ok((records, self.delivered)))
-                }
-            },
+        Ok(records)
+    }
+
+    fn gather(&mut self, context: &mut Context<'_>) -> Result<()> {
+        while let Some(record) = self.next(context)? {
+            self.waiting.push_back(record);
         }
+        Ok(())
+    }
+
+    /// The next delivery that is already here. None may be left, or come.
+    fn next(&mut self, context: &mut Context<'_>) -> Result<Option<Record>> {
+        if self.ended.is_some() || !self.phase.delivers() {
+            return Ok(None);
+        }
+        match self.deliveries.poll_next(context) {
+            Poll::Pending => Ok(None),
+            Poll::Ready(Ok((tag, record))) => {
+                self.tags.arrive(tag).map_err(|gap| Error::with_source(gap.kind(), self.context(), gap))?;
+                self.window.note(record.size());
+                Ok(Some(record))
+            }
+            // It may be the broker's own cancel that came first: starting again shows it.
+            Poll::Ready(Err(End::Cancelled)) if self.suspended || matches!(self.phase, Phase::Stopping) => {
+                self.phase = Phase::Quiet;
+                self.acknowledge()?;
+                Ok(None)
+            }
+            Poll::Ready(Err(end @ End::Cancelled)) => {
+                self.ended = Some(end);
+                Ok(None)
+            }
+            Poll::Ready(Err(end @ End::Failed(_))) => Err(self.explain(end)),
+        }
+    }
+
+    fn hand_out(&mut self, records: Vec<Record>) -> Result<Taken> {
+        if let Some(error) = records.first().and_then(|first| self.refuse_stream(first)) {
+            return Err(error);
+        }
+        self.usual = records.len();
+        let last = self.tags.hand_out(records.len());
+        Ok((records, last))
     }
 
     /// Why the channel ended, past whatever it left behind.
     fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<Error> {
+        if let Phase::Starting(starting) = &mut self.phase {
+            return match ready!(starting.poll_unpin(context)) {
+                Ok(_) => Poll::Ready(self.gone()),
+                Err(error) => Poll::Ready(self.not_started(&error)),
+            };
+        }
+        if !self.phase.delivers() {
+            return Poll::Ready(self.gone());
+        }
         loop {
             if let Some(end) = self.ended.take() {
                 return Poll::Ready(self.explain(end));
@@ -131,59 +237,95 @@ impl Lane {
     }
 
     fn explain(&self, end: End) -> Error {
-        let context = format!("consuming queue \"{}\" on {}", self.queue, self.place);
         match end {
-            End::Failed(error) => translate(&error, During::Running, context),
-            End::Cancelled if self.channel.status().connected() => Error::disconnected(format!(
-                "{context}: RabbitMQ cancelled the consumer: the queue was deleted or its leader went away"
+            End::Failed(error) => translate(&error, During::Running, self.context()),
+            End::Cancelled if self.is_alive() => Error::disconnected(format!(
+                "{}: RabbitMQ cancelled the consumer: the queue was deleted or its leader went away",
+                self.context()
             )),
-            End::Cancelled => Error::disconnected(format!("{context}: the channel was closed")),
+            End::Cancelled => self.gone(),
         }
+    }
+
+    fn not_started(&self, error: &lapin::Error) -> Error {
+        not_started(error, &self.queue, &self.place, &self.vhost)
+    }
+
+    /// What is being done, for error messages.
+    fn context(&self) -> String {
+        consuming(&self.queue, &self.place)
     }
 
     /// A stream keeps its messages whatever we acknowledge, and its consumer starts at the end of it each time: every
     /// reconnect would skip what came in between. That is for the person to choose, not for us.
     fn refuse_stream(&self, first: &Record) -> Option<Error> {
         let silent_gaps =
-            self.committed == 0 && !self.stream_offset_given && first.headers.get("x-stream-offset").is_some();
+            self.tags.none_settled() && !self.stream_offset_given && first.headers.get("x-stream-offset").is_some();
         silent_gaps.then(|| {
             Error::config(format!(
-                "consuming queue \"{}\" on {}: it is a stream, of which every reconnect would skip messages: use an ordinary \
-                 queue, or choose where to start with `arguments: {{ x-stream-offset: first }}`",
-                self.queue, self.place
+                "{}: it is a stream, of which every reconnect would skip messages: use an ordinary queue, or choose where \
+                 to start with `arguments: {{ x-stream-offset: first }}`",
+                self.context()
             ))
         })
     }
 
     /// Everything up to and including that tag is settled: one acknowledgement.
+    pub(super) fn commit(&mut self, tag: u64) -> Result<()> {
+        self.check_channel()?;
+        self.tags.settle(tag).map_err(|error| Error::with_source(error.kind(), self.acknowledging(), error))?;
+        if self.acknowledges() { self.acknowledge() } else { Ok(()) }
+    }
+
+    /// Sends the acknowledgement that is due, if one is.
     ///
     /// It is put in order behind what was sent before, and not waited for: the client library says only when it is
     /// written, and if it never is, the channel has ended, which the next call reports.
-    pub(super) fn commit(&mut self, tag: u64) -> Result<()> {
-        let context = || format!("acknowledging messages of queue \"{}\" on {}", self.queue, self.place);
-        if !self.channel.status().connected() {
-            return Err(Error::disconnected(format!("{}: the channel has ended", context())));
+    pub(super) fn acknowledge(&mut self) -> Result<()> {
+        if let Some(tag) = self.tags.due() {
+            let acknowledging = self.channel.basic_ack(tag, BasicAckOptions { multiple: true });
+            if let Some(Err(error)) = acknowledging.now_or_never() {
+                return Err(translate(&error, During::Running, self.acknowledging()));
+            }
         }
-        // I2. A tag acknowledged twice would close the channel.
-        if tag <= self.committed {
-            return Ok(());
-        }
-        if tag > self.delivered {
-            return Err(Error::internal(format!("{}: {tag} was never delivered", context())));
-        }
-        let acknowledging = self.channel.basic_ack(tag, BasicAckOptions { multiple: true });
-        if let Some(Err(error)) = acknowledging.now_or_never() {
-            return Err(translate(&error, During::Running, context()));
-        }
-        self.committed = tag;
+        self.tags.acknowledge();
         Ok(())
     }
 
+    /// RabbitMQ shall dead-letter that message, or drop it when its queue has no dead-letter exchange.
+    pub(super) fn reject(&mut self, tag: u64) -> Result<()> {
+        let context = |error: Error| Error::with_source(error.kind(), self.acknowledging(), error);
+        self.check_channel()?;
+        self.tags.check_rejectable(tag).map_err(context)?;
+        let rejecting = self.channel.basic_reject(tag, BasicRejectOptions { requeue: false });
+        if let Some(Err(error)) = rejecting.now_or_never() {
+            return Err(translate(&error, During::Running, self.acknowledging()));
+        }
+        self.tags.reject(tag);
+        Ok(())
+    }
+
+    fn check_channel(&self) -> Result<()> {
+        if self.is_alive() {
+            return Ok(());
+        }
+        Err(Error::disconnected(format!("{}: the channel has ended", self.acknowledging())))
+    }
+
+    fn acknowledging(&self) -> String {
+        format!("acknowledging messages of queue \"{}\" on {}", self.queue, self.place)
+    }
+
     /// Ends the channel and with it the consumer, and returns everything not acknowledged, also what was never handed out.
-    pub(super) async fn give_back(&self) -> Result<(), lapin::Error> {
+    pub(super) async fn give_back(&mut self) -> Result<(), lapin::Error> {
+        // What is settled and held back must not go back. If it cannot be sent, the channel is gone, and all of it returned.
+        drop(self.acknowledge());
+        if self.phase.delivers() {
+            // The broker's answer comes behind its last delivery: after it nothing more arrives. A quorum queue answers when
+            // it has taken the acknowledgements that it was sent, and only then its channel sends on those that wait.
+            cancel(&self.channel, self.deliveries.consumer_tag()).await?;
+        }
         if self.give_back == GiveBack::Nack {
-            // The broker's answer comes behind its last delivery: after it nothing more arrives.
-            self.channel.basic_cancel(self.deliveries.consumer_tag(), BasicCancelOptions::default()).await?;
             // Tag 0 with multiple: everything outstanding on the channel (AMQP 0-9-1, basic.nack).
             self.channel.basic_nack(0, BasicNackOptions { multiple: true, requeue: true }).await?;
         }
@@ -196,13 +338,25 @@ impl Lane {
     }
 }
 
-fn missing(queue: &str, place: &str, vhost: &str) -> Error {
+fn consuming(queue: &str, place: &str) -> String {
+    format!("consuming queue \"{queue}\" on {place}")
+}
+
+fn not_started(error: &lapin::Error, queue: &str, place: &str, vhost: &str) -> Error {
+    match kind(error, During::SettingUp) {
+        ErrorKind::Missing => missing(queue, place, vhost),
+        _ => translate(error, During::SettingUp, consuming(queue, place)),
+    }
+}
+
+/// There is no such queue: what to do.
+pub(super) fn missing(queue: &str, place: &str, vhost: &str) -> Error {
     Error::new(
         ErrorKind::Missing,
         format!(
-            "consuming queue \"{queue}\" on {place}: there is no such queue. Create it, for example with `rabbitmqadmin \
-             --vhost={vhost} declare queue name={queue} durable=true`, or let the bridge create it with `declare: {{ queue: \
-             {{}} }}`"
+            "{}: there is no such queue. Create it, for example with `rabbitmqadmin --vhost={vhost} declare queue \
+             name={queue} durable=true`, or let the bridge create it with `declare: {{ queue: {{}} }}`",
+            consuming(queue, place)
         ),
     )
 }

@@ -2,14 +2,13 @@
 //!
 //! - Each queue is a lane: one channel with exactly one consumer, on one connection for them all.
 //! - A poll takes what a consumer already holds, from the lanes in turn, and waits only when none holds anything.
-//! - A batch is at most a tenth of the prefetch: the broker sends on while a batch is under way, and an acknowledgement
-//!   frees a small part of the window at a time.
 //! - A commit is one `basic.ack(tag, multiple)` on the lane's own channel.
 //! - Every end of a consumer, channel or connection is an error of the next poll, with the reason.
-//! - Memory is bounded by the prefetch times the queues: the client library's own buffer has no other bound.
+//! - Memory is bounded by the window of each lane: the client library's own buffer has no other bound.
 //! - [`options`] and [`declare`] say what a person may write, [`lane`] has the queue's channel, [`deliveries`] is the seam to
-//!   the client library.
+//!   the client library, [`backlog`] counts what waits.
 
+mod backlog;
 mod declare;
 mod deliveries;
 mod lane;
@@ -28,6 +27,7 @@ use lapin::{Event, types::ShortString};
 use crate::{
     connection::{Connected, Events, connect},
     convert::short_string,
+    error::{During, translate},
 };
 pub use declare::{BindingOptions, DeclareOptions, ExchangeOptions, QueueOptions};
 use lane::Lane;
@@ -35,9 +35,6 @@ pub use options::{GiveBack, SourceOptions};
 
 /// How long giving back may take. A broker that is gone gives it all back by itself.
 const GIVE_BACK_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// Batches of at most this part of the prefetch.
-const BATCHES_IN_PREFETCH: u16 = 10;
 
 /// One instance, from connect to close.
 pub(crate) struct Source {
@@ -52,8 +49,11 @@ struct Running {
     events: Events,
     connected: Connected,
     turn: Turn,
-    /// Records a batch.
-    grain: usize,
+    /// The runtime wants nothing more from the broker for now.
+    suspended: bool,
+    /// What the client library said of the end of the connection or of a channel. A lane without a consumer knows no reason
+    /// of its own.
+    trouble: Option<lapin::Error>,
 }
 
 impl Source {
@@ -62,7 +62,7 @@ impl Source {
     }
 
     fn running(&mut self) -> Result<&mut Running> {
-        self.running.as_mut().ok_or_else(|| Error::internal("the RabbitMQ source is not open"))
+        self.running.as_mut().ok_or_else(not_open)
     }
 
     /// Who we are in RabbitMQ's management pages.
@@ -77,11 +77,11 @@ impl gantry_sdk::Source for Source {
         let name = self.name();
         let connection = &self.options.connection;
         let connected = connect(connection, connection.connection_name.as_deref().unwrap_or(&name)).await?;
-        match set_up(&connected, &self.options, &name).await {
+        let events = connected.events();
+        match set_up(&connected, &self.options, &name, self.context.in_flight_bytes).await {
             Ok(lanes) => {
-                let grain = usize::from((self.options.prefetch / BATCHES_IN_PREFETCH).max(1));
-                self.running =
-                    Some(Running { lanes, events: connected.events(), connected, turn: Turn::default(), grain });
+                let turn = Turn::default();
+                self.running = Some(Running { lanes, events, connected, turn, suspended: false, trouble: None });
                 self.context.health.set(Condition::Up);
                 Ok(())
             }
@@ -112,6 +112,47 @@ impl gantry_sdk::Source for Source {
         }
     }
 
+    async fn suspend(&mut self) -> Result<bool> {
+        // A consumer of a stream that is started again would start elsewhere.
+        if self.options.stream_offset_given() {
+            return Ok(false);
+        }
+        let running = self.running()?;
+        running.suspended = true;
+        running.lanes.iter_mut().for_each(Lane::suspend);
+        Ok(true)
+    }
+
+    async fn resume(&mut self) -> Result<()> {
+        let running = self.running()?;
+        running.suspended = false;
+        running.lanes.iter_mut().try_for_each(Lane::resume)
+    }
+
+    async fn tend(&mut self) -> Error {
+        let health = self.context.health.clone();
+        let Ok(running) = self.running() else { return std::future::pending().await };
+        std::future::poll_fn(|context| {
+            running.observe(context, |condition| health.set(condition));
+            running.poll_tend(context)
+        })
+        .await
+    }
+
+    async fn backlog(&mut self) -> Result<Option<u64>> {
+        let running = self.running.as_ref().ok_or_else(not_open)?;
+        backlog::ready(&running.connected, self.options.queues()).await.map(Some)
+    }
+
+    async fn reject(&mut self, lane: LaneId, last: &Position, back: u32) -> Result<()> {
+        let lane = self.running()?.lanes.get_mut(lane.0 as usize);
+        // The tags of a lane have no gaps.
+        match (lane, last.as_u64().and_then(|last| last.checked_sub(back.into()))) {
+            (Some(lane), Some(tag)) => lane.reject(tag),
+            _ => Err(Error::internal("a position that is not of this source")),
+        }
+    }
+
     async fn close(&mut self) -> Result<()> {
         match self.running.take() {
             Some(running) => running.close().await,
@@ -127,35 +168,72 @@ impl Running {
             match event {
                 Event::ConnectionBlocked(reason) => say(Condition::Blocked(reason.into())),
                 Event::ConnectionUnblocked => say(Condition::Up),
-                // How a connection ends is the consumers' to tell.
+                // How a connection ends is the consumers' to tell, where there are any.
+                Event::Error(error) => self.trouble = Some(error),
                 _ => {}
             }
         }
     }
 
     fn poll_batch(&mut self, context: &mut TaskContext<'_>, limits: Limits) -> Poll<Result<Polled>> {
-        let most = limits.records.clamp(1, self.grain);
+        if let Some(error) = self.end_in_silence() {
+            return Poll::Ready(Err(error));
+        }
         let bytes = limits.bytes.max(1);
         for index in self.turn.order(self.lanes.len()) {
-            let Poll::Ready(taken) = self.lanes[index].poll_take(context, most, bytes) else { continue };
+            let Poll::Ready(taken) = self.lanes[index].poll_take(context, limits.records, bytes) else { continue };
             self.turn.served(index);
             return Poll::Ready(match taken {
                 Ok((records, tag)) => Ok(Polled::Batch { lane: lane_id(index), records, last: tag.into() }),
-                Err(error) => {
-                    if !self.connected.is_alive() {
-                        self.connected.note_lost();
-                    }
-                    Err(error)
-                }
+                Err(error) => Err(self.ended(error)),
             });
+        }
+        if self.suspended && self.lanes.iter().all(Lane::is_suspended) {
+            return Poll::Ready(Ok(Polled::Suspended));
         }
         Poll::Pending
     }
 
+    fn poll_tend(&mut self, context: &mut TaskContext<'_>) -> Poll<Error> {
+        if let Some(error) = self.end_in_silence() {
+            return Poll::Ready(error);
+        }
+        let mut end = None;
+        for lane in &mut self.lanes {
+            // Each of them is looked at, so that each can wake the task.
+            if let Poll::Ready(error) = lane.poll_tend(context) {
+                end.get_or_insert(error);
+            }
+        }
+        match end {
+            Some(error) => Poll::Ready(self.ended(error)),
+            None => Poll::Pending,
+        }
+    }
+
+    /// While suspended no consumer can tell the end of its channel; the connection's events wake us instead.
+    fn end_in_silence(&mut self) -> Option<Error> {
+        let lane = self.lanes.iter().find(|lane| lane.is_suspended() && !lane.is_alive())?;
+        let error = match &self.trouble {
+            Some(error) => {
+                translate(error, During::Running, format!("holding the connection to {}", self.connected.place()))
+            }
+            None => lane.gone(),
+        };
+        Some(self.ended(error))
+    }
+
+    fn ended(&self, error: Error) -> Error {
+        if !self.connected.is_alive() {
+            self.connected.note_lost();
+        }
+        error
+    }
+
     async fn close(self) -> Result<()> {
-        let Self { lanes, connected, .. } = self;
+        let Self { mut lanes, connected, .. } = self;
         // A lane whose channel ended has nothing to give back any more; the broker took it.
-        let giving_back = join_all(lanes.iter().filter(|lane| lane.is_alive()).map(Lane::give_back));
+        let giving_back = join_all(lanes.iter_mut().filter(|lane| lane.is_alive()).map(Lane::give_back));
         if tokio::time::timeout(GIVE_BACK_TIMEOUT, giving_back).await.is_err() {
             return Err(Error::disconnected(format!(
                 "giving back messages to {}: no answer in {GIVE_BACK_TIMEOUT:?}; the connection is cut, and RabbitMQ takes \
@@ -182,16 +260,21 @@ impl Turn {
     }
 }
 
-/// Declares what was asked for and starts a consumer a queue.
-async fn set_up(connected: &Connected, options: &SourceOptions, name: &str) -> Result<Vec<Lane>> {
+fn not_open() -> Error {
+    Error::internal("the RabbitMQ source is not open")
+}
+
+/// Declares what was asked for and starts a consumer a queue. The lanes share what the task may hold, in equal parts.
+async fn set_up(connected: &Connected, options: &SourceOptions, name: &str, bytes: usize) -> Result<Vec<Lane>> {
     if let Some(declare) = &options.declare {
         let channel = connected.channel().await?;
         let queues: Vec<_> = options.queues().collect();
         declare.apply(&channel, &queues, &connected.place()).await?;
     }
+    let share = bytes / options.queues().count().max(1);
     let mut lanes = Vec::new();
     for queue in options.queues() {
-        lanes.push(Lane::open(connected, queue, options, name).await?);
+        lanes.push(Lane::open(connected, queue, options, name, share).await?);
     }
     Ok(lanes)
 }

@@ -30,7 +30,12 @@ pub struct SourceOptions {
     /// acknowledged. It bounds memory, and batches are a tenth of it. Quorum queues allow 2000 at most.
     #[serde(default = "default_prefetch")]
     pub prefetch: u16,
-    /// The consumer's name in RabbitMQ's management pages. Default: `gantry BRIDGE/TASK`.
+    /// Begin with a few messages and go up to `prefetch` once their size is known, so that it bounds bytes too. Turn it
+    /// off for a queue with a single active consumer, or declare that queue here: to change the prefetch is to consume anew.
+    #[serde(default = "yes")]
+    pub adaptive_prefetch: bool,
+    /// The consumer's name in RabbitMQ's management pages. Default: `gantry BRIDGE/TASK`. Later consumers of the same bridge
+    /// have a number behind it.
     #[serde(default)]
     pub consumer_tag: Option<String>,
     /// The consumer's priority: RabbitMQ serves consumers with a higher one first. Default: 0.
@@ -75,7 +80,13 @@ const fn default_prefetch() -> u16 {
     DEFAULT_PREFETCH
 }
 
+const fn yes() -> bool {
+    true
+}
+
 impl SourceConfig for SourceOptions {
+    const CAN_REJECT: bool = true;
+
     fn check(&self) -> Vec<Problem> {
         let mut problems: Vec<_> =
             self.connection.check().into_iter().map(|problem| problem.under("connection")).collect();
@@ -121,6 +132,20 @@ impl SourceOptions {
             // Empty: the broker makes one up.
             None => Ok(short_string(name).unwrap_or_default()),
         }
+    }
+
+    /// A person chose where consumers of a stream start.
+    pub(crate) fn stream_offset_given(&self) -> bool {
+        self.arguments.get("x-stream-offset").is_some()
+    }
+
+    /// Its consumers are not exchanged for others with another prefetch. One of a stream would start elsewhere, and one that
+    /// is alone on its queue, or comes before others, would lose its place for a moment.
+    pub(crate) fn keeps_its_consumer(&self) -> bool {
+        let declared = self.declare.as_ref().and_then(|declare| declare.queue.as_ref());
+        let single_active = declared.is_some_and(|queue| queue.arguments.get("x-single-active-consumer").is_some());
+        let preferred = self.priority.is_some() || self.arguments.get("x-priority").is_some();
+        !self.adaptive_prefetch || self.exclusive || preferred || single_active || self.stream_offset_given()
     }
 
     fn check_queues(&self) -> Vec<Problem> {
@@ -175,7 +200,7 @@ impl SourceOptions {
         if self.priority.is_some() && self.arguments.get("x-priority").is_some() {
             problems.push(Problem::error("priority", "is given twice: it is the argument x-priority"));
         }
-        if self.arguments.get("x-stream-offset").is_some() {
+        if self.stream_offset_given() {
             problems.push(Problem::warning(
                 "arguments",
                 "x-stream-offset: the place in a stream is not remembered; each new connection starts there again",
@@ -269,6 +294,7 @@ mod tests {
             health: gantry_sdk::Health::new(),
             retry: RetryPolicy::default(),
             dead_letter: false,
+            in_flight_bytes: 64 << 20,
         };
         let built = options(json!({ "queue": "orders", "prefetch": 0 })).build(context);
         let Err(error) = built else { panic!("it was built") };

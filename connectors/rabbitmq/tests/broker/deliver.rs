@@ -1,16 +1,11 @@
 //! What is delivered, in which batches, and what an acknowledgement takes from the queue.
 
 use futures_util::FutureExt;
-use gantry_sdk::{ErrorKind, Lane, Limits, Polled, Position, Source};
+use gantry_sdk::{ErrorKind, Lane, Limits, Polled};
 use lapin::BasicProperties;
 use serde_json::json;
 
-use crate::support::{ALL, Rabbit, batch, numbers, open, records, until, within};
-
-async fn commit(source: &mut dyn Source, lane: u32, upto: &Position) {
-    let committed = within("committing", source.commit(Lane(lane), upto)).await;
-    committed.unwrap_or_else(|error| panic!("{}", error.chain()));
-}
+use crate::support::{ALL, Rabbit, batch, commit, numbers, open, records, until, within};
 
 #[tokio::test]
 async fn i1_a_commit_takes_exactly_what_it_covers() {

@@ -7,7 +7,8 @@ use lapin::options::QueueDeleteOptions;
 use serde_json::json;
 
 use crate::support::{
-    ALL, Management, Proxy, Rabbit, amqp_url, end_of, numbers, open, records, source_with_health, unique, until, within,
+    ALL, Management, Proxy, Rabbit, amqp_url, end_of, numbers, open, records, source_with_health, tending, unique,
+    until, within,
 };
 
 #[tokio::test]
@@ -91,7 +92,7 @@ async fn what_a_dead_channel_left_behind_is_not_handed_out() {
     let mut source = open(json!({ "connection": { "urls": [proxy.url()] }, "queue": queue.name })).await;
     // All hundred are delivered, one is taken.
     records(&mut *source, 1).await;
-    until(0, || rabbit.ready(&queue)).await;
+    tending(&mut *source, until(0, || rabbit.ready(&queue))).await;
     proxy.fail().await;
     let noticed = async {
         while source.commit(Lane(0), &1.into()).await.is_ok() {

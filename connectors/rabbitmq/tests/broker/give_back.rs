@@ -1,10 +1,10 @@
 //! What close returns to the queue.
 
-use gantry_sdk::Lane;
+use gantry_sdk::{Lane, Polled};
 use lapin::types::AMQPValue;
 use serde_json::json;
 
-use crate::support::{Management, Queue, Rabbit, numbers, open, records, source, until, within};
+use crate::support::{ALL, Management, Queue, Rabbit, numbers, open, records, source, until, within};
 
 #[tokio::test]
 async fn close_returns_what_is_not_acknowledged_also_what_was_never_polled() {
@@ -109,4 +109,31 @@ async fn i5_a_quorum_queue_with_a_limit_keeps_its_order_and_loses_none_within_it
     let queue = quorum_queue(&rabbit, Some(5)).await;
     rabbit.publish_numbers(&queue, 0..100).await;
     i5_order_survives(5, &queue).await;
+}
+
+/// A quorum queue takes acknowledgements one after the other, and its channel holds back those that come too fast
+/// (`rabbit_fifo_client`, the soft limit). Closing must not overtake them.
+#[tokio::test]
+async fn what_was_acknowledged_just_before_the_close_of_a_quorum_queue_stays_acknowledged() {
+    let rabbit = Rabbit::connect().await;
+    for suspended in [false, true] {
+        let queue = quorum_queue(&rabbit, None).await;
+        rabbit.publish_numbers(&queue, 0..1000).await;
+        let mut source = open(json!({ "queue": queue.name, "adaptive_prefetch": false })).await;
+        records(&mut *source, 1000).await;
+        if suspended {
+            assert!(source.suspend().await.expect("it suspends"));
+            assert!(matches!(within("polling", source.poll(ALL)).await, Ok(Polled::Suspended)));
+        }
+        for tag in 1..=1000u64 {
+            source.commit(Lane(0), &tag.into()).await.expect("it commits");
+        }
+        within("closing", source.close()).await.expect("it closes");
+        // What went back would come before it.
+        rabbit.publish_numbers(&queue, 1000..1001).await;
+        let mut source = open(json!({ "queue": queue.name })).await;
+        assert_eq!(numbers(&records(&mut *source, 1).await.0), [1000]);
+        within("closing", source.close()).await.expect("it closes");
+        until(1, || rabbit.ready(&queue)).await;
+    }
 }

@@ -46,14 +46,26 @@ impl Headers {
 
     /// Adds a header at the end, beside any of the same name.
     pub fn push(&mut self, name: impl Into<ByteString>, value: Value) {
-        self.make_mut().push((name.into(), value));
+        let header = (name.into(), value);
+        match self.list.as_mut().and_then(Arc::get_mut) {
+            Some(list) => list.push(header),
+            None => self.list = Some(copied(self.iter(), header)),
+        }
     }
 
     /// Removes every header of that name and adds this one at the end.
     pub fn set(&mut self, name: impl Into<ByteString>, value: Value) {
         let name = name.into();
-        self.remove(&name);
-        self.push(name, value);
+        match self.list.as_mut().and_then(Arc::get_mut) {
+            Some(list) => {
+                list.retain(|(other, _)| *other != name);
+                list.push((name, value));
+            }
+            None => {
+                let others = self.iter().filter(|(other, _)| *other != name);
+                self.list = Some(copied(others, (name.clone(), value)));
+            }
+        }
     }
 
     /// Removes every header of that name; says how many there were.
@@ -84,6 +96,14 @@ impl Headers {
     pub fn size(&self) -> usize {
         self.iter().map(|(name, value)| name.len() + value.size()).sum()
     }
+}
+
+/// What is copied of a shared list, with `last` behind it: one allocation, where a copy of the whole would grow at once.
+fn copied<'a>(headers: impl Iterator<Item = &'a Header>, last: Header) -> Arc<Vec<Header>> {
+    let mut list = Vec::with_capacity(headers.size_hint().1.unwrap_or_default() + 1);
+    list.extend(headers.cloned());
+    list.push(last);
+    Arc::new(list)
 }
 
 impl From<Vec<Header>> for Headers {

@@ -82,6 +82,21 @@ impl Timestamp {
     }
 }
 
+impl std::str::FromStr for Timestamp {
+    type Err = String;
+
+    /// What its `Display` writes: RFC 3339, or plain seconds.
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(seconds) = text.parse() {
+            return Ok(Self { seconds, nanos: 0 });
+        }
+        let wrong = || format!("\"{text}\" is not a time like 2026-01-02T03:04:05Z");
+        let nanos = text.parse::<jiff::Timestamp>().map_err(|_| wrong())?.as_nanosecond();
+        let seconds = i64::try_from(nanos.div_euclid(1_000_000_000)).map_err(|_| wrong())?;
+        Ok(Self { seconds, nanos: u32::try_from(nanos.rem_euclid(1_000_000_000)).map_err(|_| wrong())? })
+    }
+}
+
 // === impl Value ===
 
 impl Value {

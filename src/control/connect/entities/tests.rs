@@ -16,6 +16,7 @@ const fn source(name: &'static str) -> SourcePlugin {
         schema: Default::default,
         check: |_| Vec::new(),
         create: |_, _| Err(Error::config("only for its name")),
+        can_reject: false,
     }
 }
 
@@ -26,6 +27,7 @@ const fn sink(name: &'static str) -> SinkPlugin {
         schema: Default::default,
         check: |_| Vec::new(),
         create: |_, _| Err(Error::config("only for its name")),
+        letters: None,
     }
 }
 
@@ -42,10 +44,13 @@ fn definition(source: &'static SourcePlugin, sink: &'static SinkPlugin) -> Defin
         transforms: Vec::new(),
         sink: Part { plugin: sink, options: json!({}) },
         errors: ErrorPolicy {
+            tolerance: crate::bridge::Tolerance::None,
             dead_letter: None,
             retry: RetryPolicy::default(),
             backoff: (Duration::from_secs(1), Duration::from_secs(60)),
+            give_back_after: None,
         },
+        stall_timeout: None,
         limits: BridgeLimits { in_flight_records: 1, in_flight_bytes: 1, batch_records: 1, batch_bytes: 1 },
         file: "bridges.yaml".into(),
         raw: json!({}),

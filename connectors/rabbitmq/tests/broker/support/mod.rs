@@ -8,7 +8,7 @@ use std::{fmt::Debug, future::Future, time::Duration};
 
 use gantry_rabbitmq::SOURCE;
 use gantry_sdk::{
-    Health, Limits, Polled, Position, Record, Result, Source,
+    Health, Lane, Limits, Polled, Position, Record, Result, Source,
     plugin::{Context, RetryPolicy},
 };
 use serde_json::{Value as Json, json};
@@ -55,10 +55,15 @@ pub(crate) fn source(options: Json) -> Box<dyn Source> {
 
 /// The same, with an eye on its health.
 pub(crate) fn source_with_health(options: Json, health: Health) -> Box<dyn Source> {
+    source_of(options, health, 64 << 20)
+}
+
+fn source_of(options: Json, health: Health, in_flight_bytes: usize) -> Box<dyn Source> {
     let mut whole = json!({ "connection": { "urls": [amqp_url()] } });
     let fields = whole.as_object_mut().expect("it is one");
     fields.extend(options.as_object().expect("options are an object").clone());
-    let context = Context { bridge: "test".into(), task: 0, health, retry: RetryPolicy::default(), dead_letter: false };
+    let retry = RetryPolicy::default();
+    let context = Context { bridge: "test".into(), task: 0, health, retry, dead_letter: false, in_flight_bytes };
     (SOURCE.create)(&whole, context).unwrap_or_else(|error| panic!("{}", error.chain()))
 }
 
@@ -67,6 +72,27 @@ pub(crate) async fn open(options: Json) -> Box<dyn Source> {
     let mut source = source(options);
     within("opening", source.open()).await.unwrap_or_else(|error| panic!("{}", error.chain()));
     source
+}
+
+/// The same, opened, with so many bytes to have on its way.
+pub(crate) async fn open_within(options: Json, in_flight_bytes: usize) -> Box<dyn Source> {
+    let mut source = source_of(options, Health::new(), in_flight_bytes);
+    within("opening", source.open()).await.unwrap_or_else(|error| panic!("{}", error.chain()));
+    source
+}
+
+/// What `future` yields while the source is looked after as the runtime does it when it does not poll.
+pub(crate) async fn tending<T>(source: &mut dyn Source, future: impl Future<Output = T>) -> T {
+    tokio::select! {
+        value = future => value,
+        error = source.tend() => panic!("{}", error.chain()),
+    }
+}
+
+/// Everything settled up to there.
+pub(crate) async fn commit(source: &mut dyn Source, lane: u32, upto: &Position) {
+    let committed = within("committing", source.commit(Lane(lane), upto)).await;
+    committed.unwrap_or_else(|error| panic!("{}", error.chain()));
 }
 
 /// One batch: lane, records, position.
@@ -89,7 +115,7 @@ pub(crate) async fn end_of(source: &mut dyn Source) -> gantry_sdk::Error {
 async fn try_poll(source: &mut dyn Source, limits: Limits) -> Result<(u32, Vec<Record>, Position)> {
     match within("polling", source.poll(limits)).await? {
         Polled::Batch { lane, records, last } => Ok((lane.0, records, last)),
-        Polled::End => panic!("a queue has no end"),
+        Polled::End | Polled::Suspended => panic!("a queue has no end"),
     }
 }
 
@@ -104,6 +130,13 @@ pub(crate) async fn records(source: &mut dyn Source, count: usize) -> (Vec<Recor
             return (all, last);
         }
     }
+}
+
+/// Asserts that these are `from..to`, and says where not.
+pub(crate) fn assert_numbers(numbers: &[usize], expected: std::ops::Range<usize>) {
+    let wrong = numbers.iter().zip(expected.clone()).find(|(number, expected)| *number != expected);
+    assert_eq!(wrong, None, "the order is lost");
+    assert_eq!(numbers.len(), expected.len());
 }
 
 /// The numbers that [`Rabbit::publish_numbers`] wrote into the bodies.

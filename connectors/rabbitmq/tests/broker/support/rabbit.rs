@@ -82,13 +82,17 @@ impl Rabbit {
 
     /// Publishes bodies `from..to`, in order; they are there when this returns.
     pub(crate) async fn publish_numbers(&self, queue: &Queue, numbers: std::ops::Range<usize>) {
+        self.publish_all(queue, numbers.map(|number| number.to_string().into_bytes())).await;
+    }
+
+    /// Publishes these bodies, in order; they are there when this returns.
+    pub(crate) async fn publish_all(&self, queue: &Queue, bodies: impl Iterator<Item = Vec<u8>>) {
         let mut confirms = Vec::new();
-        for number in numbers {
-            let body = number.to_string();
+        for body in bodies {
             let options = BasicPublishOptions::default();
             let properties = BasicProperties::default().with_delivery_mode(2);
             let name = queue.name.as_str().into();
-            let published = self.channel.basic_publish("".into(), name, options, body.as_bytes(), properties);
+            let published = self.channel.basic_publish("".into(), name, options, &body, properties);
             confirms.push(published.await.expect("it can be sent"));
         }
         for confirm in confirms {

@@ -1,0 +1,133 @@
+//! The parts of a record that have the same shape wherever they stand: bytes, times, where it came from, properties.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use bytestring::ByteString;
+use gantry_sdk::{Origin, Properties, Timestamp};
+use serde_json::{Map, Value as Json, json};
+
+use super::value;
+
+type Object = Map<String, Json>;
+
+/// Bytes as text where they are text.
+pub(super) fn put_bytes(object: &mut Object, text: &str, base64: &str, bytes: &[u8]) {
+    match str::from_utf8(bytes) {
+        Ok(utf8) => object.insert(text.into(), utf8.into()),
+        Err(_) => object.insert(base64.into(), STANDARD.encode(bytes).into()),
+    };
+}
+
+/// What [`put_bytes`] wrote: nothing, null and bytes are three things, of which the outer `None` says that it is none.
+pub(super) fn bytes(object: &Object, text: &str, base64: &str) -> Option<Option<Bytes>> {
+    match (object.get(text), object.get(base64)) {
+        (Some(Json::String(text)), None) => Some(Some(Bytes::copy_from_slice(text.as_bytes()))),
+        (None, Some(Json::String(encoded))) => Some(Some(STANDARD.decode(encoded).ok()?.into())),
+        (None | Some(Json::Null), None) => Some(None),
+        _ => None,
+    }
+}
+
+/// Nothing is fine; something that does not read is not.
+pub(super) fn optional<T>(json: Option<&Json>, read: impl FnOnce(&Json) -> Option<T>) -> Option<Option<T>> {
+    match json {
+        None | Some(Json::Null) => Some(None),
+        Some(json) => read(json).map(Some),
+    }
+}
+
+/// `"value"` with RFC 3339 where that says all of it, else seconds and nanoseconds.
+pub(super) fn time(time: Timestamp) -> Object {
+    let text = time.to_string();
+    if text.parse() == Ok(time) {
+        return Object::from_iter([("value".to_owned(), text.into())]);
+    }
+    Object::from_iter([("seconds".to_owned(), time.seconds.into()), ("nanos".to_owned(), time.nanos.into())])
+}
+
+pub(super) fn read_time(object: &Object) -> Option<Timestamp> {
+    match object.get("value") {
+        Some(text) => text.as_str()?.parse().ok(),
+        None => Some(Timestamp {
+            seconds: object.get("seconds")?.as_i64()?,
+            nanos: u32::try_from(object.get("nanos")?.as_u64()?).ok().filter(|nanos| *nanos < 1_000_000_000)?,
+        }),
+    }
+}
+
+/// Collects what is there; what is not takes no place.
+fn present(fields: impl IntoIterator<Item = (&'static str, Option<Json>)>) -> Object {
+    fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+pub(super) fn origin(origin: &Origin) -> Object {
+    let text = |text: &str| (!text.is_empty()).then(|| json!(text));
+    present([
+        ("address", text(&origin.address)),
+        ("exchange", text(&origin.exchange)),
+        ("routing_key", text(&origin.routing_key)),
+        ("partition", origin.partition.map(Json::from)),
+        ("offset", origin.offset.map(Json::from)),
+        ("redelivered", origin.redelivered.then_some(Json::Bool(true))),
+    ])
+}
+
+pub(super) fn read_origin(object: &Object) -> Option<Origin> {
+    let text = |name| Some(optional(object.get(name), text)?.unwrap_or_default());
+    let partition = optional(object.get("partition"), |number| i32::try_from(number.as_i64()?).ok())?;
+    Some(Origin {
+        address: text("address")?,
+        exchange: text("exchange")?,
+        routing_key: text("routing_key")?,
+        partition,
+        offset: optional(object.get("offset"), Json::as_i64)?,
+        redelivered: optional(object.get("redelivered"), Json::as_bool)?.unwrap_or_default(),
+    })
+}
+
+pub(super) fn properties(properties: &Properties) -> Object {
+    let text = |text: &Option<ByteString>| text.as_deref().map(Json::from);
+    present([
+        ("message_id", text(&properties.message_id)),
+        ("correlation_id", text(&properties.correlation_id)),
+        ("reply_to", text(&properties.reply_to)),
+        ("content_type", text(&properties.content_type)),
+        ("content_encoding", text(&properties.content_encoding)),
+        ("type", text(&properties.message_type)),
+        ("user_id", text(&properties.user_id)),
+        ("app_id", text(&properties.app_id)),
+        ("expiration", text(&properties.expiration)),
+        ("priority", properties.priority.map(Json::from)),
+        ("delivery_mode", properties.delivery_mode.map(Json::from)),
+        ("timestamp", properties.timestamp.map(value::time_json)),
+        ("cluster_id", text(&properties.cluster_id)),
+    ])
+}
+
+pub(super) fn read_properties(object: &Object) -> Option<Properties> {
+    let text = |name| optional(object.get(name), text);
+    let number = |name| optional(object.get(name), |number| u8::try_from(number.as_u64()?).ok());
+    let timestamp = optional(object.get("timestamp"), |time| match time {
+        Json::String(text) => text.parse().ok(),
+        other => read_time(other.as_object()?),
+    });
+    Some(Properties {
+        message_id: text("message_id")?,
+        correlation_id: text("correlation_id")?,
+        reply_to: text("reply_to")?,
+        content_type: text("content_type")?,
+        content_encoding: text("content_encoding")?,
+        message_type: text("type")?,
+        user_id: text("user_id")?,
+        app_id: text("app_id")?,
+        expiration: text("expiration")?,
+        priority: number("priority")?,
+        delivery_mode: number("delivery_mode")?,
+        timestamp: timestamp?,
+        cluster_id: text("cluster_id")?,
+    })
+}
+
+fn text(json: &Json) -> Option<ByteString> {
+    json.as_str().map(ByteString::from)
+}

@@ -1,0 +1,232 @@
+//! The sink: holds its records until they are on the disk.
+//!
+//! # The contract
+//! - A record is settled when its line is on the disk ([`Log::append`]). Batches that wait together share one `fdatasync`.
+//! - What cannot be written is tried again in order, as long as `errors.retry` says, and health says why. Nothing is
+//!   skipped. After that everything held fails as retriable.
+//! - A writer of its own does the waiting, so that the bridge goes on answering.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use async_trait::async_trait;
+use gantry_sdk::{
+    Batch, Error, Failure, LetterId, Letters, Result, Sink,
+    config::Problem,
+    health::Condition,
+    plugin::{Context, LettersConfig, SinkConfig},
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+
+use crate::{letters::FileLetters, line, log::Log};
+
+/// Which part failed a record, in Kafka Connect's words.
+const STAGE: &str = "TASK_PUT";
+/// Batches that share one `fdatasync`.
+const TOGETHER: usize = 64;
+/// The shortest pause between two tries, whatever `errors.retry` says: each is a system call that failed just now.
+const SHORTEST: Duration = Duration::from_millis(10);
+
+/// What `sink: { file: … }` holds.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Options {
+    /// The file. It is created if it is missing; its directory is not.
+    pub path: PathBuf,
+}
+
+impl SinkConfig for Options {
+    fn check(&self) -> Vec<Problem> {
+        let text = self.path.to_string_lossy();
+        if text.is_empty() || text.ends_with('/') {
+            return vec![Problem::error("path", "name a file, like /var/lib/gantry/dead-letters.jsonl")];
+        }
+        if self.path.is_relative() {
+            let message = "is relative: where the file is depends on the directory that gantry is started in";
+            return vec![Problem::warning("path", message)];
+        }
+        Vec::new()
+    }
+
+    fn build(self, context: Context) -> Result<Box<dyn Sink>> {
+        Ok(Box::new(FileSink { log: Log::new(self.path), context, running: None }))
+    }
+}
+
+impl LettersConfig for Options {
+    fn letters(self, _: Context) -> Result<Box<dyn Letters>> {
+        Ok(Box::new(FileLetters::new(Log::new(self.path))))
+    }
+}
+
+struct FileSink {
+    log: Log,
+    context: Context,
+    running: Option<Running>,
+}
+
+struct Running {
+    batches: mpsc::UnboundedSender<Batch>,
+    /// Batches that are not settled yet.
+    held: Arc<watch::Sender<usize>>,
+    stop: watch::Sender<bool>,
+    writer: JoinHandle<()>,
+}
+
+#[async_trait]
+impl Sink for FileSink {
+    async fn open(&mut self) -> Result<()> {
+        let log = self.log.clone();
+        blocking(move || log.probe()).await?;
+        let (batches, receiver) = queue();
+        let (stop, stopping) = watch::channel(false);
+        let held = Arc::new(watch::Sender::new(0));
+        let writer = Writer {
+            log: self.log.clone(),
+            context: self.context.clone(),
+            run: run_name().into(),
+            next: 0,
+            batches: receiver,
+            held: held.clone(),
+            stopping,
+        };
+        self.running = Some(Running { batches, held, stop, writer: tokio::spawn(writer.run()) });
+        Ok(())
+    }
+
+    async fn put(&mut self, batch: Batch) -> Result<()> {
+        let running = self.running.as_ref().ok_or_else(|| Error::internal("the file sink is not open"))?;
+        running.held.send_modify(|held| *held += 1);
+        running.batches.send(batch).map_err(|_| Error::disconnected("the file's writer has given up"))
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        if let Some(running) = &self.running {
+            // The sender is ours: it cannot end.
+            let _ = running.held.subscribe().wait_for(|held| *held == 0).await;
+        }
+        Ok(())
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        if let Some(running) = self.running.take() {
+            running.stop.send_replace(true);
+            let _ = running.writer.await;
+        }
+        Ok(())
+    }
+}
+
+/// Writes batch after batch; ends when the sink closes, or when it has to give up.
+struct Writer {
+    log: Log,
+    context: Context,
+    /// The stream that this writer's lines are numbered in: no other ever has it.
+    run: bytestring::ByteString,
+    next: u64,
+    batches: mpsc::UnboundedReceiver<Batch>,
+    held: Arc<watch::Sender<usize>>,
+    stopping: watch::Receiver<bool>,
+}
+
+/// Why the writer ends.
+enum End {
+    Stopping,
+    GivenUp(Error),
+}
+
+impl Writer {
+    async fn run(mut self) {
+        let mut taken = Vec::new();
+        loop {
+            tokio::select! {
+                biased;
+                _ = self.stopping.wait_for(|stopping| *stopping) => return,
+                count = self.batches.recv_many(&mut taken, TOGETHER) => if count == 0 { return },
+            }
+            match self.write(&taken).await {
+                Ok(()) => {
+                    self.held.send_modify(|held| *held -= taken.len());
+                    taken.drain(..).for_each(|batch| batch.receipt.settle(batch.receipt.unsettled()));
+                }
+                Err(End::Stopping) => return,
+                Err(End::GivenUp(error)) => return self.give_up(taken, &error),
+            }
+        }
+    }
+
+    /// Tries until it is done, there is no time left, or the sink closes.
+    async fn write(&mut self, batches: &[Batch]) -> Result<(), End> {
+        let lines = Arc::new(self.lines(batches));
+        let retry = self.context.retry;
+        let (begun, mut pause) = (Instant::now(), retry.delay.max(SHORTEST));
+        loop {
+            let (log, lines) = (self.log.clone(), lines.clone());
+            let Err(error) = blocking(move || log.append(&lines)).await else {
+                self.context.health.set(Condition::Up);
+                return Ok(());
+            };
+            if retry.timeout.is_some_and(|timeout| begun.elapsed() + pause > timeout) {
+                return Err(End::GivenUp(error));
+            }
+            self.context.health.set(Condition::Down(error.chain().into()));
+            tokio::select! {
+                _ = self.stopping.wait_for(|stopping| *stopping) => return Err(End::Stopping),
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(retry.max_delay.max(SHORTEST)),
+            }
+        }
+    }
+
+    fn lines(&mut self, batches: &[Batch]) -> Vec<u8> {
+        let (mut lines, now) = (Vec::new(), jiff::Timestamp::now());
+        for record in batches.iter().flat_map(|batch| batch.records.iter()) {
+            let id = LetterId::new(self.run.clone(), self.next);
+            line::write(&id, now, record, self.context.dead_letter, &mut lines);
+            lines.push(b'\n');
+            self.next += 1;
+        }
+        lines
+    }
+
+    /// Fails what is held and everything behind it, in order (I5).
+    fn give_up(mut self, taken: Vec<Batch>, error: &Error) {
+        self.batches.close();
+        self.context.health.set(Condition::Failed(error.chain().into()));
+        let failure = Failure::retriable(STAGE, error.chain());
+        let behind = std::iter::from_fn(|| self.batches.try_recv().ok());
+        for batch in taken.into_iter().chain(behind) {
+            (0..batch.receipt.unsettled()).for_each(|index| batch.receipt.fail(index, failure.clone()));
+        }
+        self.held.send_replace(0);
+    }
+}
+
+/// From the sink to its writer. It must not wait: while it waits for the disk, the bridge answers nobody.
+#[allow(clippy::disallowed_methods, reason = "bounded by credit: no more batches than the task has in flight (I4)")]
+fn queue() -> (mpsc::UnboundedSender<Batch>, mpsc::UnboundedReceiver<Batch>) {
+    mpsc::unbounded_channel()
+}
+
+/// Runs what blocks on a thread that may.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err(Error::internal("the thread that works on the file panicked or was stopped")))
+}
+
+/// A name that no other writer has, here or on another day.
+fn run_name() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
+    format!("{micros:x}-{:x}-{:x}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}

@@ -1,0 +1,206 @@
+//! What the lane's consumer is doing, and what comes next.
+//!
+//! ```text
+//!   ┌───────────┐ suspend, or the    ┌─────────┐ window full, or    ┌──────────┐ consumer's ┌───────┐
+//!   │ consuming ├── window changes ─►│ holding ├── nothing comes ──►│ stopping ├──── end ──►│ quiet │
+//!   └─────▲─────┘◄─── not needed ────┴─────────┘   (basic.cancel)   └──────────┘            └───┬───┘
+//!         │                         ┌──────────┐       resumed, and little enough on its way    │
+//!         └─────── consume-ok ──────┤ starting │◄───────────────────────────────────────────────┘
+//!                                   └──────────┘   (basic.qos, basic.consume)
+//! ```
+//!
+//! *Holding* is there for quorum queues. Their channel returns what reaches it behind the cancel (`rabbit_fifo_client`:
+//! `handle_delivery`), which counts against the delivery limit and lets newer messages pass. So acknowledgements are held
+//! back until the broker has sent all that the window allows: then nothing is on its way that the cancel could meet. A
+//! broker that does not fill the window in a while has nothing to send, which is as good.
+//!
+//! While suspended, too, acknowledgements wait: until there is one for everything. The channel of a quorum queue sends on only
+//! 32 of them until the queue has taken those (`rabbit_fifo_client`, the soft limit), and forgets the others when it closes:
+//! settled messages would come again, and count as failed deliveries.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::FutureExt;
+use gantry_sdk::{Error, Result};
+use tokio::time::{Instant, Sleep};
+
+use super::{
+    Lane,
+    subscription::{Starting, cancel},
+};
+use crate::error::{During, translate};
+
+/// A broker that has more to send, or was sent an acknowledgement that makes room for more, sends something in this time.
+const GAP: Duration = Duration::from_millis(100);
+
+/// Acknowledgements are held back no longer. Messages that trickle in so slowly that they do not fill the window in this time
+/// are few on their way.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// See the module.
+pub(super) enum Phase {
+    /// The broker sends.
+    Consuming,
+    /// The broker sends until the window is full; acknowledgements wait.
+    Holding(Hold),
+    /// The broker was asked to stop.
+    Stopping,
+    /// Nothing comes any more.
+    Quiet,
+    /// A consumer is on its way.
+    Starting(Starting),
+}
+
+/// Acknowledgements that wait.
+pub(super) struct Hold {
+    /// Runs from gap to gap.
+    timer: Pin<Box<Sleep>>,
+    until: Instant,
+    /// The last tag that had arrived when the timer was set.
+    arrived: u64,
+}
+
+impl Hold {
+    fn begin(arrived: u64) -> Self {
+        Self { timer: Box::pin(tokio::time::sleep(GAP)), until: Instant::now() + PATIENCE, arrived }
+    }
+
+    /// Whether there is nothing to wait for any more, when that tag is the last that has arrived.
+    fn poll_over(&mut self, context: &mut Context<'_>, arrived: u64) -> bool {
+        while self.timer.as_mut().poll(context).is_ready() {
+            let now = Instant::now();
+            if arrived == self.arrived || now >= self.until {
+                return true;
+            }
+            self.arrived = arrived;
+            self.timer.as_mut().reset(now + GAP);
+        }
+        false
+    }
+}
+
+impl Phase {
+    /// Whether the consumer can still bring something.
+    pub(super) fn delivers(&self) -> bool {
+        matches!(self, Self::Consuming | Self::Holding(_) | Self::Stopping)
+    }
+}
+
+impl Lane {
+    /// Goes as far as it can now. `true` when the deliveries must be looked at anew before it can go on.
+    pub(super) fn advance(&mut self, context: &mut Context<'_>) -> Result<bool> {
+        loop {
+            match &mut self.phase {
+                Phase::Consuming => {
+                    if !self.wants_to_stop() {
+                        return Ok(false);
+                    }
+                    self.phase = Phase::Holding(Hold::begin(self.tags.arrived()));
+                    return Ok(true);
+                }
+                Phase::Holding(hold) => {
+                    let over = hold.poll_over(context, self.tags.arrived());
+                    return self.hold(over);
+                }
+                Phase::Stopping => return Ok(false),
+                Phase::Quiet => {
+                    if !self.may_start() {
+                        return Ok(false);
+                    }
+                    self.start();
+                }
+                Phase::Starting(starting) => match starting.poll_unpin(context) {
+                    Poll::Pending => return Ok(false),
+                    Poll::Ready(Ok(consumer)) => {
+                        self.deliveries.follow(consumer);
+                        self.tags.begin_consumer();
+                        self.phase = Phase::Consuming;
+                        return Ok(true);
+                    }
+                    Poll::Ready(Err(error)) => return Err(self.not_started(&error)),
+                },
+            }
+        }
+    }
+
+    fn start(&mut self) {
+        let prefetch = self.window.next();
+        self.window.set(prefetch);
+        self.phase = Phase::Starting(self.subscription.start(&self.channel, prefetch));
+        let average = self.window.average();
+        tracing::debug!(queue = &*self.queue, prefetch, average, "consuming with this effective prefetch");
+    }
+
+    fn wants_to_stop(&mut self) -> bool {
+        self.suspended || self.window.wish(self.tags.outstanding()).is_some()
+    }
+
+    /// Holding goes on until the window is full, or nothing comes any more; `false` while it does.
+    fn hold(&mut self, over: bool) -> Result<bool> {
+        let wish = self.window.wish(self.tags.outstanding());
+        let growing = !self.suspended && wish.is_some_and(|wish| wish > self.window.current());
+        let full = self.tags.outstanding_of_consumer() >= self.window.current().into();
+        if (!self.suspended && wish.is_none()) || (growing && over && !full) {
+            // Growing can wait for a load that fills the window.
+            self.window.put_off();
+            self.phase = Phase::Consuming;
+        } else if full || over {
+            self.stop()?;
+            self.phase = Phase::Stopping;
+        } else {
+            return Ok(false);
+        }
+        // Sent behind a cancel, they bring nothing more.
+        self.acknowledge()?;
+        Ok(true)
+    }
+
+    /// Sends the cancel. Like an acknowledgement it is not waited for: the consumer's end is the answer.
+    fn stop(&self) -> Result<()> {
+        match cancel(&self.channel, self.deliveries.consumer_tag()).now_or_never() {
+            Some(Err(error)) => Err(translate(&error, During::Running, self.context())),
+            _ => Ok(()),
+        }
+    }
+
+    fn may_start(&mut self) -> bool {
+        !self.suspended && self.window.has_room_beside(self.tags.outstanding())
+    }
+
+    /// Whether an acknowledgement goes out at once.
+    pub(super) fn acknowledges(&self) -> bool {
+        match self.phase {
+            Phase::Holding(_) => false,
+            Phase::Stopping | Phase::Quiet if self.suspended => self.tags.all_settled(),
+            _ => true,
+        }
+    }
+
+    /// Nothing comes before [`Lane::resume`], and everything that came is handed out.
+    pub(in crate::source) fn is_suspended(&self) -> bool {
+        self.suspended && matches!(self.phase, Phase::Quiet) && self.waiting.is_empty()
+    }
+
+    /// The broker shall send nothing more.
+    pub(in crate::source) fn suspend(&mut self) {
+        self.suspended = true;
+    }
+
+    /// The broker shall send again. An error if it cannot.
+    pub(in crate::source) fn resume(&mut self) -> Result<()> {
+        self.suspended = false;
+        if !self.is_alive() {
+            return Err(self.gone());
+        }
+        if self.acknowledges() { self.acknowledge() } else { Ok(()) }
+    }
+
+    /// The channel has ended, and there is no consumer that could say why.
+    pub(in crate::source) fn gone(&self) -> Error {
+        Error::disconnected(format!("{}: the channel was closed", self.context()))
+    }
+}

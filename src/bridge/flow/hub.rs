@@ -1,0 +1,226 @@
+//! Everything of a flow but the sink: one event at a time, so that it goes on while the sink makes the flow wait.
+
+use std::time::Duration;
+
+use gantry_sdk::{
+    Error, Lane, Limits, Polled, Position, Record, Result, Source,
+    ledger::Sequence,
+    receipt::{Outcome, OutcomeReceiver},
+};
+use tracing::debug;
+
+use super::{
+    End,
+    helm::{Course, Helm, Notice, attend},
+    settler::Settler,
+};
+use crate::bridge::{books::Condemned, trouble::span};
+
+/// A source that does not say in that time how much waits for it has lost its broker.
+const BACKLOG_DEADLINE: Duration = Duration::from_secs(30);
+
+pub(super) struct Hub<'t> {
+    pub(super) settler: Settler,
+    pub(super) outcomes: OutcomeReceiver,
+    pub(super) helm: Helm<'t>,
+    intake: Intake,
+}
+
+/// What the source has to give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Intake {
+    /// What comes.
+    Flowing,
+    /// It is suspended: what is here already.
+    Emptying,
+    /// It is suspended, and everything that was here is handed out.
+    Still,
+    /// It has ended: nothing, ever.
+    Exhausted,
+}
+
+/// What happened.
+pub(super) enum Event {
+    Polled(Result<Polled>),
+    Outcome(Outcome),
+    /// The source ended while nobody polled it.
+    Ended(Error),
+    /// There may be room again although nothing of this task was settled.
+    Freed,
+    Notice(Notice),
+}
+
+/// A batch as the source gave it.
+pub(super) struct Incoming {
+    pub(super) lane: Lane,
+    pub(super) records: Vec<Record>,
+    pub(super) last: Position,
+}
+
+impl<'t> Hub<'t> {
+    pub(super) const fn new(settler: Settler, outcomes: OutcomeReceiver, helm: Helm<'t>) -> Self {
+        Self { settler, outcomes, helm, intake: Intake::Flowing }
+    }
+
+    /// Makes the source follow the course. An error when there is nothing left to do.
+    pub(super) async fn steer(&mut self) -> Result<(), End> {
+        loop {
+            let (running, source) = (self.helm.course() == Course::Running, &mut self.settler.source);
+            match self.intake {
+                Intake::Flowing if !running => {
+                    let suspended = attend(&mut self.helm, "suspending the source", source.suspend()).await?;
+                    let more = suspended.map_err(End::Failed)?;
+                    self.intake = if more { Intake::Emptying } else { Intake::Still };
+                }
+                Intake::Emptying | Intake::Still if running => {
+                    let resumed = attend(&mut self.helm, "resuming the source", source.resume()).await?;
+                    resumed.map_err(End::Failed)?;
+                    self.intake = Intake::Flowing;
+                }
+                Intake::Flowing | Intake::Emptying => return Ok(()),
+                Intake::Still | Intake::Exhausted => break,
+            }
+        }
+        if !self.settler.books.is_empty() {
+            return Ok(());
+        }
+        match self.helm.course() {
+            Course::Draining { .. } => Err(End::Wanted),
+            _ if self.intake == Intake::Exhausted => Err(End::Exhausted),
+            Course::Pausing { .. } => {
+                self.helm.pause();
+                Ok(())
+            }
+            Course::Paused | Course::Running => Ok(()),
+        }
+    }
+
+    /// How much may be polled now. No credit, no poll: the source's own flow control does the back-pressure (I4).
+    pub(super) fn room(&mut self) -> Option<Limits> {
+        let gives = matches!(self.intake, Intake::Flowing | Intake::Emptying);
+        if gives && self.helm.course() != Course::Paused {
+            self.settler.books.room()
+        } else {
+            self.settler.books.rest();
+            None
+        }
+    }
+
+    /// Whether nothing more comes that the sink could wait for, to fill up what it sends.
+    pub(super) fn wants_flush(&self, room: Option<Limits>) -> bool {
+        let last = match self.intake {
+            Intake::Flowing => false,
+            Intake::Emptying => room.is_none(),
+            Intake::Still | Intake::Exhausted => true,
+        };
+        last && !self.settler.books.is_empty()
+    }
+
+    /// The next thing that happens. Cancel-safe.
+    pub(super) async fn next(&mut self, room: Option<Limits>) -> Event {
+        self.helm.heart.beat("moving records");
+        self.helm.held = self.settler.books.in_flight();
+        if let Some(notice) = self.helm.due() {
+            return Event::Notice(notice);
+        }
+        let freed = self.settler.books.freed();
+        tokio::select! {
+            biased;
+            Some(outcome) = self.outcomes.recv() => Event::Outcome(outcome),
+            event = poll_or_tend(&mut self.settler.source, room) => event,
+            () = freed, if room.is_none() => Event::Freed,
+            notice = self.helm.wait() => Event::Notice(notice),
+        }
+    }
+
+    /// Does what the event asks for. Records are the caller's to deal with.
+    pub(super) async fn handle(&mut self, event: Event) -> Result<Option<Incoming>, End> {
+        match event {
+            Event::Polled(polled) => match polled.map_err(End::Failed)? {
+                Polled::Batch { lane, records, last } => return Ok(Some(Incoming { lane, records, last })),
+                Polled::End => self.intake = Intake::Exhausted,
+                Polled::Suspended => self.intake = Intake::Still,
+            },
+            Event::Outcome(outcome) => {
+                self.helm.lasting.stall.settled();
+                self.helm.outage.settled();
+                attend(&mut self.helm, "settling records", self.settler.settle(outcome, &mut self.outcomes)).await??;
+            }
+            Event::Ended(error) => return Err(End::Failed(error)),
+            Event::Freed => {}
+            Event::Notice(notice) => {
+                self.helm.take(notice)?;
+                if notice == Notice::Tick {
+                    self.look_for_a_stall().await?;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Deals with records that can never be delivered.
+    pub(super) async fn refuse(
+        &mut self,
+        lane: Lane,
+        sequence: Sequence,
+        condemned: Vec<Condemned>,
+    ) -> Result<(), End> {
+        attend(&mut self.helm, "writing dead letters", self.settler.refuse(lane, sequence, condemned)).await?
+    }
+
+    /// Nothing of a batch goes to the sink.
+    pub(super) async fn settle_whole(&mut self, lane: Lane, sequence: Sequence) -> Result<(), End> {
+        attend(&mut self.helm, "committing", self.settler.settle_whole(lane, sequence)).await?
+    }
+
+    async fn look_for_a_stall(&mut self) -> Result<(), End> {
+        let held = self.settler.books.in_flight();
+        let draining = self.helm.is_draining();
+        let settles = held > 0 && !draining && !self.helm.is_out_of_reach();
+        if let Some(still) = self.helm.lasting.stall.settles_not(settles) {
+            return Err(End::Stalled(Error::internal(format!(
+                "stalled: {held} records are in flight, nothing is out of reach, and none was settled for {}",
+                span(still)
+            ))));
+        }
+        let flowing = self.intake == Intake::Flowing && self.helm.course() == Course::Running;
+        let gives = held == 0 && flowing && self.helm.conditions.source_is_up() && self.room().is_some();
+        if !self.helm.lasting.stall.wants_look(gives) {
+            return Ok(());
+        }
+        let waiting = self.backlog().await?;
+        match self.helm.lasting.stall.looked(waiting) {
+            None => Ok(()),
+            Some(still) => Err(End::Stalled(Error::internal(format!(
+                "stalled: {waiting} records wait at the source, there is room for them, and none came for {}",
+                span(still)
+            )))),
+        }
+    }
+
+    /// How many records wait at the source; none when it cannot be asked.
+    async fn backlog(&mut self) -> Result<u64, End> {
+        let asking = tokio::time::timeout(BACKLOG_DEADLINE, self.settler.source.backlog());
+        match attend(&mut self.helm, "asking the source how much waits", asking).await? {
+            Ok(Ok(waiting)) => Ok(waiting.unwrap_or(0)),
+            // Not being allowed to ask is no reason to stop what works.
+            Ok(Err(error)) if error.kind().needs_a_person() => {
+                debug!("asking the source how much waits: {}", error.chain());
+                Ok(0)
+            }
+            Ok(Err(error)) => Err(End::Failed(error)),
+            Err(_) => Err(End::Failed(Error::disconnected(format!(
+                "the source has not answered for {}",
+                span(BACKLOG_DEADLINE)
+            )))),
+        }
+    }
+}
+
+/// Takes records when there is room for some, and else looks after the connection.
+async fn poll_or_tend(source: &mut Box<dyn Source>, room: Option<Limits>) -> Event {
+    match room {
+        Some(limits) => Event::Polled(source.poll(limits).await),
+        None => Event::Ended(source.tend().await),
+    }
+}

@@ -1,0 +1,130 @@
+//! Opening: the sink, then the dead letter, then the source, so that nothing is taken before it can be delivered.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures_util::FutureExt as _;
+use gantry_sdk::{Context, Health, Result, Sink, Source};
+
+use super::conditions::reason_of;
+use crate::bridge::{
+    heart::Heart,
+    status::{Target, TaskState},
+    task::Task,
+};
+
+/// Closing a connection to a broker that does not answer takes no longer than this.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
+/// How often somebody looks while a paused task waits to open its source.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The sink and the dead letter, open. While only the source cannot be opened they stay open from try to try.
+pub(super) struct Outlets {
+    pub(super) sink: Box<dyn Sink>,
+    pub(super) sink_health: Health,
+    /// The sink of the dead letters, if they are written somewhere.
+    pub(super) dead_letter: Option<Box<dyn Sink>>,
+    pub(super) dead_letter_health: Health,
+}
+
+impl Outlets {
+    /// Leaves open ones in `kept`: those that are there and in order, or new ones.
+    pub(super) async fn open_or_keep(kept: &mut Option<Self>, task: &Task, heart: &Heart) -> Result<()> {
+        if kept.as_ref().is_some_and(|outlets| outlets.trouble().is_some()) {
+            Self::close(kept, heart).await;
+        }
+        if kept.is_none() {
+            *kept = Some(Self::open(task, heart).await?);
+        }
+        Ok(())
+    }
+
+    async fn open(task: &Task, heart: &Heart) -> Result<Self> {
+        let definition = &task.definition;
+        let [sink_health, dead_letter_health] = [Health::new(), Health::new()];
+        let plugin = definition.sink.plugin;
+        let mut sink = (plugin.create)(&definition.sink.resolve()?, context(task, &sink_health, false))?;
+        heart.beat("opening the sink");
+        sink.open().await?;
+        let dead_letter = match open_dead_letter(task, &dead_letter_health, heart).await {
+            Ok(dead_letter) => dead_letter,
+            Err(error) => {
+                within_deadline(sink.close()).await;
+                return Err(error);
+            }
+        };
+        Ok(Self { sink, sink_health, dead_letter, dead_letter_health })
+    }
+
+    /// Why they cannot be used now.
+    fn trouble(&self) -> Option<Arc<str>> {
+        reason_of(&self.sink_health.get()).or_else(|| reason_of(&self.dead_letter_health.get()))
+    }
+
+    /// Closes those that are kept, if there are any. A panic in a connector ends here.
+    pub(super) async fn close(kept: &mut Option<Self>, heart: &Heart) {
+        let Some(mut outlets) = kept.take() else { return };
+        heart.beat("closing the sink");
+        let closing = async {
+            within_deadline(outlets.sink.close()).await;
+            if let Some(dead_letter) = &mut outlets.dead_letter {
+                within_deadline(dead_letter.close()).await;
+            }
+        };
+        if AssertUnwindSafe(closing).catch_unwind().await.is_err() {
+            tracing::debug!("closing panicked");
+        }
+    }
+}
+
+async fn open_dead_letter(task: &Task, health: &Health, heart: &Heart) -> Result<Option<Box<dyn Sink>>> {
+    let Some(part) = task.definition.errors.dead_letter_in_use() else { return Ok(None) };
+    let mut sink = (part.plugin.create)(&part.resolve()?, context(task, health, true))?;
+    heart.beat("opening the dead letter");
+    sink.open().await?;
+    Ok(Some(sink))
+}
+
+/// A new instance of the source, and what it says of its broker.
+pub(super) async fn open_source(task: &Task, heart: &Heart) -> Result<(Box<dyn Source>, Health)> {
+    let (part, health) = (&task.definition.source, Health::new());
+    let mut source = (part.plugin.create)(&part.resolve()?, context(task, &health, false))?;
+    heart.beat("opening the source");
+    if let Err(error) = source.open().await {
+        within_deadline(source.close()).await;
+        return Err(error);
+    }
+    Ok((source, health))
+}
+
+/// Returns when the task is not paused. A source takes as soon as it is open, and what it took would have to go through or
+/// to go back: so a task that starts while it is paused opens its source when it goes on. Whoever calls this watches what
+/// is wanted.
+pub(super) async fn unless_paused(outlets: &mut Option<Outlets>, task: &Task, heart: &Heart) {
+    while task.wanted.borrow().target == Target::Paused {
+        heart.beat("waiting for the end of a pause");
+        let trouble = outlets.as_ref().and_then(Outlets::trouble);
+        task.progress.enter(TaskState::Paused, trouble);
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn context(task: &Task, health: &Health, dead_letter: bool) -> Context {
+    let definition = &task.definition;
+    Context {
+        bridge: definition.name.clone(),
+        task: task.id,
+        health: health.clone(),
+        retry: definition.errors.retry,
+        dead_letter,
+        in_flight_bytes: definition.limits.in_flight_bytes.min(task.share.even_part()),
+    }
+}
+
+/// What goes wrong while closing changes nothing any more: what is uncommitted is given back by the broker itself.
+pub(super) async fn within_deadline(closing: impl Future<Output = Result<()>>) {
+    match tokio::time::timeout(CLOSE_DEADLINE, closing).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!("closing: {}", error.chain()),
+        Err(_) => tracing::debug!("closing took longer than {CLOSE_DEADLINE:?}"),
+    }
+}

@@ -1,0 +1,350 @@
+//! What the runtime does when one thing happens in a world that is otherwise calm.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{
+    conserved, definition,
+    misfortune::{Call, Misfortune},
+    start,
+    world::{Nature, World},
+};
+use crate::bridge::{Bridge, BridgeLimits, Bridges, Definition, Target, TaskState, TaskStatus, supervisor::Restart};
+
+/// Worlds are known by a number; these are beyond any seed.
+const NUMBERS: u64 = u64::MAX / 2;
+const LIMITS: BridgeLimits =
+    BridgeLimits { in_flight_records: 40, in_flight_bytes: 100_000, batch_records: 5, batch_bytes: 10_000 };
+const MINUTE: Duration = Duration::from_secs(60);
+
+struct Scene {
+    world: Arc<World>,
+    bridges: Bridges,
+    bridge: Arc<Bridge>,
+    messages: u64,
+}
+
+impl Scene {
+    /// A calm world with so many messages, and a bridge in it.
+    fn set(number: u64, messages: u64, change: impl FnOnce(&mut Definition)) -> Self {
+        let nature =
+            Nature { messages, in_flight: LIMITS.in_flight_records, prefetch: 60, misfortune: Misfortune::default() };
+        let world = World::register(NUMBERS + number, nature);
+        let mut definition = definition(NUMBERS + number, LIMITS);
+        change(&mut definition);
+        let bridges = start(definition);
+        let bridge = bridges.get("simulated").expect("it is there");
+        Self { world, bridges, bridge, messages }
+    }
+
+    fn status(&self) -> TaskStatus {
+        self.bridge.task_statuses().remove(0)
+    }
+
+    fn error(&self) -> String {
+        self.status().error.as_deref().unwrap_or_default().to_owned()
+    }
+
+    fn delivered(&self) -> usize {
+        self.world.state().delivered.len()
+    }
+
+    /// What the broker waits for an acknowledgement of, and what went back to it.
+    fn unacked_and_returned(&self) -> (usize, u64) {
+        let state = self.world.state();
+        (state.unacked.len(), state.returned)
+    }
+
+    /// Times that sinks, dead letters' ones included, and sources were opened.
+    fn opened(&self) -> (u64, u64) {
+        self.world.state().opened
+    }
+
+    async fn until(&self, what: &str, holds: impl Fn(&TaskStatus) -> bool) {
+        let reached = async {
+            let begun = Instant::now();
+            while !holds(&self.status()) {
+                // What comes soon may be gone soon.
+                sleep((begun.elapsed() / 100).max(Duration::from_millis(1))).await;
+            }
+        };
+        assert!(timeout(60 * MINUTE, reached).await.is_ok(), "{what}: {:?}", self.status());
+    }
+
+    async fn until_state(&self, state: TaskState) {
+        self.until(state.as_str(), |status| status.state == state).await;
+    }
+
+    async fn until_taken(&self) {
+        self.until("something is in flight", |status| status.counts.in_flight > 0).await;
+    }
+
+    /// Everything arrives, and everything is where it belongs.
+    async fn end(self) {
+        self.world.mend();
+        let done = async {
+            while !self.world.is_done() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        assert!(
+            timeout(60 * MINUTE, done).await.is_ok(),
+            "{} of {}: {}",
+            self.error(),
+            self.messages,
+            self.world.describe()
+        );
+        self.bridges.shutdown().await;
+        conserved(&self.bridges);
+        self.world.judge();
+    }
+}
+
+fn detects_stalls(definition: &mut Definition) {
+    definition.stall_timeout = Some(MINUTE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_planned_stop_or_restart_gives_nothing_back() {
+    let scene = Scene::set(1, 3000, |_| {});
+    for _ in 0..10 {
+        scene.until_taken().await;
+        assert!(scene.unacked_and_returned().0 > 0);
+        scene.bridge.restart(Restart::All);
+        let epoch = scene.status().epoch;
+        scene.until("it starts again", |status| status.epoch > epoch).await;
+    }
+    scene.until_taken().await;
+    scene.bridge.set_target(Target::Stopped);
+    scene.until_state(TaskState::Stopped).await;
+    assert_eq!((scene.unacked_and_returned(), scene.status().counts.returned), ((0, 0), 0));
+    scene.bridge.set_target(Target::Running);
+    scene.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_lets_through_what_is_here_and_holds_nothing() {
+    let scene = Scene::set(2, 3000, |_| {});
+    for _ in 0..10 {
+        scene.until_taken().await;
+        scene.bridge.set_target(Target::Paused);
+        scene.until_state(TaskState::Paused).await;
+        let before = scene.delivered();
+        assert_eq!((scene.status().counts.in_flight, scene.unacked_and_returned()), (0, (0, 0)));
+        sleep(10 * MINUTE).await;
+        assert_eq!(scene.delivered(), before, "nothing moves");
+        scene.bridge.set_target(Target::Running);
+        scene.until("it goes on", |status| status.counts.in_flight > 0).await;
+    }
+    assert_eq!((scene.status().epoch, scene.unacked_and_returned().1), (1, 0), "all the time on one connection");
+    scene.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resume_while_it_still_suspends_and_a_stop_while_it_pauses_work() {
+    let scene = Scene::set(3, 3000, |_| {});
+    scene.until_taken().await;
+    scene.world.take_the_sink_away(Duration::from_secs(1));
+    for _ in 0..20 {
+        scene.bridge.set_target(Target::Paused);
+        sleep(Duration::from_millis(7)).await;
+        scene.bridge.set_target(Target::Running);
+        sleep(Duration::from_millis(7)).await;
+    }
+    scene.bridge.set_target(Target::Paused);
+    sleep(Duration::from_millis(5)).await;
+    scene.bridge.set_target(Target::Stopped);
+    scene.until_state(TaskState::Stopped).await;
+    assert_eq!(scene.unacked_and_returned(), (0, 0), "the sink was back in time");
+    // A pause while it drains: it ends, and comes back paused.
+    scene.bridge.set_target(Target::Running);
+    scene.until_taken().await;
+    scene.bridge.set_target(Target::Stopped);
+    scene.until_state(TaskState::Stopping).await;
+    scene.bridge.set_target(Target::Paused);
+    scene.until_state(TaskState::Paused).await;
+    assert_eq!(scene.unacked_and_returned().0, 0);
+    scene.bridge.set_target(Target::Running);
+    scene.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_the_sink_cannot_follow_keeps_what_is_in_flight() {
+    let scene = Scene::set(4, 500, |_| {});
+    scene.until_taken().await;
+    scene.world.take_the_sink_away(10 * MINUTE);
+    scene.bridge.set_target(Target::Paused);
+    scene.until_state(TaskState::Paused).await;
+    let held = scene.status().counts.in_flight;
+    assert!(held > 0 && scene.error().contains("sink unreachable"), "{held}: {}", scene.error());
+    sleep(11 * MINUTE).await;
+    assert_eq!(
+        (scene.status().state, scene.status().counts.in_flight),
+        (TaskState::Paused, 0),
+        "it went through since"
+    );
+    scene.bridge.set_target(Target::Running);
+    scene.until_state(TaskState::Running).await;
+    assert_eq!((scene.status().epoch, scene.unacked_and_returned().1), (1, 0));
+    scene.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_starts_while_it_is_paused_takes_nothing() {
+    let scene = Scene::set(5, 500, |_| {});
+    scene.until_taken().await;
+    scene.bridge.set_target(Target::Paused);
+    scene.until_state(TaskState::Paused).await;
+    scene.world.cut_the_connection();
+    // The end of the connection is noticed although nobody polls.
+    scene.until("it is noticed", |status| status.state != TaskState::Paused).await;
+    assert!(scene.error().contains("cut the connection"), "{}", scene.error());
+    scene.until_state(TaskState::Paused).await;
+    let before = (scene.delivered(), scene.opened().1);
+    sleep(MINUTE).await;
+    assert_eq!((scene.delivered(), scene.opened().1), before);
+    scene.bridge.set_target(Target::Running);
+    scene.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_the_connection_is_noticed_without_credit_and_in_put() {
+    let scene = Scene::set(6, 500, |_| {});
+    scene.until_taken().await;
+    scene.world.take_the_sink_away(60 * MINUTE);
+    sleep(MINUTE).await;
+    assert!(scene.status().counts.in_flight > 0, "put waits");
+    let cut = Instant::now();
+    scene.world.cut_the_connection();
+    scene.until_state(TaskState::BackingOff).await;
+    assert!(cut.elapsed() < Duration::from_secs(1));
+    assert!(scene.error().contains("cut the connection"), "{}", scene.error());
+    scene.world.take_the_sink_away(Duration::ZERO);
+    scene.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_outage_of_the_sink_gives_everything_back_and_takes_nothing_until_it_is_over() {
+    for (number, paused) in [(7, false), (8, true)] {
+        let scene = Scene::set(number, 500, |definition| definition.errors.give_back_after = Some(10 * MINUTE));
+        scene.until_taken().await;
+        scene.world.take_the_sink_away(45 * MINUTE);
+        if paused {
+            scene.bridge.set_target(Target::Paused);
+        }
+        sleep(9 * MINUTE).await;
+        assert!(scene.status().counts.in_flight > 0, "it keeps what it holds for a while");
+        let expected = if paused { TaskState::Paused } else { TaskState::Running };
+        assert_eq!(scene.status().state, expected);
+        sleep(2 * MINUTE).await;
+        assert_eq!((scene.status().counts.in_flight, scene.unacked_and_returned().0), (0, 0));
+        assert_eq!((scene.status().state, scene.status().epoch > 2), (TaskState::BackingOff, true));
+        assert_eq!(scene.opened().1, 1, "the source is not opened meanwhile");
+        scene.bridge.set_target(Target::Running);
+        scene.end().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_outage_gives_back_is_told() {
+    let scene = Scene::set(9, 500, |definition| {
+        definition.errors.give_back_after = Some(10 * MINUTE);
+        definition.errors.backoff = (MINUTE, MINUTE);
+    });
+    scene.until_taken().await;
+    scene.world.take_the_sink_away(11 * MINUTE);
+    scene.until_state(TaskState::BackingOff).await;
+    let error = scene.error();
+    assert!(error.starts_with("the sink has been out of reach for 10 min: ") && error.contains("go back"), "{error}");
+    scene.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_sink_stays_open_while_only_the_source_cannot_be_opened() {
+    let scene = Scene::set(10, 100, detects_stalls);
+    scene.until_taken().await;
+    scene.world.hang(Call::OpenSource);
+    scene.world.cut_the_connection();
+    // Each try ends by the guard; the sink and the dead letter of the second epoch are there for all of them.
+    scene.until("it has tried a few times", |status| status.epoch == 6).await;
+    assert_eq!(scene.opened(), (4, 1));
+    assert_eq!(scene.status().counts.stalls, 4);
+    scene.bridge.set_target(Target::Stopped);
+    scene.until_state(TaskState::Stopped).await;
+    scene.bridge.set_target(Target::Running);
+    scene.until("it opens again", |status| status.epoch == 7).await;
+    sleep(MINUTE / 2).await;
+    assert_eq!(scene.opened().0, 6, "a stop lets go of it");
+    scene.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_never_returns_is_a_stall_that_says_which() {
+    let calls = [
+        (Call::OpenSink, "opening the sink"),
+        (Call::OpenSource, "opening the source"),
+        (Call::Commit, "settling records"),
+        (Call::Put, "none was settled for 60 s"),
+        (Call::Poll, "records wait at the source, there is room for them, and none came for 60 s"),
+    ];
+    for (number, (call, expected)) in (20..).zip(calls) {
+        let scene = Scene::set(number, 3000, |definition| {
+            detects_stalls(definition);
+            definition.errors.backoff = (MINUTE, MINUTE);
+        });
+        scene.until_taken().await;
+        scene.world.hang(call);
+        if matches!(call, Call::OpenSink | Call::OpenSource) {
+            scene.world.cut_the_connection();
+        }
+        scene.until("the stall is noticed", |status| status.counts.stalls == 1).await;
+        let error = scene.error();
+        assert!(error.starts_with("stalled: ") && error.contains(expected), "{call:?}: {error}");
+        scene.end().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_never_returns_holds_up_no_stop() {
+    let calls = [Call::Put, Call::Poll, Call::Commit, Call::Suspend, Call::CloseSource, Call::CloseSink];
+    for (number, call) in (40..).zip(calls) {
+        let scene = Scene::set(number, 3000, |_| {});
+        scene.until_taken().await;
+        scene.world.hang(call);
+        sleep(Duration::from_secs(1)).await;
+        let asked = Instant::now();
+        scene.bridge.set_target(Target::Stopped);
+        scene.until_state(TaskState::Stopped).await;
+        // The drain, and ten seconds for each part that does not close.
+        assert!(asked.elapsed() <= super::DRAIN + Duration::from_secs(21), "{call:?}: {:?}", asked.elapsed());
+        assert_eq!(scene.unacked_and_returned().0, 0, "{call:?}");
+        scene.world.mend();
+        scene.bridge.set_target(Target::Running);
+        scene.end().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_rightly_gives_nothing_is_asked_less_and_less_often() {
+    let scene = Scene::set(60, 0, detects_stalls);
+    scene.until_state(TaskState::Running).await;
+    // Somebody else is the active consumer: messages wait, and none comes here.
+    scene.world.hang(Call::Poll);
+    scene.bridge.restart(Restart::All);
+    scene.until("it starts again", |status| status.epoch == 2).await;
+    scene.world.publish(0..100);
+    sleep(24 * 60 * MINUTE).await;
+    let stalls = scene.status().counts.stalls;
+    // 1, 2, 4, 8, 16, 32 minutes, then an hour each.
+    assert!((28..=29).contains(&stalls), "{stalls}");
+    scene.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_queue_is_no_stall() {
+    let scene = Scene::set(61, 100, detects_stalls);
+    sleep(24 * 60 * MINUTE).await;
+    assert_eq!((scene.status().counts.stalls, scene.status().epoch), (0, 1));
+    scene.end().await;
+}

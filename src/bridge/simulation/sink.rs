@@ -1,0 +1,184 @@
+//! The destination's side: takes records in order, and tells of them later, from outside.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use gantry_sdk::{Batch, Error, Failure, Health, Result, Sink, Value, health::Condition};
+
+use super::{
+    misfortune::Call,
+    world::{Random, World, id_of, is_refused_by_sink},
+};
+
+/// With nothing to tell it looks so often whether the sink is still there.
+const IDLE: Duration = Duration::from_secs(1);
+
+pub(super) struct SimulatedSink {
+    world: Arc<World>,
+    health: Health,
+    dead_letter: bool,
+    taken: Arc<Mutex<TakenBatches>>,
+}
+
+#[derive(Default)]
+struct TakenBatches {
+    /// After a retriable failure nothing gets through this instance any more, as the contract says (I5).
+    broken: bool,
+    /// Those whose outcome is not told yet.
+    untold: Vec<Taken>,
+    /// Those that are never told of.
+    lost: Vec<Taken>,
+}
+
+struct Taken {
+    batch: Batch,
+    refused: Vec<u32>,
+    failed: Vec<u32>,
+    forgotten: bool,
+}
+
+impl SimulatedSink {
+    pub(super) fn new(world: Arc<World>, health: Health, dead_letter: bool) -> Self {
+        Self { world, health, dead_letter, taken: Arc::default() }
+    }
+
+    fn taken(&self) -> MutexGuard<'_, TakenBatches> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the records in order; what gets through is decided here, what is told of it comes later.
+    fn accept(&self, batch: Batch) {
+        let mut own = Taken { batch, refused: vec![], failed: vec![], forgotten: false };
+        let misfortune = self.world.nature.misfortune;
+        let mut taken = self.taken();
+        let mut state = self.world.state();
+        for (index, record) in (0..).zip(own.batch.records.iter()) {
+            let id = id_of(record);
+            taken.broken |= state.random.one_in(misfortune.broken);
+            if taken.broken {
+                own.failed.push(index);
+            } else if self.dead_letter {
+                let reason = record.headers.get("__connect.errors.exception.message");
+                assert!(matches!(reason, Some(Value::String(text)) if text.starts_with(b"refused")), "{record:?}");
+                state.dead.push(id);
+            } else if is_refused_by_sink(id) {
+                own.refused.push(index);
+            } else {
+                state.delivered.push(id);
+            }
+        }
+        own.forgotten = state.random.one_in(misfortune.forgotten);
+        if state.random.one_in(misfortune.lost) {
+            taken.lost.push(own);
+        } else {
+            taken.untold.push(own);
+        }
+    }
+
+    async fn wait_until_up(&self) {
+        while self.world.state().is_down() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+impl TakenBatches {
+    /// Tells the outcome of one batch, whichever.
+    fn tell_one(&mut self, random: &mut Random) {
+        if self.untold.is_empty() {
+            return;
+        }
+        let own = self.untold.swap_remove(random.below(self.untold.len()));
+        let receipt = &own.batch.receipt;
+        if own.forgotten {
+            return;
+        }
+        for index in &own.refused {
+            receipt.fail(*index, Failure::rejected("TASK_PUT", "refused by the sink"));
+        }
+        for index in &own.failed {
+            receipt.fail(*index, Failure::retriable("TASK_PUT", "broken"));
+        }
+        let good = own.batch.records.len() - own.refused.len() - own.failed.len();
+        if good > 0 {
+            receipt.settle(u32::try_from(good).expect("few"));
+        }
+    }
+}
+
+/// Tells outcomes and health from outside, as a client library's own thread does, until the sink is gone.
+async fn tell_now_and_then(taken: Weak<Mutex<TakenBatches>>, world: Arc<World>, health: Health, mut random: Random) {
+    while let Some(taken) = taken.upgrade() {
+        let down = world.state().is_down();
+        if down {
+            health.set(Condition::Down("the world took it away".into()));
+        } else {
+            health.set(Condition::Up);
+            taken.lock().unwrap_or_else(PoisonError::into_inner).tell_one(&mut random);
+        }
+        let idle = !down && taken.lock().unwrap_or_else(PoisonError::into_inner).untold.is_empty();
+        drop(taken);
+        let pause = Duration::from_millis(if down { 50 } else { random.below(8) as u64 });
+        if idle {
+            let _ = tokio::time::timeout(IDLE, world.changed.notified()).await;
+        } else {
+            tokio::time::sleep(pause).await;
+        }
+    }
+}
+
+#[async_trait]
+impl Sink for SimulatedSink {
+    async fn open(&mut self) -> Result<()> {
+        self.world.may_hang(Call::OpenSink).await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        let mut state = self.world.state();
+        if state.is_down() || state.random.one_in(self.world.nature.misfortune.refused_sink) {
+            return Err(Error::disconnected("the world refuses the sink"));
+        }
+        state.opened.0 += 1;
+        let random = Random::new(state.random.below(usize::MAX) as u64);
+        let taken = Arc::downgrade(&self.taken);
+        tokio::spawn(tell_now_and_then(taken, self.world.clone(), self.health.clone(), random));
+        Ok(())
+    }
+
+    async fn put(&mut self, batch: Batch) -> Result<()> {
+        self.wait_until_up().await;
+        self.world.may_hang(Call::Put).await;
+        self.accept(batch);
+        self.world.changed.notify_waiters();
+        let misfortune = self.world.nature.misfortune;
+        let wait = {
+            let mut state = self.world.state();
+            if state.random.one_in(misfortune.outage) {
+                let time = Duration::from_millis(state.random.below(20_000) as u64);
+                state.down_until = tokio::time::Instant::now() + time;
+            }
+            state.random.below(3) as u64
+        };
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        if self.world.state().random.one_in(misfortune.failed_put) {
+            return Err(Error::disconnected("the world cut the sink"));
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        while !self.taken().untold.is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        Ok(())
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        self.world.may_hang(Call::CloseSink).await;
+        let mut taken = self.taken();
+        taken.untold.clear();
+        taken.lost.clear();
+        Ok(())
+    }
+}

@@ -1,0 +1,213 @@
+//! The broker's side: a queue with a prefetch, delivery tags, and bulk acknowledgements.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use gantry_sdk::{Error, Lane, Limits, Polled, Position, Record, Result, Source};
+
+use super::{
+    misfortune::Call,
+    world::{World, body_of, is_filtered},
+};
+
+pub(super) struct SimulatedSource {
+    world: Arc<World>,
+    connection: u64,
+    /// What the broker has sent and nobody has polled, in order: tag and message id.
+    here: VecDeque<(u64, u64)>,
+    suspended: bool,
+    /// It has said that everything is handed out.
+    handed_out: bool,
+}
+
+impl SimulatedSource {
+    pub(super) fn new(world: Arc<World>) -> Self {
+        Self { world, connection: 0, here: VecDeque::new(), suspended: false, handed_out: false }
+    }
+
+    /// Whether this connection is still the broker's, and was not cut.
+    fn check(&self) -> Result<()> {
+        let state = self.world.state();
+        if state.cut || state.connection != self.connection {
+            return Err(Error::disconnected("the world cut the connection"));
+        }
+        Ok(())
+    }
+
+    /// What the broker sends ahead.
+    fn fetch(&mut self) {
+        let mut state = self.world.state();
+        while !self.suspended && state.unacked.len() < self.world.nature.prefetch {
+            let Some(id) = state.ready.pop_front() else { break };
+            let tag = state.next_tag;
+            state.next_tag += 1;
+            state.unacked.insert(tag, id);
+            self.here.push_back((tag, id));
+        }
+    }
+
+    fn strike(&self) -> Result<()> {
+        let mut state = self.world.state();
+        let misfortune = self.world.nature.misfortune;
+        if state.random.one_in(misfortune.cut) {
+            state.cut();
+            return Err(Error::disconnected("the world cut the connection"));
+        }
+        if state.random.one_in(misfortune.panic) {
+            state.cut();
+            drop(state);
+            panic!("the world makes a connector panic");
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, limits: Limits) -> Option<Polled> {
+        self.fetch();
+        let mut state = self.world.state();
+        let in_flight = state.unacked.range(..=state.polled).count();
+        assert!(limits.records > 0 && limits.bytes > 0, "I4: polled without credit");
+        assert!(in_flight + limits.records <= self.world.nature.in_flight, "I4: more than credit");
+        let count = 1 + state.random.below(limits.records);
+        let (mut records, mut bytes) = (vec![], 0);
+        while records.len() < count && bytes < limits.bytes {
+            let Some((tag, id)) = self.here.pop_front() else { break };
+            state.polled = tag;
+            let body = body_of(id, state.random.below(40));
+            bytes += body.len();
+            records.push(Record { value: Some(body.into()), ..Record::default() });
+        }
+        let last = state.polled.into();
+        (!records.is_empty()).then_some(Polled::Batch { lane: Lane(0), records, last })
+    }
+}
+
+#[async_trait]
+impl Source for SimulatedSource {
+    async fn open(&mut self) -> Result<()> {
+        self.world.may_hang(Call::OpenSource).await;
+        tokio::time::sleep(Duration::from_millis(3)).await;
+        let mut state = self.world.state();
+        if state.random.one_in(self.world.nature.misfortune.refused_source) {
+            return Err(Error::disconnected("the world refuses the connection"));
+        }
+        assert!(!state.is_down(), "nothing is taken while the sink is out of reach");
+        assert!(state.unacked.is_empty(), "the last connection was closed");
+        state.opened.1 += 1;
+        state.connection += 1;
+        (state.next_tag, state.polled, state.committed, state.cut) = (1, 0, 0, false);
+        self.connection = state.connection;
+        Ok(())
+    }
+
+    async fn poll(&mut self, limits: Limits) -> Result<Polled> {
+        assert!(!self.handed_out, "polled after everything was handed out");
+        self.world.may_hang(Call::Poll).await;
+        let world = self.world.clone();
+        loop {
+            let changed = world.changed.notified();
+            self.check()?;
+            self.strike()?;
+            if let Some(polled) = self.take(limits) {
+                return Ok(polled);
+            }
+            if self.suspended {
+                self.handed_out = true;
+                return Ok(Polled::Suspended);
+            }
+            changed.await;
+        }
+    }
+
+    async fn commit(&mut self, lane: Lane, upto: &Position) -> Result<()> {
+        self.world.may_hang(Call::Commit).await;
+        let upto = upto.as_u64().expect("a tag");
+        self.check()?;
+        let mut state = self.world.state();
+        assert_eq!(lane, Lane(0));
+        assert_eq!(self.connection, state.connection, "I3: a commit on an old connection");
+        assert!(upto > state.committed, "I2: a commit went back");
+        assert!(upto <= state.polled, "I1: a commit of what was never polled");
+        state.committed = upto;
+        let rest = state.unacked.split_off(&(upto + 1));
+        let covered = std::mem::replace(&mut state.unacked, rest);
+        for id in covered.values() {
+            assert!(state.is_settled(*id), "I1: message {id} is committed and not settled");
+        }
+        drop(state);
+        self.world.changed.notify_waiters();
+        Ok(())
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        self.world.may_hang(Call::CloseSource).await;
+        let mut state = self.world.state();
+        if self.connection == state.connection {
+            state.cut();
+        }
+        Ok(())
+    }
+
+    async fn suspend(&mut self) -> Result<bool> {
+        assert!(!self.suspended, "suspended twice");
+        self.world.may_hang(Call::Suspend).await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        self.check()?;
+        // What was on its way arrives before the broker's answer.
+        self.fetch();
+        self.suspended = true;
+        let says_so = self.world.state().random.one_in(2);
+        self.handed_out = self.here.is_empty() && !says_so;
+        Ok(!self.handed_out)
+    }
+
+    async fn resume(&mut self) -> Result<()> {
+        assert!(self.suspended, "resumed without a suspend");
+        self.world.may_hang(Call::Resume).await;
+        self.check()?;
+        (self.suspended, self.handed_out) = (false, false);
+        Ok(())
+    }
+
+    async fn tend(&mut self) -> Error {
+        let world = self.world.clone();
+        loop {
+            let changed = world.changed.notified();
+            if let Err(error) = self.check() {
+                return error;
+            }
+            let wait = Duration::from_millis(1 + world.state().random.below(300) as u64);
+            if tokio::time::timeout(wait, changed).await.is_err() {
+                let mut state = world.state();
+                if state.random.one_in(world.nature.misfortune.cut_unpolled) {
+                    state.cut();
+                }
+            }
+        }
+    }
+
+    async fn backlog(&mut self) -> Result<Option<u64>> {
+        self.check()?;
+        Ok(Some(self.world.state().ready.len() as u64))
+    }
+
+    async fn reject(&mut self, lane: Lane, last: &Position, back: u32) -> Result<()> {
+        self.check()?;
+        assert_eq!(lane, Lane(0));
+        let tag = last.as_u64().expect("a tag") - u64::from(back);
+        let mut state = self.world.state();
+        let id = state.unacked.remove(&tag).expect("what is rejected is held");
+        assert!(!is_filtered(id) && !state.delivered.contains(&id), "I6: message {id} is rejected and was delivered");
+        state.dead.push(id);
+        Ok(())
+    }
+}
+
+impl Drop for SimulatedSource {
+    /// The broker notices.
+    fn drop(&mut self) {
+        let mut state = self.world.state();
+        if self.connection == state.connection {
+            state.cut();
+        }
+    }
+}

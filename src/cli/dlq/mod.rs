@@ -1,0 +1,44 @@
+//! `gantry dlq`: dead letters, to look at and to send through their bridge again.
+//!
+//! Needs no running gantry, and minds none: it reads the store itself, with the configuration of the bridge. In reading
+//! order: `store` (which letters), `selection` (which of them), `groups` (how many of which kind), [`list`], [`show`],
+//! `source` (the letters as a source like any other), [`replay`].
+
+mod groups;
+pub mod list;
+pub mod replay;
+mod selection;
+pub mod show;
+mod source;
+mod store;
+mod text;
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+/// What `gantry dlq` takes.
+#[derive(Debug, Args)]
+pub struct DlqArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Count the dead letters of a bridge by reason.
+    List(list::ListArgs),
+    /// Show dead letters with everything in them.
+    Show(show::ShowArgs),
+    /// Send dead letters through their bridge again.
+    Replay(replay::ReplayArgs),
+}
+
+/// Carries out the command.
+pub fn run(args: &DlqArgs) -> anyhow::Result<ExitCode> {
+    match &args.command {
+        Command::List(args) => list::run(args),
+        Command::Show(args) => show::run(args),
+        Command::Replay(args) => replay::run(args),
+    }
+}

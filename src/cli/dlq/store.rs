@@ -1,0 +1,116 @@
+//! Whose letters, and out of which store.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use gantry_sdk::{
+    Context, Health, Letter, Letters,
+    plugin::{RetryPolicy, SinkPlugin},
+};
+
+use crate::{
+    bridge::{Definition, Part, definition::DeadLetter},
+    config::{self, Log, LogLevel, Settings},
+    telemetry,
+};
+
+/// Whose letters.
+#[derive(Debug, Args)]
+pub(super) struct Target {
+    /// The bridge whose dead letters are meant.
+    #[arg(value_name = "BRIDGE")]
+    pub(super) bridge: String,
+
+    /// The files of the configuration; later ones add to and override earlier ones.
+    #[arg(short = 'c', long = "config", required = true, num_args = 1.., value_name = "CONFIG")]
+    files: Vec<PathBuf>,
+}
+
+/// A bridge and where its letters are.
+pub(super) struct Store {
+    pub(super) settings: Settings,
+    pub(super) definition: Arc<Definition>,
+    pub(super) sink: Part<SinkPlugin>,
+}
+
+impl Target {
+    /// Reads the configuration. The error says what is wrong with it, or why the bridge's letters cannot be read back.
+    pub(super) fn store(&self) -> anyhow::Result<Store> {
+        let loaded = config::load(&self.files).map_err(|diagnostics| {
+            diagnostics.iter().for_each(|diagnostic| eprintln!("{diagnostic}"));
+            anyhow::anyhow!("the configuration is wrong; `gantry check` says the same")
+        })?;
+        let Some(definition) = loaded.bridges.iter().find(|bridge| *bridge.name == *self.bridge) else {
+            let names: Vec<&str> = loaded.bridges.iter().map(|bridge| &*bridge.name).collect();
+            bail!("there is no bridge \"{}\"; there is {}", self.bridge, names.join(", "));
+        };
+        let sink = match &definition.errors.dead_letter {
+            Some(DeadLetter::Sink(sink)) => sink.clone(),
+            Some(DeadLetter::Reject) => bail!(
+                "the dead letters of \"{0}\" go to the source's own broker (reject): read them there; Gantry can bridge that \
+                 queue like any other",
+                self.bridge
+            ),
+            None => bail!("the bridge \"{}\" has no errors.dead_letter", self.bridge),
+        };
+        if sink.plugin.letters.is_none() {
+            let name = sink.plugin.name;
+            bail!("the dead letters of \"{}\" go to {name}, from where they cannot be read back", self.bridge);
+        }
+        Ok(Store { settings: loaded.settings, definition: definition.clone(), sink })
+    }
+}
+
+impl Store {
+    /// Opens it: what is written later is not read.
+    pub(super) async fn open(&self) -> anyhow::Result<Box<dyn Letters>> {
+        let options = self.sink.resolve()?;
+        let letters = open(self.sink.plugin, &options, context(&self.definition)).await;
+        letters.map_err(|error| anyhow::anyhow!(error.chain()))
+    }
+}
+
+fn context(definition: &Definition) -> Context {
+    Context {
+        bridge: definition.name.clone(),
+        task: 0,
+        health: Health::new(),
+        retry: RetryPolicy::default(),
+        dead_letter: true,
+        in_flight_bytes: definition.limits.in_flight_bytes,
+    }
+}
+
+/// Opens what a sink has written as a dead letter.
+pub(super) async fn open(
+    plugin: &SinkPlugin,
+    options: &serde_json::Value,
+    context: Context,
+) -> gantry_sdk::Result<Box<dyn Letters>> {
+    let Some(letters) = plugin.letters else {
+        return Err(gantry_sdk::Error::config(format!("dead letters cannot be read back from {}", plugin.name)));
+    };
+    let mut letters = letters(options, context)?;
+    letters.open().await?;
+    Ok(letters)
+}
+
+/// The next one, its error with all causes.
+pub(super) async fn next(letters: &mut dyn Letters) -> anyhow::Result<Option<Letter>> {
+    letters.next().await.map_err(|error| anyhow::anyhow!(error.chain()))
+}
+
+/// Starts logs and a runtime for a command that looks at brokers, and carries it out.
+pub(super) fn block_on<T>(
+    settings: &Settings,
+    display: Option<Arc<dyn telemetry::log::Display>>,
+    command: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    telemetry::log::init(&Log { level: LogLevel::Warn, ..settings.log.clone() }, display)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
+    let done = runtime.block_on(command);
+    // Blocking calls into a client library that hang must not keep the process.
+    runtime.shutdown_timeout(Duration::from_secs(5));
+    done
+}
