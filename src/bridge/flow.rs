@@ -7,8 +7,9 @@
 //! # Parts
 //! [`open`] sink, dead letter, source · [`hub`] everything but the sink, one event at a time · [`helm`] where it is
 //! heading: what is wanted, health, the clock · [`settler`] outcomes to commits · [`chain`] transforms · [`stall`]
-//! nothing moves · [`outage`] the sink is out of reach · [`conditions`] what connectors say of their brokers
+//! nothing moves · [`breath`] room for larger batches · [`outage`] the sink is out of reach · [`conditions`] what connectors say of their brokers
 
+mod breath;
 mod chain;
 mod conditions;
 mod helm;

@@ -28,7 +28,11 @@ async fn the_right_to_read_the_queue_withdrawn_and_granted_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn topic_deleted_and_made_again_while_running() {
-    let mut scene = Scene::begin(5_000).await;
+    let brokers = BROKERS.lock().await;
+    // How long librdkafka believes that a topic it does not find is only new. 30 s by default.
+    let patience = "properties: { topic.metadata.propagation.max.ms: 1000 }";
+    let events = format!("bootstrap_servers: \"{}\", {patience}", support::bootstrap_servers());
+    let mut scene = Scene::with(brokers, Setup { events, ..Setup::direct() }, 5_000).await;
     scene.rabbit.wait_until_empty(&scene.queue).await;
     let mut before = scene.kafka.read_all(&scene.topic);
     kafka::delete_topic(&scene.topic).await;

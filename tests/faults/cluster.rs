@@ -29,11 +29,11 @@ async fn leader(scene: &Scene, in_sync: usize) -> i32 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_leader_of_the_partition_killed_and_back_three_times() {
+async fn the_leader_of_the_partition_killed_and_back_twice() {
     let mut scene = begin(STRICT, 5_000).await;
     scene
         .fed(async |scene| {
-            for _ in 0..3 {
+            for _ in 0..2 {
                 let old = leader(scene, 3).await;
                 let node = old.to_string();
                 run(&["cluster", "kill", &node]).await;
@@ -83,7 +83,7 @@ async fn the_right_to_write_withdrawn_and_granted_again() {
     acls("--remove").await;
     scene.publish(2_000).await;
     let error = scene.gantry.wait_for_state("b", "failed").await;
-    assert!(error.contains("ACL") || error.contains("uthoriz"), "{error}");
+    assert!(error.contains("not authorised") && error.contains("grant"), "{error}");
     acls("--add").await;
     scene.judge().await;
     acls("--remove").await;

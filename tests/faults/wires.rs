@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::MutexGuard;
 
 use crate::{
-    BROKERS, Scene, Setup,
+    BROKERS, Scene, Setup, single_active_consumer,
     support::{
         self, SOON, eventually,
         gantry::Gantry,
@@ -36,6 +36,7 @@ impl Wires {
         Setup {
             rabbit: format!("urls: [\"{url}\"], heartbeat: 3s"),
             events: format!("bootstrap_servers: \"127.0.0.1:{}\", properties: {{ {timeouts} }}", self.kafka.port()),
+            queue: single_active_consumer(),
             ..Setup::direct()
         }
     }
@@ -135,7 +136,7 @@ async fn a_neighbour_in_the_same_process_notices_nothing() {
         bad.rabbit, bad.events, good.rabbit, good.events
     );
     for (name, queue) in ["bad", "good"].into_iter().zip(&queues) {
-        rabbit.queue(queue).await;
+        rabbit.queue_with(queue, single_active_consumer()).await;
         kafka::create_topic(queue, 1).await;
         yaml += &format!(
             "  {name}:\n    source: {{ rabbitmq: {{ connection: {name}-rabbit, queue: {queue} }} }}\n    \
@@ -168,14 +169,21 @@ async fn a_neighbour_in_the_same_process_notices_nothing() {
     wires.rabbit.heal();
     wires.kafka.heal();
     for (name, queue) in ["bad", "good"].into_iter().zip(&queues) {
+        eventually("nothing is missing", 2 * SOON, async || {
+            oracle::judge(&kafka::read_all(queue), published).missing.is_empty().then_some(())
+        })
+        .await;
         rabbit.wait_until_empty(queue).await;
         gantry.wait_until_ready().await;
         gantry.check_conservation(name);
         let verdict = oracle::assert_nothing_lost(&kafka::read_all(queue), published);
         eprintln!("{name}: {} arrived, {} duplicates", verdict.arrived, verdict.duplicates);
         assert!(name == "bad" || verdict.duplicates == 0, "{verdict:?}");
+    }
+    assert_eq!(gantry.bridge("good").map(|bridge| bridge["tasks"][0]["epoch"].clone()), Some(1.into()));
+    drop(gantry);
+    for queue in &queues {
         rabbit.delete(queue).await;
         kafka::delete_topic(queue).await;
     }
-    assert_eq!(gantry.bridge("good").map(|bridge| bridge["tasks"][0]["epoch"].clone()), Some(1.into()));
 }

@@ -58,9 +58,13 @@ impl Bridge {
         ]
     }
 
-    /// Whether order is promised: two tasks have none between them.
+    /// Whether order is promised, over torn connections too: only on a classic queue with a single active consumer.
+    ///
+    /// RabbitMQ may notice later than Gantry that a connection is gone, and without that argument gives later messages to
+    /// the new consumer while the old one still counts. A quorum queue puts what a consumer took and returned behind what
+    /// others returned before. Two tasks have no order between them.
     pub(crate) fn is_ordered(&self) -> bool {
-        self.kind != Kind::Shared
+        self.kind == Kind::Classic
     }
 
     /// What must become of this message.
@@ -77,6 +81,9 @@ impl Bridge {
         let mut arguments = FieldTable::default();
         if matches!(self.kind, Kind::Quorum | Kind::Limited) {
             arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+        }
+        if self.is_ordered() {
+            arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
         }
         if let Some(set_aside) = &self.set_aside {
             rabbit.queue(set_aside).await;

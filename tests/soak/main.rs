@@ -16,12 +16,14 @@ mod usage;
 mod world;
 
 use std::{
+    panic::AssertUnwindSafe,
     path::Path,
     process::ExitCode,
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use futures_util::FutureExt as _;
 use tokio::{task::JoinHandle, time::sleep};
 
 use arrivals::Arrivals;
@@ -113,13 +115,13 @@ impl Run {
     }
 
     async fn whole(mut self, time: Duration) -> Outcome {
-        let mut failure = self.faults(time).await.err();
+        let mut failure = guarded(self.faults(time)).await.err();
         for (progress, _) in &self.publishers {
             progress.finish();
         }
         let mut set_aside = vec![0; self.publishers.len()];
         if failure.is_none() {
-            failure = self.drain(&mut set_aside).await.err();
+            failure = guarded(self.drain(&mut set_aside)).await.err();
         }
         let bridges = self.world.gantry.get("/v1/bridges").map(|(_, body)| body);
         let judged = (0..self.publishers.len()).map(|index| self.judge(index, set_aside[index])).collect();
@@ -242,6 +244,15 @@ impl Run {
         let now = jiff::Timestamp::now().strftime("%H:%M:%SZ");
         format!("{now} [{}:{:02}:{:02}]", seconds / 3600, seconds / 60 % 60, seconds % 60)
     }
+}
+
+/// The harness panics when a broker does not start or the law of conservation is broken. Here that is a failure like others.
+async fn guarded(work: impl Future<Output = Result<(), String>>) -> Result<(), String> {
+    let caught = AssertUnwindSafe(work).catch_unwind().await;
+    caught.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(text.unwrap_or("a panic, see above").to_owned())
+    })
 }
 
 /// Like `eventually`, for a run that has to say what happened so far when it fails.

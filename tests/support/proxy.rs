@@ -203,8 +203,8 @@ impl Wire {
             while let Some((due, chunk)) = receiver.recv().await {
                 tokio::time::sleep_until(due).await;
                 let rate = self.faults.borrow().bytes_per_second;
-                if rate > 0 {
-                    tokio::time::sleep(Duration::from_micros(chunk.len() as u64 * 1_000_000 / rate)).await;
+                if let Some(micros) = (chunk.len() as u64 * 1_000_000).checked_div(rate) {
+                    tokio::time::sleep(Duration::from_micros(micros)).await;
                 }
                 to.write_all(&chunk).await?;
             }

@@ -7,10 +7,12 @@ use gantry_sdk::{
     ledger::Sequence,
     receipt::{Outcome, OutcomeReceiver},
 };
+use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
 use super::{
     End,
+    breath::Breath,
     helm::{Course, Helm, Notice, attend},
     settler::Settler,
 };
@@ -24,6 +26,7 @@ pub(super) struct Hub<'t> {
     pub(super) outcomes: OutcomeReceiver,
     pub(super) helm: Helm<'t>,
     intake: Intake,
+    breath: Breath,
 }
 
 /// What the source has to give.
@@ -45,7 +48,7 @@ pub(super) enum Event {
     Outcome(Outcome),
     /// The source ended while nobody polled it.
     Ended(Error),
-    /// There may be room again although nothing of this task was settled.
+    /// It is worth polling now: there may be room again, or a breath is over.
     Freed,
     Notice(Notice),
 }
@@ -58,8 +61,8 @@ pub(super) struct Incoming {
 }
 
 impl<'t> Hub<'t> {
-    pub(super) const fn new(settler: Settler, outcomes: OutcomeReceiver, helm: Helm<'t>) -> Self {
-        Self { settler, outcomes, helm, intake: Intake::Flowing }
+    pub(super) fn new(settler: Settler, outcomes: OutcomeReceiver, helm: Helm<'t>) -> Self {
+        Self { settler, outcomes, helm, intake: Intake::Flowing, breath: Breath::new() }
     }
 
     /// Makes the source follow the course. An error when there is nothing left to do.
@@ -124,10 +127,12 @@ impl<'t> Hub<'t> {
             return Event::Notice(notice);
         }
         let freed = self.settler.books.freed();
+        let breath = room.and_then(|_| self.breath.until());
         tokio::select! {
             biased;
             Some(outcome) = self.outcomes.recv() => Event::Outcome(outcome),
-            event = poll_or_tend(&mut self.settler.source, room) => event,
+            event = poll_or_tend(&mut self.settler.source, room), if breath.is_none() => event,
+            () = async { sleep_until(breath.unwrap_or_else(Instant::now)).await }, if breath.is_some() => Event::Freed,
             () = freed, if room.is_none() => Event::Freed,
             notice = self.helm.wait() => Event::Notice(notice),
         }
@@ -137,7 +142,10 @@ impl<'t> Hub<'t> {
     pub(super) async fn handle(&mut self, event: Event) -> Result<Option<Incoming>, End> {
         match event {
             Event::Polled(polled) => match polled.map_err(End::Failed)? {
-                Polled::Batch { lane, records, last } => return Ok(Some(Incoming { lane, records, last })),
+                Polled::Batch { lane, records, last } => {
+                    self.breath.polled(records.len());
+                    return Ok(Some(Incoming { lane, records, last }));
+                }
                 Polled::End => self.intake = Intake::Exhausted,
                 Polled::Suspended => self.intake = Intake::Still,
             },

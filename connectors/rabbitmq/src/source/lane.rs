@@ -8,6 +8,7 @@
 //! - [`subscription`]: how a consumer is started
 //! - [`tags`]: which delivery tags are where
 
+mod memory;
 mod phase;
 mod subscription;
 mod tags;
@@ -50,6 +51,8 @@ pub(super) struct Lane {
     subscription: Subscription,
     phase: Phase,
     window: Window,
+    /// Who consumes: what the window has learned is remembered for it.
+    consumer: Box<str>,
     tags: Tags,
     /// Taken from the client library and not handed out yet; empty while polls keep up.
     waiting: VecDeque<Record>,
@@ -84,7 +87,7 @@ impl Lane {
         let window = if options.keeps_its_consumer() {
             Window::fixed(options.prefetch)
         } else {
-            Window::adaptive(options.prefetch, share)
+            Window::adaptive(options.prefetch, share).recalling(memory::recall(name, queue))
         };
         let mut subscription = Subscription::new(queue, options, name)?;
         let channel = connected.channel().await?;
@@ -97,6 +100,7 @@ impl Lane {
             subscription,
             phase: Phase::Consuming,
             window,
+            consumer: name.into(),
             tags: Tags::default(),
             waiting: VecDeque::new(),
             suspended: false,
@@ -335,6 +339,14 @@ impl Lane {
     /// Whether the channel still stands.
     pub(super) fn is_alive(&self) -> bool {
         self.channel.status().connected()
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        if let Some(learned) = self.window.learned() {
+            memory::remember(&self.consumer, &self.queue, learned);
+        }
     }
 }
 

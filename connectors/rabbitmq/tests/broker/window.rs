@@ -143,6 +143,39 @@ async fn i5_small_bodies_of_a_quorum_queue_too() {
     small_bodies_reach_the_full_prefetch(queue, &rabbit).await;
 }
 
+/// A lost consumer's messages go behind those that earlier ones held. So each must hold at once what the one before held, or
+/// the few that it took would come last. Without a delivery limit RabbitMQ 3.10 puts some behind newer messages all the same.
+#[tokio::test]
+async fn i5_a_consumer_that_is_lost_early_again_and_again_keeps_the_order_of_a_quorum_queue() {
+    let rabbit = Rabbit::connect().await;
+    let arguments =
+        [("x-queue-type", AMQPValue::LongString("quorum".into())), ("x-delivery-limit", AMQPValue::LongInt(100))];
+    let queue = rabbit.queue_with("lost-early", &arguments).await;
+    rabbit.publish_numbers(&queue, 0..6_000).await;
+    let options = json!({ "queue": queue.name });
+    let mut source = open(options.clone()).await;
+    assert_numbers(&move_some(&mut *source, 3_000).await, 0..3_000);
+    // The window is whole, and so is what each loses.
+    tending(&mut *source, until(1_000, || rabbit.ready(&queue))).await;
+    for _ in 0..5 {
+        // Its first few arrive, and then it is gone.
+        let (_, records, _) = batch(&mut *source, Limits { records: 3, ..ALL }).await;
+        assert_numbers(&numbers(&records), 3_000..3_000 + records.len());
+        within("closing", source.close()).await.expect("it closes");
+        until(3_000, || rabbit.ready(&queue)).await;
+        source = open(options.clone()).await;
+        tending(&mut *source, until(1_000, || rabbit.ready(&queue))).await;
+    }
+    let mut seen = Vec::new();
+    while seen.len() < 3_000 {
+        let (_, records, last) = batch(&mut *source, ALL).await;
+        seen.extend(numbers(&records));
+        commit(&mut *source, 0, &last).await;
+    }
+    assert_numbers(&seen, 3_000..6_000);
+    within("closing", source.close()).await.expect("it closes");
+}
+
 /// Large and small in turn: the window goes down and up again, and every message comes once and in order, from both types of
 /// queue. What a quorum queue returned to itself in between would come marked as redelivered.
 #[tokio::test]

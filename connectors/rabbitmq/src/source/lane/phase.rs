@@ -10,9 +10,10 @@
 //! ```
 //!
 //! *Holding* is there for quorum queues. Their channel returns what reaches it behind the cancel (`rabbit_fifo_client`:
-//! `handle_delivery`), which counts against the delivery limit and lets newer messages pass. So acknowledgements are held
-//! back until the broker has sent all that the window allows: then nothing is on its way that the cancel could meet. A
-//! broker that does not fill the window in a while has nothing to send, which is as good.
+//! `handle_delivery`), which counts against the delivery limit, and before 4.0 it returns more than 32 in no order. So
+//! acknowledgements are held back until the broker has sent all that the window allows: then nothing is on its way that the
+//! cancel could meet. A queue in which nothing waits has sent everything, too: what it sent is before its answer to the
+//! question, which goes the same way.
 //!
 //! While suspended, too, acknowledgements wait: until there is one for everything. The channel of a quorum queue sends on only
 //! 32 of them until the queue has taken those (`rabbit_fifo_client`, the soft limit), and forgets the others when it closes:
@@ -20,7 +21,7 @@
 
 use std::{
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -30,15 +31,15 @@ use tokio::time::{Instant, Sleep};
 
 use super::{
     Lane,
-    subscription::{Starting, cancel},
+    subscription::{Asking, Starting, cancel},
 };
 use crate::error::{During, translate};
 
-/// A broker that has more to send, or was sent an acknowledgement that makes room for more, sends something in this time.
+/// How often the queue is asked whether something waits in it.
 const GAP: Duration = Duration::from_millis(100);
 
-/// Acknowledgements are held back no longer. Messages that trickle in so slowly that they do not fill the window in this time
-/// are few on their way.
+/// Acknowledgements are held back no longer. Who leaves room in the window and messages in the queue for so long will not send
+/// them in the next moment: another consumer is preferred.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// See the module.
@@ -57,29 +58,32 @@ pub(super) enum Phase {
 
 /// Acknowledgements that wait.
 pub(super) struct Hold {
-    /// Runs from gap to gap.
+    asking: Option<Asking>,
+    /// From one question to the next.
     timer: Pin<Box<Sleep>>,
     until: Instant,
-    /// The last tag that had arrived when the timer was set.
-    arrived: u64,
 }
 
 impl Hold {
-    fn begin(arrived: u64) -> Self {
-        Self { timer: Box::pin(tokio::time::sleep(GAP)), until: Instant::now() + PATIENCE, arrived }
+    fn begin(asking: Asking) -> Self {
+        Self { asking: Some(asking), timer: Box::pin(tokio::time::sleep(GAP)), until: Instant::now() + PATIENCE }
     }
 
-    /// Whether there is nothing to wait for any more, when that tag is the last that has arrived.
-    fn poll_over(&mut self, context: &mut Context<'_>, arrived: u64) -> bool {
-        while self.timer.as_mut().poll(context).is_ready() {
-            let now = Instant::now();
-            if arrived == self.arrived || now >= self.until {
-                return true;
+    /// Whether there is nothing to wait for any more: nothing waits in the queue, or it has been too long.
+    fn poll_over(&mut self, context: &mut Context<'_>, ask: impl Fn() -> Asking) -> Poll<lapin::Result<()>> {
+        loop {
+            if let Some(asking) = &mut self.asking {
+                let nothing_waits = ready!(asking.poll_unpin(context))?;
+                self.asking = None;
+                let now = Instant::now();
+                if nothing_waits || now >= self.until {
+                    return Poll::Ready(Ok(()));
+                }
+                self.timer.as_mut().reset(now + GAP);
             }
-            self.arrived = arrived;
-            self.timer.as_mut().reset(now + GAP);
+            ready!(self.timer.as_mut().poll(context));
+            self.asking = Some(ask());
         }
-        false
     }
 }
 
@@ -99,11 +103,15 @@ impl Lane {
                     if !self.wants_to_stop() {
                         return Ok(false);
                     }
-                    self.phase = Phase::Holding(Hold::begin(self.tags.arrived()));
+                    self.phase = Phase::Holding(Hold::begin(self.subscription.ask(&self.channel)));
                     return Ok(true);
                 }
                 Phase::Holding(hold) => {
-                    let over = hold.poll_over(context, self.tags.arrived());
+                    let over = match hold.poll_over(context, || self.subscription.ask(&self.channel)) {
+                        Poll::Pending => false,
+                        Poll::Ready(Ok(())) => true,
+                        Poll::Ready(Err(error)) => return Err(self.not_started(&error)),
+                    };
                     return self.hold(over);
                 }
                 Phase::Stopping => return Ok(false),

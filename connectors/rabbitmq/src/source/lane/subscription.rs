@@ -4,7 +4,7 @@ use futures_util::future::{self, BoxFuture};
 use gantry_sdk::{Error, Result};
 use lapin::{
     Channel, Consumer,
-    options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions},
+    options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions},
     types::{FieldTable, ShortString},
 };
 
@@ -22,6 +22,9 @@ pub(super) struct Subscription {
 
 /// A consumer that is on its way.
 pub(super) type Starting = BoxFuture<'static, lapin::Result<Consumer>>;
+
+/// Whether no message waits in the queue, once the broker has answered.
+pub(super) type Asking = BoxFuture<'static, lapin::Result<bool>>;
 
 impl Subscription {
     pub(super) fn new(queue: &str, options: &SourceOptions, name: &str) -> Result<Self> {
@@ -45,6 +48,18 @@ impl Subscription {
             let consume = channel.basic_consume(queue, tag, options, arguments);
             // In one go: the broker takes them in order.
             future::try_join(limit, consume).await.map(|((), consumer)| consumer)
+        })
+    }
+
+    /// Asks whether no message waits in the queue.
+    pub(super) fn ask(&self, channel: &Channel) -> Asking {
+        let (channel, queue) = (channel.clone(), self.queue.clone());
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        Box::pin(async move {
+            let queue = channel.queue_declare(queue, options, FieldTable::default()).await?;
+            // RabbitMQ says none and none when a quorum queue does not answer in time (`rabbit_quorum_queue:stat`). There is
+            // a consumer: ours.
+            Ok(queue.message_count() == 0 && queue.consumer_count() > 0)
         })
     }
 

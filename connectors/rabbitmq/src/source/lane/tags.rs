@@ -37,11 +37,6 @@ impl Tags {
         Ok(())
     }
 
-    /// The last one that came; 0 before the first.
-    pub(super) fn arrived(&self) -> u64 {
-        self.arrived
-    }
-
     /// So many more go to the runtime; the tag of the last.
     pub(super) fn hand_out(&mut self, count: usize) -> u64 {
         self.handed_out += count as u64;

@@ -8,6 +8,8 @@
 //! A change takes round trips, so there are few. Growing waits for a whole window's worth of evidence and for twice the
 //! room. Shrinking waits until the window could hold half as much again as the share, and holds half of it.
 
+use super::memory::Learned;
+
 /// A window begins as if every body were so large. Hardly one is larger, and with the default limits it is four messages.
 const LARGE_BODY: usize = 16 << 20;
 
@@ -19,6 +21,9 @@ const FEW: u16 = 16;
 
 /// So many messages make the usual size: enough that a mixed load does not flap, few enough to follow a change.
 const MEMORY: u64 = 256;
+
+/// Growing that was put off again and again is tried at least every so many messages.
+const MOST_EVIDENCE: u64 = 4096;
 
 /// The window of one lane.
 #[derive(Debug)]
@@ -37,6 +42,8 @@ pub(super) struct Window {
     weight: u64,
     /// Messages since the window was last set, or since growing was last tried.
     seen: u64,
+    /// So many must have been seen before it grows.
+    evidence: u64,
     /// Messages and their bytes that the average does not have yet.
     fresh: (u64, u64),
 }
@@ -46,12 +53,38 @@ impl Window {
     pub(super) fn adaptive(configured: u16, share: usize) -> Self {
         let first = u16::try_from((share / LARGE_BODY).clamp(1, usize::from(FEW))).unwrap_or(FEW);
         let current = if configured <= FEW { configured } else { first };
-        Self { share: share as u64, fixed: false, current, ..Self::fixed(configured) }
+        Self { share: share as u64, fixed: false, current, evidence: current.into(), ..Self::fixed(configured) }
+    }
+
+    /// Begins as the last one of this queue ended.
+    pub(super) fn recalling(mut self, last: Option<Learned>) -> Self {
+        if let Some(Learned { window, average }) = last {
+            self.set(window.clamp(1, self.configured));
+            self.average = average;
+            self.weight = MEMORY;
+        }
+        self
+    }
+
+    /// What the next window of this queue should know; `None` when there is nothing.
+    pub(super) fn learned(&mut self) -> Option<Learned> {
+        self.learn();
+        (!self.fixed && self.weight > 0).then_some(Learned { window: self.current, average: self.average })
     }
 
     /// A window that stays as it was configured.
     pub(super) fn fixed(configured: u16) -> Self {
-        Self { configured, share: 0, fixed: true, current: configured, average: 0, weight: 0, seen: 0, fresh: (0, 0) }
+        Self {
+            configured,
+            share: 0,
+            fixed: true,
+            current: configured,
+            average: 0,
+            weight: 0,
+            seen: 0,
+            evidence: configured.into(),
+            fresh: (0, 0),
+        }
     }
 
     /// The effective prefetch.
@@ -86,7 +119,7 @@ impl Window {
         // The last step up to the prefetch may be small; half as much room again keeps it from being taken back at once.
         let last = next == self.configured && room >= u64::from(next) + u64::from(next) / 2;
         let worth = next > self.current && (last || next / 2 >= self.current);
-        (worth && self.seen >= self.current.into()).then_some(next)
+        (worth && self.seen >= self.evidence).then_some(next)
     }
 
     /// What the consumer that comes next is given.
@@ -104,11 +137,13 @@ impl Window {
     pub(super) fn set(&mut self, messages: u16) {
         self.current = messages;
         self.seen = 0;
+        self.evidence = messages.into();
     }
 
     /// Growing is not needed now: the broker does not fill the window as it is.
     pub(super) fn put_off(&mut self) {
         self.seen = 0;
+        self.evidence = (2 * self.evidence).min(MOST_EVIDENCE);
     }
 
     fn learn(&mut self) {
@@ -142,6 +177,16 @@ mod tests {
             }
         }
         course
+    }
+
+    #[test]
+    fn the_next_window_of_a_queue_begins_where_the_last_one_ended() {
+        let mut first = Window::adaptive(2000, 64 * MIB);
+        assert_eq!(first.learned(), None, "nothing came");
+        course(&mut first, [200; 10_000]);
+        let learned = first.learned();
+        assert_eq!(Window::adaptive(2000, 64 * MIB).recalling(learned).current(), 2000);
+        assert_eq!(Window::adaptive(100, 64 * MIB).recalling(learned).current(), 100, "a person asks for less now");
     }
 
     #[test]
@@ -201,8 +246,9 @@ mod tests {
         note(&mut window, 1, 200);
         assert_eq!(window.wish(4), Some(128));
         window.put_off();
+        note(&mut window, 7, 200);
         assert_eq!(window.wish(4), None);
-        note(&mut window, 4, 200);
+        note(&mut window, 1, 200);
         assert_eq!(window.wish(4), Some(128));
     }
 
