@@ -25,7 +25,8 @@ pub(super) async fn put(
 fn letter(definition: &Definition, task: u32, condemned: Condemned) -> Record {
     let Condemned { mut record, failure, .. } = condemned;
     let origin = record.origin.clone();
-    let mut tell = |name: &str, text: String| record.headers.push(format!("{}{name}", Reason::PREFIX), Value::text(text));
+    let mut tell =
+        |name: &str, text: String| record.headers.push(format!("{}{name}", Reason::PREFIX), Value::text(text));
     let is_log = origin.offset.is_some();
     // This one first: by it `Reason::split_off` finds where the record's own headers end.
     tell(if is_log { "topic" } else { "queue" }, origin.address.to_string());

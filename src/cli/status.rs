@@ -98,7 +98,17 @@ impl Overview {
         }
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
-        table.set_header(["BRIDGE", "TASK", "STATE", "IN", "OUT", "IN FLIGHT", "DEAD-LETTERED", "STALLS", "LAST PROGRESS"]);
+        table.set_header([
+            "BRIDGE",
+            "TASK",
+            "STATE",
+            "IN",
+            "OUT",
+            "IN FLIGHT",
+            "DEAD-LETTERED",
+            "STALLS",
+            "LAST PROGRESS",
+        ]);
         for bridge in &self.bridges {
             if bridge.tasks.is_empty() {
                 table.add_row([bridge.name.as_str(), "-", &bridge.target]);

@@ -104,7 +104,9 @@ fn examine(files: &[PathBuf], variables: Vec<(String, String)>, strict: bool) ->
     diagnostics.extend(findings.finish(strict));
     let failed = diagnostics.iter().any(|one| one.severity == Severity::Error);
     match settings {
-        Some(settings) if !failed => Ok(Loaded { settings, bridges: definitions, names_bridges: tree.holds("bridges"), warnings: diagnostics }),
+        Some(settings) if !failed => {
+            Ok(Loaded { settings, bridges: definitions, names_bridges: tree.holds("bridges"), warnings: diagnostics })
+        }
         _ => {
             diagnostics.sort_by(Diagnostic::reading_order);
             Err(diagnostics)

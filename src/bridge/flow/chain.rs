@@ -43,8 +43,9 @@ impl Chain {
             transform.apply(&mut working);
         }
         let (records, filtered, failed) = working.finish();
-        let condemn =
-            |(root, failure): (u32, _)| Some(Condemned { root, record: originals.get(root as usize)?.clone(), failure });
+        let condemn = |(root, failure): (u32, _)| {
+            Some(Condemned { root, record: originals.get(root as usize)?.clone(), failure })
+        };
         let condemned = failed.into_iter().filter_map(condemn).collect();
         let roots = Some(records.iter().map(|record| record.root).collect());
         Passed { records: Arc::new(records), originals, roots, filtered, condemned }

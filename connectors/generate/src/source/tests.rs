@@ -10,7 +10,14 @@ const ALL: Limits = Limits { records: 500, bytes: 4 << 20 };
 /// Each test is a bridge of its own, since commits outlive the source.
 fn context(bridge: &str) -> Context {
     let retry = RetryPolicy::default();
-    Context { bridge: bridge.into(), task: 0, health: Health::new(), retry, dead_letter: false, in_flight_bytes: 1 << 26 }
+    Context {
+        bridge: bridge.into(),
+        task: 0,
+        health: Health::new(),
+        retry,
+        dead_letter: false,
+        in_flight_bytes: 1 << 26,
+    }
 }
 
 fn source(bridge: &str, options: serde_json::Value) -> Box<dyn Source> {
