@@ -29,11 +29,11 @@ async fn leader(scene: &Scene, in_sync: usize) -> i32 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_leader_of_the_partition_killed_and_back_twice() {
+async fn the_leader_of_the_partition_killed_and_back_three_times() {
     let mut scene = begin(STRICT, 5_000).await;
     scene
         .fed(async |scene| {
-            for _ in 0..2 {
+            for _ in 0..3 {
                 let old = leader(scene, 3).await;
                 let node = old.to_string();
                 run(&["cluster", "kill", &node]).await;
