@@ -1,6 +1,6 @@
 //! `gantry dlq replay`: dead letters through their bridge again.
 //!
-//! It chooses letters, asks, and runs the bridge with [`source`] in place of its own source: a bridge like any other, with
+//! It chooses letters, asks, and runs the bridge with `source` in place of its own source: a bridge like any other, with
 //! the same guarantees. At the first error that ends it, it ends: what is left stays a dead letter.
 
 mod progress;
