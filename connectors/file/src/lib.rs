@@ -2,7 +2,7 @@
 //!
 //! In reading order:
 //!
-//! 1. [`line`]: a record as a line and back, without loss
+//! 1. [`line`](mod@line): a record as a line and back, without loss
 //! 2. `log`: the file: appending durably, one writer at a time
 //! 3. [`sink`]: the sink, which holds its records until they are on the disk
 //! 4. `letters`: reading dead letters back

@@ -1,7 +1,7 @@
 //! The sink: holds its records until they are on the disk.
 //!
 //! # The contract
-//! - A record is settled when its line is on the disk ([`Log::append`]). Batches that wait together share one `fdatasync`.
+//! - A record is settled when its line is on the disk (`Log::append`). Batches that wait together share one `fdatasync`.
 //! - What cannot be written is tried again in order, as long as `errors.retry` says, and health says why. Nothing is
 //!   skipped. After that everything held fails as retriable.
 //! - A writer of its own does the waiting, so that the bridge goes on answering.
