@@ -80,7 +80,7 @@ async fn quorum_queue(rabbit: &Rabbit, limit: Option<i64>) -> Queue {
 /// What a bridge does that stops and starts: takes some, returns all, and finds all in order again.
 async fn i5_order_survives(rounds: usize, queue: &Queue) {
     for _ in 0..rounds {
-        let mut source = open(json!({ "queue": queue.name, "prefetch": 60 })).await;
+        let mut source = open(json!({ "queue": queue.name, "prefetch": 60, "adaptive_prefetch": false })).await;
         let (taken, _) = records(&mut *source, 50).await;
         assert_eq!(numbers(&taken), (0..50).collect::<Vec<_>>());
         within("closing", source.close()).await.expect("it closes");
