@@ -150,6 +150,18 @@ pub fn assert_nothing_lost(stored: &[Stored], expected: u64) -> Verdict {
     let verdict = judge(stored, expected);
     let missing = verdict.missing.len();
     assert!(missing == 0, "{missing} of {expected} lost: {:?}…", &verdict.missing[..missing.min(20)]);
-    assert_eq!(verdict.reordered, 0, "order is lost: {verdict:?}");
+    assert_eq!(verdict.reordered, 0, "order is lost: {verdict:?}, {}", first_step_back(stored));
     verdict
+}
+
+/// Where the order is lost first, and how much came too late there in one piece.
+fn first_step_back(stored: &[Stored]) -> String {
+    let mut tally = Tally::default();
+    let mut late = stored.iter().filter_map(|record| {
+        let sequence = sequence_of(record);
+        tally.arrives(record.partition, sequence).map(|later| (record.offset, sequence, later))
+    });
+    let Some((offset, sequence, later)) = late.next() else { return "nowhere".into() };
+    let in_a_row = 1 + late.zip(1..).take_while(|((_, next, _), ahead)| *next == sequence + ahead).count();
+    format!("first at offset {offset}: {sequence} and the next, {in_a_row} in all, came after {later}")
 }

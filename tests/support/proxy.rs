@@ -23,7 +23,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::random::Random;
+use super::{SOON, eventually, random::Random};
 
 /// Small, so that a reset falls into the middle of a frame and a throttled wire flows evenly.
 const CHUNK: usize = 16 * 1024;
@@ -69,10 +69,10 @@ impl Proxy {
         Self::start_on(0, upstream, 0).await
     }
 
-    /// On this port. The seed decides which chunks are hit by resets.
+    /// On this port, as soon as the test before has let go of it. The seed decides which chunks are hit by resets.
     pub async fn start_on(port: u16, upstream: &str, seed: u64) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", port)).await;
-        let listener = listener.unwrap_or_else(|error| panic!("a proxy on port {port}: {error}"));
+        let what = format!("port {port} is free for a proxy");
+        let listener = eventually(&what, SOON, async || TcpListener::bind(("127.0.0.1", port)).await.ok()).await;
         let port = listener.local_addr().expect("it is bound").port();
         let wire = Wire {
             faults: watch::Sender::new(Faults::default()),

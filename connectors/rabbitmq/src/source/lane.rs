@@ -194,6 +194,9 @@ impl Lane {
             Poll::Ready(Ok((tag, record))) => {
                 self.tags.arrive(tag).map_err(|gap| Error::with_source(gap.kind(), self.context(), gap))?;
                 self.window.note(record.size());
+                if let Phase::Holding(hold) = &mut self.phase {
+                    hold.note();
+                }
                 Ok(Some(record))
             }
             // It may be the broker's own cancel that came first: starting again shows it.

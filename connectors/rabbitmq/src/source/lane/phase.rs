@@ -13,7 +13,8 @@
 //! `handle_delivery`), which counts against the delivery limit, and before 4.0 it returns more than 32 in no order. So
 //! acknowledgements are held back until the broker has sent all that the window allows: then nothing is on its way that the
 //! cancel could meet. A queue in which nothing waits has sent everything, too: what it sent is before its answer to the
-//! question, which goes the same way.
+//! question, which goes the same way. But somebody may publish between that answer and the cancel; so it takes two such
+//! answers with nothing in between.
 //!
 //! While suspended, too, acknowledgements wait: until there is one for everything. The channel of a quorum queue sends on only
 //! 32 of them until the queue has taken those (`rabbit_fifo_client`, the soft limit), and forgets the others when it closes:
@@ -62,23 +63,32 @@ pub(super) struct Hold {
     /// From one question to the next.
     timer: Pin<Box<Sleep>>,
     until: Instant,
+    /// Nothing waited when the queue answered last, and nothing has come since.
+    quiet: bool,
 }
 
 impl Hold {
     fn begin(asking: Asking) -> Self {
-        Self { asking: Some(asking), timer: Box::pin(tokio::time::sleep(GAP)), until: Instant::now() + PATIENCE }
+        let (timer, until) = (Box::pin(tokio::time::sleep(GAP)), Instant::now() + PATIENCE);
+        Self { asking: Some(asking), timer, until, quiet: false }
     }
 
-    /// Whether there is nothing to wait for any more: nothing waits in the queue, or it has been too long.
+    /// A message came.
+    pub(super) fn note(&mut self) {
+        self.quiet = false;
+    }
+
+    /// Whether there is nothing to wait for any more: nothing comes, or it has been too long.
     fn poll_over(&mut self, context: &mut Context<'_>, ask: impl Fn() -> Asking) -> Poll<lapin::Result<()>> {
         loop {
             if let Some(asking) = &mut self.asking {
                 let nothing_waits = ready!(asking.poll_unpin(context))?;
                 self.asking = None;
                 let now = Instant::now();
-                if nothing_waits || now >= self.until {
+                if (nothing_waits && self.quiet) || now >= self.until {
                     return Poll::Ready(Ok(()));
                 }
+                self.quiet = nothing_waits;
                 self.timer.as_mut().reset(now + GAP);
             }
             ready!(self.timer.as_mut().poll(context));
