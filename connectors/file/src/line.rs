@@ -73,8 +73,8 @@ pub fn write(id: &LetterId, written: jiff::Timestamp, record: &Record, is_letter
     if let Some(destination) = &record.destination {
         object.insert("destination".into(), destination.to_string().into());
     }
-    object.insert("source".into(), Json::Object(part::origin(&record.origin)));
-    object.insert("properties".into(), Json::Object(part::properties(record.properties())));
+    object.insert("source".into(), Json::Object(record.origin.to_object()));
+    object.insert("properties".into(), Json::Object(record.properties().to_object(value::time_json)));
     out.extend_from_slice(Json::Object(object).to_string().as_bytes());
 }
 

@@ -4,6 +4,7 @@ use std::{fmt::Write as _, process::ExitCode};
 
 use clap::Args;
 use gantry_sdk::{Letter, Properties, Value, letters::Fidelity};
+use serde_json::Value as Json;
 
 use super::{
     super::output,
@@ -102,46 +103,18 @@ fn describe(letter: &Letter, most: usize) -> String {
 }
 
 fn header(value: &Value) -> String {
-    let kind = match value {
-        Value::Null => return "null".to_owned(),
-        Value::Bool(_) => "bool",
-        Value::I8(_) => "i8",
-        Value::U8(_) => "u8",
-        Value::I16(_) => "i16",
-        Value::U16(_) => "u16",
-        Value::I32(_) => "i32",
-        Value::U32(_) => "u32",
-        Value::I64(_) => "i64",
-        Value::U64(_) => "u64",
-        Value::F32(_) => "f32",
-        Value::F64(_) => "f64",
-        Value::Decimal { .. } => "decimal",
-        Value::Timestamp(_) => "timestamp",
-        Value::String(_) => "string",
-        Value::Bytes(_) => "bytes",
-        Value::List(_) => "list",
-        Value::Table(_) => "table",
-    };
-    format!("{} ({kind})", text::short(&value.to_text().unwrap_or_default()))
+    match value {
+        Value::Null => "null".to_owned(),
+        value => format!("{} ({})", text::short(&value.to_text().unwrap_or_default()), value.type_name()),
+    }
 }
 
 /// Those that are set.
-fn properties(properties: &Properties) -> Vec<(&'static str, String)> {
-    let text = |text: &Option<bytestring::ByteString>| text.as_deref().map(str::to_owned);
-    let all = [
-        ("message_id", text(&properties.message_id)),
-        ("correlation_id", text(&properties.correlation_id)),
-        ("reply_to", text(&properties.reply_to)),
-        ("content_type", text(&properties.content_type)),
-        ("content_encoding", text(&properties.content_encoding)),
-        ("type", text(&properties.message_type)),
-        ("user_id", text(&properties.user_id)),
-        ("app_id", text(&properties.app_id)),
-        ("expiration", text(&properties.expiration)),
-        ("priority", properties.priority.map(|number| number.to_string())),
-        ("delivery_mode", properties.delivery_mode.map(|number| number.to_string())),
-        ("timestamp", properties.timestamp.map(|time| time.to_string())),
-        ("cluster_id", text(&properties.cluster_id)),
-    ];
-    all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+fn properties(properties: &Properties) -> Vec<(String, String)> {
+    let text = |value| match value {
+        Json::String(text) => text,
+        other => other.to_string(),
+    };
+    let all = properties.to_object(|time| time.to_string().into());
+    all.into_iter().map(|(name, value)| (name, text(value))).collect()
 }

@@ -4,9 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use bytestring::ByteString;
 use gantry_sdk::{Origin, Properties, Timestamp};
-use serde_json::{Map, Value as Json, json};
-
-use super::value;
+use serde_json::{Map, Value as Json};
 
 type Object = Map<String, Json>;
 
@@ -55,23 +53,6 @@ pub(super) fn read_time(object: &Object) -> Option<Timestamp> {
     }
 }
 
-/// Collects what is there; what is not takes no place.
-fn present(fields: impl IntoIterator<Item = (&'static str, Option<Json>)>) -> Object {
-    fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
-}
-
-pub(super) fn origin(origin: &Origin) -> Object {
-    let text = |text: &str| (!text.is_empty()).then(|| json!(text));
-    present([
-        ("address", text(&origin.address)),
-        ("exchange", text(&origin.exchange)),
-        ("routing_key", text(&origin.routing_key)),
-        ("partition", origin.partition.map(Json::from)),
-        ("offset", origin.offset.map(Json::from)),
-        ("redelivered", origin.redelivered.then_some(Json::Bool(true))),
-    ])
-}
-
 pub(super) fn read_origin(object: &Object) -> Option<Origin> {
     let text = |name| Some(optional(object.get(name), text)?.unwrap_or_default());
     let partition = optional(object.get("partition"), |number| i32::try_from(number.as_i64()?).ok())?;
@@ -83,25 +64,6 @@ pub(super) fn read_origin(object: &Object) -> Option<Origin> {
         offset: optional(object.get("offset"), Json::as_i64)?,
         redelivered: optional(object.get("redelivered"), Json::as_bool)?.unwrap_or_default(),
     })
-}
-
-pub(super) fn properties(properties: &Properties) -> Object {
-    let text = |text: &Option<ByteString>| text.as_deref().map(Json::from);
-    present([
-        ("message_id", text(&properties.message_id)),
-        ("correlation_id", text(&properties.correlation_id)),
-        ("reply_to", text(&properties.reply_to)),
-        ("content_type", text(&properties.content_type)),
-        ("content_encoding", text(&properties.content_encoding)),
-        ("type", text(&properties.message_type)),
-        ("user_id", text(&properties.user_id)),
-        ("app_id", text(&properties.app_id)),
-        ("expiration", text(&properties.expiration)),
-        ("priority", properties.priority.map(Json::from)),
-        ("delivery_mode", properties.delivery_mode.map(Json::from)),
-        ("timestamp", properties.timestamp.map(value::time_json)),
-        ("cluster_id", text(&properties.cluster_id)),
-    ])
 }
 
 pub(super) fn read_properties(object: &Object) -> Option<Properties> {

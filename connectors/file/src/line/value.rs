@@ -33,7 +33,7 @@ fn typed(value: &Value, depth: u32) -> Object {
         object.insert(FLATTENED.into(), true.into());
         return object;
     }
-    object.insert("type".into(), type_name(value).into());
+    object.insert("type".into(), value.type_name().into());
     match value {
         Value::Null => {}
         Value::String(text) => part::put_bytes(&mut object, "value", "base64", text),
@@ -63,29 +63,6 @@ fn typed(value: &Value, depth: u32) -> Object {
         }
     }
     object
-}
-
-const fn type_name(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::I8(_) => "i8",
-        Value::U8(_) => "u8",
-        Value::I16(_) => "i16",
-        Value::U16(_) => "u16",
-        Value::I32(_) => "i32",
-        Value::U32(_) => "u32",
-        Value::I64(_) => "i64",
-        Value::U64(_) => "u64",
-        Value::F32(_) => "f32",
-        Value::F64(_) => "f64",
-        Value::Decimal { .. } => "decimal",
-        Value::Timestamp(_) => "timestamp",
-        Value::String(_) => "string",
-        Value::Bytes(_) => "bytes",
-        Value::List(_) => "list",
-        Value::Table(_) => "table",
-    }
 }
 
 /// What [`named`] wrote. `None` when it is something else.

@@ -8,8 +8,8 @@
 //! `"value":null`.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use gantry_sdk::{Origin, Properties, Record, Value};
-use serde_json::{Map, Value as Json, json};
+use gantry_sdk::{Record, Value};
+use serde_json::{Map, Value as Json};
 
 type Object = Map<String, Json>;
 
@@ -30,9 +30,10 @@ pub(super) fn write(record: &Record, out: &mut Vec<u8>) {
     if let Some(destination) = &record.destination {
         object.insert("destination".into(), destination.to_string().into());
     }
-    object.insert("source".into(), Json::Object(origin(&record.origin)));
+    object.insert("source".into(), Json::Object(record.origin.to_object()));
     if record.properties.is_some() {
-        object.insert("properties".into(), Json::Object(properties(record.properties())));
+        let properties = record.properties().to_object(|time| time.to_string().into());
+        object.insert("properties".into(), Json::Object(properties));
     }
     escape(&Json::Object(object).to_string(), out);
 }
@@ -68,7 +69,7 @@ fn named(name: &str, value: &Value) -> Json {
 
 fn typed(value: &Value) -> Object {
     let mut object = Object::new();
-    object.insert("type".into(), type_name(value).into());
+    object.insert("type".into(), value.type_name().into());
     match value {
         Value::String(text) => bytes(&mut object, "value", "base64", text),
         Value::Bytes(binary) => drop(object.insert("base64".into(), STANDARD.encode(binary).into())),
@@ -83,63 +84,4 @@ fn typed(value: &Value) -> Object {
         scalar => drop(object.insert("value".into(), scalar.to_json())),
     }
     object
-}
-
-const fn type_name(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::I8(_) => "i8",
-        Value::U8(_) => "u8",
-        Value::I16(_) => "i16",
-        Value::U16(_) => "u16",
-        Value::I32(_) => "i32",
-        Value::U32(_) => "u32",
-        Value::I64(_) => "i64",
-        Value::U64(_) => "u64",
-        Value::F32(_) => "f32",
-        Value::F64(_) => "f64",
-        Value::Decimal { .. } => "decimal",
-        Value::Timestamp(_) => "timestamp",
-        Value::String(_) => "string",
-        Value::Bytes(_) => "bytes",
-        Value::List(_) => "list",
-        Value::Table(_) => "table",
-    }
-}
-
-/// Collects what is there; what is not takes no place.
-fn present(fields: impl IntoIterator<Item = (&'static str, Option<Json>)>) -> Object {
-    fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
-}
-
-fn origin(origin: &Origin) -> Object {
-    let text = |text: &str| (!text.is_empty()).then(|| json!(text));
-    present([
-        ("address", text(&origin.address)),
-        ("exchange", text(&origin.exchange)),
-        ("routing_key", text(&origin.routing_key)),
-        ("partition", origin.partition.map(Json::from)),
-        ("offset", origin.offset.map(Json::from)),
-        ("redelivered", origin.redelivered.then_some(Json::Bool(true))),
-    ])
-}
-
-fn properties(properties: &Properties) -> Object {
-    let text = |text: &Option<bytestring::ByteString>| text.as_deref().map(Json::from);
-    present([
-        ("message_id", text(&properties.message_id)),
-        ("correlation_id", text(&properties.correlation_id)),
-        ("reply_to", text(&properties.reply_to)),
-        ("content_type", text(&properties.content_type)),
-        ("content_encoding", text(&properties.content_encoding)),
-        ("type", text(&properties.message_type)),
-        ("user_id", text(&properties.user_id)),
-        ("app_id", text(&properties.app_id)),
-        ("expiration", text(&properties.expiration)),
-        ("priority", properties.priority.map(Json::from)),
-        ("delivery_mode", properties.delivery_mode.map(Json::from)),
-        ("timestamp", properties.timestamp.map(|timestamp| Json::from(timestamp.to_string()))),
-        ("cluster_id", text(&properties.cluster_id)),
-    ])
 }

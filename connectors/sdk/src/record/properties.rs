@@ -1,8 +1,9 @@
 //! Message properties: what every messaging protocol has under some name.
 
 use bytestring::ByteString;
+use serde_json::{Map, Value as Json};
 
-use super::Timestamp;
+use super::{Timestamp, present};
 
 /// The properties that AMQP 0-9-1 (`basic` class, §1.8), AMQP 1.0, MQTT 5 and JMS share. Connectors map theirs to and
 /// from these, so any source makes sense with any sink.
@@ -53,4 +54,24 @@ impl Properties {
         timestamp: None,
         cluster_id: None,
     };
+
+    /// Those that are set, as a JSON object under the names of AMQP 0-9-1 §1.8; `time` writes a point in time.
+    pub fn to_object(&self, time: impl FnOnce(Timestamp) -> Json) -> Map<String, Json> {
+        let text = |text: &Option<ByteString>| text.as_deref().map(Json::from);
+        present([
+            ("message_id", text(&self.message_id)),
+            ("correlation_id", text(&self.correlation_id)),
+            ("reply_to", text(&self.reply_to)),
+            ("content_type", text(&self.content_type)),
+            ("content_encoding", text(&self.content_encoding)),
+            ("type", text(&self.message_type)),
+            ("user_id", text(&self.user_id)),
+            ("app_id", text(&self.app_id)),
+            ("expiration", text(&self.expiration)),
+            ("priority", self.priority.map(Json::from)),
+            ("delivery_mode", self.delivery_mode.map(Json::from)),
+            ("timestamp", self.timestamp.map(time)),
+            ("cluster_id", text(&self.cluster_id)),
+        ])
+    }
 }

@@ -105,6 +105,30 @@ impl Value {
         Self::String(text.into().into_bytes())
     }
 
+    /// What kind of value it is, in the words of the JSON that connectors write.
+    pub const fn type_name(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "bool",
+            Self::I8(_) => "i8",
+            Self::U8(_) => "u8",
+            Self::I16(_) => "i16",
+            Self::U16(_) => "u16",
+            Self::I32(_) => "i32",
+            Self::U32(_) => "u32",
+            Self::I64(_) => "i64",
+            Self::U64(_) => "u64",
+            Self::F32(_) => "f32",
+            Self::F64(_) => "f64",
+            Self::Decimal { .. } => "decimal",
+            Self::Timestamp(_) => "timestamp",
+            Self::String(_) => "string",
+            Self::Bytes(_) => "bytes",
+            Self::List(_) => "list",
+            Self::Table(_) => "table",
+        }
+    }
+
     /// Roughly the bytes that the value takes on a wire.
     pub fn size(&self) -> usize {
         match self {
