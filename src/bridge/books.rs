@@ -8,7 +8,11 @@
 //!   knows its size before it is there.
 //! - Every record that came in is in exactly one count (I6): in flight, out, filtered, dead-lettered or returned.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Instant,
+};
 
 use gantry_sdk::{
     Epoch, FailureKind, Lane, Ledger, Limits, Position, Receipt, Record,
@@ -28,6 +32,8 @@ pub(super) struct Books {
     epoch: Epoch,
     limits: BridgeLimits,
     lanes: HashMap<Lane, Ledger<Held>>,
+    /// Those that give no more and have something in flight.
+    ended: HashSet<Lane>,
     /// Not committed yet.
     records: usize,
     bytes: usize,
@@ -100,8 +106,8 @@ impl Books {
         progress: Arc<Progress>,
         metrics: TaskMetrics,
     ) -> Self {
-        let lanes = HashMap::new();
-        Self { epoch, limits, lanes, records: 0, bytes: 0, share, refused: None, outcomes, progress, metrics }
+        let (lanes, ended) = (HashMap::new(), HashSet::new());
+        Self { epoch, limits, lanes, ended, records: 0, bytes: 0, share, refused: None, outcomes, progress, metrics }
     }
 
     /// How much may be polled; `None` when there is no credit (I4). The bytes are set aside in the process's budget until
@@ -279,6 +285,19 @@ impl Books {
         });
     }
 
+    /// The lane gives no more. It is forgotten when nothing of it is in flight.
+    pub(super) fn end_lane(&mut self, lane: Lane) {
+        self.ended.insert(lane);
+        self.forget_if_empty(lane);
+    }
+
+    fn forget_if_empty(&mut self, lane: Lane) {
+        if self.lanes.get(&lane).is_none_or(Ledger::is_empty) {
+            self.lanes.remove(&lane);
+            self.ended.remove(&lane);
+        }
+    }
+
     /// What can be committed now: at most one position a lane, the highest up to which everything is settled (I1).
     pub(super) fn commits(&mut self) -> Vec<(Lane, Position)> {
         let mut commits = Vec::new();
@@ -289,6 +308,11 @@ impl Books {
                 *bytes -= held.bytes as usize;
             });
             commits.extend(upto.map(|position| (*lane, position)));
+        }
+        for (lane, _) in &commits {
+            if self.ended.contains(lane) {
+                self.forget_if_empty(*lane);
+            }
         }
         if !commits.is_empty() {
             self.progress.count(|counts| counts.commits += commits.len() as u64);
@@ -337,16 +361,16 @@ fn size_of_record(originals: &[Record], root: u32) -> u64 {
 
 /// Whether this incarnation cannot go on after such an outcome.
 fn reason_to_end(outcome: &Outcome) -> Option<Verdict> {
-    if outcome.abandoned > 0 {
-        let reason = format!("the sink dropped {} records without an answer", outcome.abandoned);
-        return Some(Verdict::Stop(reason.into()));
-    }
     let retriable = outcome.failures.iter().find(|(_, failure)| failure.kind != FailureKind::Rejected);
     if let Some((_, failure)) = retriable {
         return Some(Verdict::Stop(match outcome.route {
             Route::Sink => failure.reason.clone(),
             Route::DeadLetter => format!("the dead letter cannot be written: {}", failure.reason).into(),
         }));
+    }
+    if outcome.abandoned > 0 {
+        let reason = format!("the sink dropped {} records without an answer", outcome.abandoned);
+        return Some(Verdict::Stop(reason.into()));
     }
     // A refused dead letter has nowhere to go, and trying again would only burn deliveries of the record.
     let (_, failure) = outcome.failures.first().filter(|_| outcome.route == Route::DeadLetter)?;

@@ -11,7 +11,7 @@ use gantry_sdk::{
 };
 use serde_json::Value as Json;
 
-use crate::config::secrets;
+use crate::{config::secrets, transform::hops::Hops};
 
 /// One bridge as a person wrote it.
 #[derive(Debug, Clone)]
@@ -28,6 +28,8 @@ pub struct Definition {
     pub sink: Part<SinkPlugin>,
     /// What to do with what fails.
     pub errors: ErrorPolicy,
+    /// How many bridges a record may have passed; `None`: nobody counts.
+    pub hops: Option<Hops>,
     /// How much may be in flight.
     pub limits: BridgeLimits,
     /// A task that could move records and moves none for so long is restarted; `None` never.
@@ -99,13 +101,14 @@ impl Definition {
     /// bring: they are read at each use.
     pub fn means_the_same(&self, other: &Self) -> bool {
         // Taken apart by name, so that a new option cannot be forgotten here.
-        let Self { name, tasks, source, transforms, sink, errors, limits, stall_timeout, file: _, raw: _ } = self;
+        let Self { name, tasks, source, transforms, sink, errors, hops, limits, stall_timeout, file: _, raw: _ } = self;
         *name == other.name
             && *tasks == other.tasks
             && *source == other.source
             && *transforms == other.transforms
             && *sink == other.sink
             && *errors == other.errors
+            && *hops == other.hops
             && *limits == other.limits
             && *stall_timeout == other.stall_timeout
     }

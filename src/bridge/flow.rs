@@ -246,7 +246,8 @@ impl<'t> Flow<'t> {
             within_deadline(dead_letter.close()).await;
         }
         heart.beat("committing");
-        self.hub.settler.take_stragglers(&mut self.hub.outcomes).await;
+        let Hub { settler, outcomes, .. } = &mut self.hub;
+        within_deadline(settler.take_stragglers(outcomes).map(Ok)).await;
         heart.beat("closing the source");
         within_deadline(self.hub.settler.source.close()).await;
     }

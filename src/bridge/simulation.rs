@@ -47,6 +47,7 @@ fn definition(world: u64, limits: BridgeLimits) -> Definition {
             give_back_after: None,
         },
         stall_timeout: None,
+        hops: None,
         limits,
         file: "simulation".into(),
         raw: serde_json::Value::Null,

@@ -8,6 +8,7 @@ use std::{
     time::SystemTime,
 };
 
+use gantry_sdk::Lag;
 use tokio::sync::Notify;
 
 /// What a person wants of a bridge.
@@ -132,6 +133,8 @@ pub struct TaskStatus {
     pub epoch: u64,
     /// What became of records.
     pub counts: Counts,
+    /// How far the source is behind, where it is a log.
+    pub lag: Lag,
 }
 
 /// How a bridge is.
@@ -179,6 +182,7 @@ impl Progress {
             last_progress: None,
             epoch: 0,
             counts: Counts::default(),
+            lag: Lag::default(),
         };
         Self { status: Mutex::new(status), finished: Notify::new(), undrained: AtomicBool::new(false) }
     }
@@ -186,6 +190,11 @@ impl Progress {
     /// One consistent snapshot.
     pub fn snapshot(&self) -> TaskStatus {
         self.lock().clone()
+    }
+
+    /// Where the source says how far it is behind.
+    pub fn lag(&self) -> Lag {
+        self.lock().lag.clone()
     }
 
     /// A new state, with the reason when there is one to tell.

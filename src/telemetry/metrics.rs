@@ -8,6 +8,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use gantry_sdk::PartitionLag;
 use prometheus::{Histogram, HistogramOpts, HistogramVec, TextEncoder, core::Collector, proto};
 
 use super::{
@@ -123,6 +124,13 @@ fn of_bridges(statuses: &[BridgeStatus]) -> Vec<proto::MetricFamily> {
             (labels, f64::from(u8::from(task.state == state)))
         })
     });
+    let lags = tasks().flat_map(|(bridge, task)| {
+        task.lag.get().into_iter().map(move |PartitionLag { topic, partition, records }| {
+            let mut labels = labels(bridge, task);
+            labels.extend([topic.to_string(), partition.to_string()]);
+            (labels, records as f64)
+        })
+    });
     let ready = statuses.iter().map(|bridge| (vec![bridge.name.to_string()], f64::from(u8::from(bridge.is_ready()))));
     vec![
         by_task(names::RECORDS_IN, |task| Some(task.counts.records_in as f64)),
@@ -139,6 +147,7 @@ fn of_bridges(statuses: &[BridgeStatus]) -> Vec<proto::MetricFamily> {
         by_task(names::COMMITS, |task| Some(task.counts.commits as f64)),
         by_task(names::RECONNECTS, |task| Some(task.counts.reconnects as f64)),
         by_task(names::STALLS, |task| Some(task.counts.stalls as f64)),
+        family(names::SOURCE_LAG, lags),
         family(names::TASK_STATE, states),
         by_task(names::TASK_EPOCH, |task| Some(task.epoch as f64)),
         by_task(names::TASK_LAST_PROGRESS, |task| {

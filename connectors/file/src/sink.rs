@@ -17,7 +17,7 @@ use std::{
 
 use async_trait::async_trait;
 use gantry_sdk::{
-    Batch, Error, Failure, LetterId, Letters, Result, Sink,
+    Batch, Description, Endpoint, Error, Failure, LetterId, Letters, Result, Sink,
     config::Problem,
     health::Condition,
     plugin::{Context, LettersConfig, SinkConfig},
@@ -57,6 +57,11 @@ impl SinkConfig for Options {
             return vec![Problem::warning("path", message)];
         }
         Vec::new()
+    }
+
+    fn describe(&self) -> Description {
+        let file = Endpoint::exact("file", self.path.to_string_lossy());
+        Description { endpoints: vec![file], ..Description::default() }
     }
 
     fn build(self, context: Context) -> Result<Box<dyn Sink>> {

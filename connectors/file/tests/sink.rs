@@ -12,7 +12,15 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 fn context(timeout: Option<Duration>) -> Context {
     let retry = RetryPolicy { timeout, delay: Duration::from_millis(10), max_delay: Duration::from_millis(50) };
-    Context { bridge: "b".into(), task: 0, health: Health::new(), retry, dead_letter: false, in_flight_bytes: 1 << 20 }
+    Context {
+        bridge: "b".into(),
+        task: 0,
+        health: Health::new(),
+        lag: gantry_sdk::Lag::default(),
+        retry,
+        dead_letter: false,
+        in_flight_bytes: 1 << 20,
+    }
 }
 
 async fn open(path: &Path, context: &Context) -> Box<dyn Sink> {

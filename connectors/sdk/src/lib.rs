@@ -12,18 +12,21 @@
 //! 5. [`letters`]: reading dead letters back
 //! 6. [`template`]: literal text with `{field}` parts
 //! 7. [`json`]: one field of a JSON body without building the rest
-//! 8. [`plugin`]: how a connector shows itself to the registry, with its options as a JSON Schema
+//! 8. [`plugin`]: how a connector shows itself to the registry, with its options as a JSON Schema; [`endpoint`]: what it
+//!    reads and writes
 //! 9. [`config`]: durations and sizes with units, secrets, problems with a place
-//! 10. [`error`] and [`health`]: what went wrong, in kinds that the runtime can act on
+//! 10. [`error`], [`health`] and [`lag`]: what went wrong, in kinds that the runtime can act on, and what waits
 //! 11. `testkit` (feature `testkit`): what every connector's tests run
 //!
 //! # Architecture invariant
 //! This crate depends on no connector and on no client library.
 
 pub mod config;
+pub mod endpoint;
 pub mod error;
 pub mod health;
 pub mod json;
+pub mod lag;
 pub mod ledger;
 pub mod letters;
 pub mod plugin;
@@ -36,8 +39,10 @@ pub mod template;
 pub mod testkit;
 pub mod transform;
 
+pub use endpoint::{Description, Endpoint};
 pub use error::{Error, ErrorKind, Result};
 pub use health::Health;
+pub use lag::{Lag, PartitionLag};
 pub use ledger::Ledger;
 pub use letters::{Letter, LetterId, Letters};
 pub use plugin::Context;

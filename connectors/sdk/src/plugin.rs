@@ -13,7 +13,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use crate::{Health, Letters, Result, Sink, Source, Transform, config::Problem};
+use crate::{Description, Health, Lag, Letters, Result, Sink, Source, Transform, config::Problem, endpoint::Route};
 
 /// What a task tells the connector it makes.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub struct Context {
     pub task: u32,
     /// Where to say how the connection is.
     pub health: Health,
+    /// Where a source that is a log says how far it is behind.
+    pub lag: Lag,
     /// How long and how often a sink retries a record by itself.
     pub retry: RetryPolicy,
     /// It takes dead letters: whatever size and shape, one at a time.
@@ -60,6 +62,12 @@ pub trait SourceConfig: DeserializeOwned + JsonSchema {
         Vec::new()
     }
 
+    /// What it reads, without I/O. `bridge` is the bridge's name: groups may be named for it.
+    fn describe(&self, bridge: &str) -> Description {
+        let _ = bridge;
+        Description::default()
+    }
+
     /// Makes the source; connects nothing yet.
     fn build(self, context: Context) -> Result<Box<dyn Source>>;
 }
@@ -69,6 +77,11 @@ pub trait SinkConfig: DeserializeOwned + JsonSchema {
     /// What is wrong or will hurt, found without I/O; all of it at once.
     fn check(&self) -> Vec<Problem> {
         Vec::new()
+    }
+
+    /// What it writes to, without I/O.
+    fn describe(&self) -> Description {
+        Description::default()
     }
 
     /// Makes the sink; connects nothing yet.
@@ -95,7 +108,7 @@ pub trait TransformConfig: DeserializeOwned + JsonSchema {
 macro_rules! plugin {
     (
         $(#[$doc:meta])* $plugin:ident, $config:ident, $product:ty, ($($context:ident: $type:ty)?)
-        $(, $(#[$more_doc:meta])* $more:ident: $more_type:ty = $default:expr)?
+        $(, $(#[$more_doc:meta])* $more:ident: $more_type:ty = $default:expr)*
     ) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy)]
@@ -110,7 +123,7 @@ macro_rules! plugin {
             pub check: fn(&Json) -> Vec<Problem>,
             /// Makes one from these options.
             pub create: fn(&Json $(, $type)?) -> Result<Box<$product>>,
-            $($(#[$more_doc])* pub $more: $more_type,)?
+            $($(#[$more_doc])* pub $more: $more_type,)*
         }
 
         impl $plugin {
@@ -128,7 +141,7 @@ macro_rules! plugin {
                         Ok(config) => config.build($($context)?),
                         Err(problem) => Err(crate::Error::config(problem.to_string())),
                     },
-                    $($more: $default,)?
+                    $($more: $default,)*
                 }
             }
         }
@@ -139,13 +152,18 @@ plugin!(
     /// A source that can be named in YAML.
     SourcePlugin, SourceConfig, dyn Source, (context: Context),
     /// It can hand single records to its broker's own dead letter ([`Source::reject`]).
-    can_reject: bool = C::CAN_REJECT
+    can_reject: bool = C::CAN_REJECT,
+    /// What it reads, by its options and the bridge's name; nothing when they do not parse.
+    describe: fn(&Json, &str) -> Description =
+        |options, bridge| parse::<C>(options).map(|config| config.describe(bridge)).unwrap_or_default()
 );
 plugin!(
     /// A sink that can be named in YAML.
     SinkPlugin, SinkConfig, dyn Sink, (context: Context),
     /// Reads back what was written there as a dead letter; `None` when it cannot be read back.
-    letters: Option<fn(&Json, Context) -> Result<Box<dyn Letters>>> = None
+    letters: Option<fn(&Json, Context) -> Result<Box<dyn Letters>>> = None,
+    /// What it writes to, by its options; nothing when they do not parse.
+    describe: fn(&Json) -> Description = |options| parse::<C>(options).map(|config| config.describe()).unwrap_or_default()
 );
 
 impl SinkPlugin {
@@ -164,6 +182,9 @@ plugin!(
     TransformPlugin, TransformConfig, dyn Transform, ()
 );
 
+/// Asks a broker how records go inside it: by a connection's options and a URL.
+type AskRoutes = fn(&Json, &str) -> Result<Vec<Route>>;
+
 /// A connector's named connections: what `connections: { x: { NAME: … } }` holds.
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectionPlugin {
@@ -173,12 +194,23 @@ pub struct ConnectionPlugin {
     pub schema: fn() -> Schema,
     /// Parses the options; the problem if they do not.
     pub check: fn(&Json) -> Vec<Problem>,
+    /// Asks the broker how records go inside it, by these options and the URL of its management API; `None` when it has none.
+    /// It does I/O, and blocks while it does.
+    pub routes: Option<AskRoutes>,
 }
 
 impl ConnectionPlugin {
     /// The connection whose options are `C`.
     pub const fn of<C: DeserializeOwned + JsonSchema>(name: &'static str) -> Self {
-        Self { name, schema: schema_of::<C>, check: |options| parse::<C>(options).err().into_iter().collect() }
+        let check = |options: &Json| parse::<C>(options).err().into_iter().collect();
+        Self { name, schema: schema_of::<C>, check, routes: None }
+    }
+
+    /// The same, and its broker can be asked how records go inside it.
+    #[must_use]
+    pub const fn with_routes(mut self, routes: AskRoutes) -> Self {
+        self.routes = Some(routes);
+        self
     }
 }
 

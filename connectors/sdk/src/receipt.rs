@@ -147,6 +147,11 @@ impl Receipt {
         }
     }
 
+    /// The lane that the batch belongs to.
+    pub fn lane(&self) -> Lane {
+        self.slot.lane
+    }
+
     /// Records that have no outcome yet.
     pub fn unsettled(&self) -> u32 {
         self.slot.left.load(Ordering::Acquire)

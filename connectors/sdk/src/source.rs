@@ -57,6 +57,9 @@ pub enum Polled {
         /// The position of the last one.
         last: Position,
     },
+    /// A lane that gave records gives no more: it was taken away, and another owner may read on behind what is committed.
+    /// Its outcomes are still taken in and counted, its commits change nothing. Its number never comes again.
+    LaneEnded(Lane),
     /// A finite source is exhausted. It is not polled again, but commits still come.
     End,
     /// After [`Source::suspend`]: everything that was here is handed out. It is not polled again before

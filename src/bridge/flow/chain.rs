@@ -27,7 +27,8 @@ impl Chain {
     pub(super) fn new(definition: &Definition) -> Result<Self> {
         let make =
             |part: &crate::bridge::Part<gantry_sdk::plugin::TransformPlugin>| (part.plugin.create)(&part.resolve()?);
-        Ok(Self { transforms: definition.transforms.iter().map(make).collect::<Result<_>>()? })
+        let hops = definition.hops.iter().map(|hops| Ok(hops.counter(definition.name.clone())));
+        Ok(Self { transforms: hops.chain(definition.transforms.iter().map(make)).collect::<Result<_>>()? })
     }
 
     pub(super) fn apply(&mut self, records: Vec<Record>) -> Passed {

@@ -146,6 +146,7 @@ impl<'t> Hub<'t> {
                     self.breath.polled(records.len());
                     return Ok(Some(Incoming { lane, records, last }));
                 }
+                Polled::LaneEnded(lane) => self.settler.books.end_lane(lane),
                 Polled::End => self.intake = Intake::Exhausted,
                 Polled::Suspended => self.intake = Intake::Still,
             },

@@ -13,6 +13,8 @@ use super::{
 pub(super) struct SimulatedSource {
     world: Arc<World>,
     connection: u64,
+    /// It ends now and then, and the next one goes on.
+    lane: Lane,
     /// What the broker has sent and nobody has polled, in order: tag and message id.
     here: VecDeque<(u64, u64)>,
     suspended: bool,
@@ -22,7 +24,7 @@ pub(super) struct SimulatedSource {
 
 impl SimulatedSource {
     pub(super) fn new(world: Arc<World>) -> Self {
-        Self { world, connection: 0, here: VecDeque::new(), suspended: false, handed_out: false }
+        Self { world, connection: 0, lane: Lane(0), here: VecDeque::new(), suspended: false, handed_out: false }
     }
 
     /// Whether this connection is still the broker's, and was not cut.
@@ -61,6 +63,15 @@ impl SimulatedSource {
         Ok(())
     }
 
+    /// Now and then, when everything that it gave is committed.
+    fn end_lane(&mut self) -> Option<Lane> {
+        let mut state = self.world.state();
+        let is_settled = state.polled > 0 && state.polled == state.committed;
+        let ended = (is_settled && state.random.one_in(10)).then_some(self.lane)?;
+        self.lane = Lane(ended.0 + 1);
+        Some(ended)
+    }
+
     fn take(&mut self, limits: Limits) -> Option<Polled> {
         self.fetch();
         let mut state = self.world.state();
@@ -77,7 +88,7 @@ impl SimulatedSource {
             records.push(Record { value: Some(body.into()), ..Record::default() });
         }
         let last = state.polled.into();
-        (!records.is_empty()).then_some(Polled::Batch { lane: Lane(0), records, last })
+        (!records.is_empty()).then_some(Polled::Batch { lane: self.lane, records, last })
     }
 }
 
@@ -107,6 +118,9 @@ impl Source for SimulatedSource {
             let changed = world.changed.notified();
             self.check()?;
             self.strike()?;
+            if let Some(ended) = self.end_lane() {
+                return Ok(Polled::LaneEnded(ended));
+            }
             if let Some(polled) = self.take(limits) {
                 return Ok(polled);
             }
@@ -123,7 +137,7 @@ impl Source for SimulatedSource {
         let upto = upto.as_u64().expect("a tag");
         self.check()?;
         let mut state = self.world.state();
-        assert_eq!(lane, Lane(0));
+        assert_eq!(lane, self.lane);
         assert_eq!(self.connection, state.connection, "I3: a commit on an old connection");
         assert!(upto > state.committed, "I2: a commit went back");
         assert!(upto <= state.polled, "I1: a commit of what was never polled");
@@ -192,7 +206,7 @@ impl Source for SimulatedSource {
 
     async fn reject(&mut self, lane: Lane, last: &Position, back: u32) -> Result<()> {
         self.check()?;
-        assert_eq!(lane, Lane(0));
+        assert_eq!(lane, self.lane);
         let tag = last.as_u64().expect("a tag") - u64::from(back);
         let mut state = self.world.state();
         let id = state.unacked.remove(&tag).expect("what is rejected is held");

@@ -14,6 +14,7 @@ fn context(bridge: &str) -> Context {
         bridge: bridge.into(),
         task: 0,
         health: Health::new(),
+        lag: gantry_sdk::Lag::default(),
         retry,
         dead_letter: false,
         in_flight_bytes: 1 << 26,
@@ -27,7 +28,7 @@ fn source(bridge: &str, options: serde_json::Value) -> Box<dyn Source> {
 async fn batch(source: &mut dyn Source, limits: Limits) -> Option<(Vec<gantry_sdk::Record>, u64)> {
     match source.poll(limits).await.expect("generating cannot fail") {
         Polled::Batch { records, last, .. } => Some((records, last.as_u64().expect("a number"))),
-        Polled::End | Polled::Suspended => None,
+        Polled::End | Polled::Suspended | Polled::LaneEnded(_) => None,
     }
 }
 

@@ -17,6 +17,7 @@ const fn source(name: &'static str) -> SourcePlugin {
         check: |_| Vec::new(),
         create: |_, _| Err(Error::config("only for its name")),
         can_reject: false,
+        describe: |_, _| gantry_sdk::Description::default(),
     }
 }
 
@@ -28,6 +29,7 @@ const fn sink(name: &'static str) -> SinkPlugin {
         check: |_| Vec::new(),
         create: |_, _| Err(Error::config("only for its name")),
         letters: None,
+        describe: |_| gantry_sdk::Description::default(),
     }
 }
 
@@ -51,6 +53,7 @@ fn definition(source: &'static SourcePlugin, sink: &'static SinkPlugin) -> Defin
             give_back_after: None,
         },
         stall_timeout: None,
+        hops: None,
         limits: BridgeLimits { in_flight_records: 1, in_flight_bytes: 1, batch_records: 1, batch_bytes: 1 },
         file: "bridges.yaml".into(),
         raw: json!({}),
@@ -60,7 +63,16 @@ fn definition(source: &'static SourcePlugin, sink: &'static SinkPlugin) -> Defin
 fn task(id: u32, state: TaskState, error: Option<&str>) -> TaskStatus {
     let error = error.map(Into::into);
     let counts = Counts::default();
-    TaskStatus { id, state, since: SystemTime::now(), error, last_progress: None, epoch: 1, counts }
+    TaskStatus {
+        id,
+        state,
+        since: SystemTime::now(),
+        error,
+        last_progress: None,
+        epoch: 1,
+        counts,
+        lag: gantry_sdk::Lag::default(),
+    }
 }
 
 fn status(target: Target, tasks: Vec<TaskStatus>) -> BridgeStatus {
