@@ -5,9 +5,10 @@
 //! 2. [`headers`]: message properties and typed headers as Kafka headers, and back
 //! 3. [`partitioner`]: which partition a key goes to
 //! 4. `sink`: options, opening, producing, delivery reports, taking back a refused batch
-//! 5. `client`: what librdkafka says of itself
-//! 6. `letters`: reading dead letters back
-//! 7. `error`: what its error codes mean
+//! 5. `source`: options, the member of the group, partitions as lanes, commits
+//! 6. `client`: what librdkafka says of itself
+//! 7. `letters`: reading dead letters back
+//! 8. `error`: what its error codes mean
 //!
 //! # Architecture invariant
 //! librdkafka's blocking calls never run on an async thread, and its callbacks never block.
@@ -20,14 +21,22 @@ mod client;
 mod error;
 mod letters;
 mod sink;
+mod source;
 
-use gantry_sdk::plugin::{ConnectionPlugin, SinkPlugin};
+use gantry_sdk::plugin::{ConnectionPlugin, SinkPlugin, SourcePlugin};
 
 pub use connection::ConnectionOptions;
 pub use sink::{Compression, Declare, SinkOptions};
+pub use source::{IsolationLevel, OffsetReset, SourceOptions, Start, StartTime};
 
 /// Named connections: `connections: { x: { kafka: … } }`.
 pub const CONNECTION: ConnectionPlugin = ConnectionPlugin::of::<ConnectionOptions>("kafka");
+
+/// The source: `source: { kafka: … }`.
+pub const SOURCE: SourcePlugin = SourcePlugin::of::<SourceOptions>(
+    "kafka",
+    "Reads Kafka topics in a consumer group: in order per partition, committed only when delivered.",
+);
 
 /// The sink: `sink: { kafka: … }`.
 pub const SINK: SinkPlugin = SinkPlugin::of::<SinkOptions>(

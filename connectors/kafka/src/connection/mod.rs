@@ -6,17 +6,19 @@
 mod properties;
 mod security;
 
+use std::sync::Arc;
+
 use gantry_sdk::config::{DurationText, Problem};
 use rdkafka::ClientConfig;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value as Json;
 
-use crate::client::TokenFile;
+use crate::client::{Chatter, Voice};
 
 pub use properties::{Properties, PropertyText};
 pub(crate) use properties::{Rule, check_properties};
-pub use security::{Mechanism, Sasl, Tls};
+pub use security::{Mechanism, OidcOptions, Sasl, Tls};
 
 /// A cluster and how to log in to it: what `connections: { x: { kafka: … } }` holds.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -72,15 +74,17 @@ const RULES: &[Rule] = &[
     Rule::own("sasl.mechanisms", "sasl.mechanism"),
     Rule::own("sasl.username", "sasl.username"),
     Rule::own("sasl.password", "sasl.password"),
-    Rule::refused("ssl.keystore.password", "it would be shown: use tls.certificate_file and tls.key_file instead"),
+    Rule::own("ssl.keystore.location", "tls.pkcs12_file"),
+    Rule::own("ssl.keystore.password", "tls.pkcs12_password"),
     Rule::refused("ssl.key.pem", "it would be shown: use tls.key_file instead"),
-    Rule::refused(
-        "sasl.oauthbearer.client.secret",
-        "it would be shown, and this build has no OIDC: use sasl.token_file",
-    ),
+    Rule::own("sasl.oauthbearer.method", "sasl.token_file or sasl.oidc"),
+    Rule::own("sasl.oauthbearer.client.id", "sasl.oidc.client_id"),
+    Rule::own("sasl.oauthbearer.client.secret", "sasl.oidc.client_secret"),
+    Rule::own("sasl.oauthbearer.scope", "sasl.oidc.scope"),
+    Rule::own("sasl.oauthbearer.token.endpoint.url", "sasl.oidc.token_url"),
     Rule::refused("plugin.library.paths", "plug-ins that are loaded at run time are not supported"),
     Rule::refused("log.queue", "logging belongs to Gantry"),
-    Rule::refused("statistics.interval.ms", "statistics are not read yet, and cost time"),
+    Rule::refused("statistics.interval.ms", "the source sets it for its own use, and nobody else reads statistics"),
 ];
 
 impl ConnectionOptions {
@@ -111,11 +115,10 @@ impl ConnectionOptions {
         self.bootstrap_servers.0.join(",")
     }
 
-    /// Where the bearer token lies, when that is how to log in.
-    pub(crate) fn token(&self) -> Option<TokenFile> {
-        let sasl = self.sasl.as_ref()?;
-        let path = sasl.token_file.clone().filter(|_| sasl.mechanism == Mechanism::OauthBearer)?;
-        Some(TokenFile { path, principal: sasl.username.clone() })
+    /// The context of a client that uses this connection, or the part of it that logs in and complains.
+    pub(crate) fn voice(&self, chatter: Arc<Chatter>) -> Voice {
+        let trust = self.tls.as_ref().map(Tls::trust).unwrap_or_default();
+        Voice { chatter, token: self.sasl.as_ref().and_then(Sasl::token), trust }
     }
 
     /// Puts it into a client's configuration.

@@ -7,6 +7,8 @@ use rdkafka::ClientConfig;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::client::{Oidc, Origin, TokenSource, Trust};
+
 /// How the connection is encrypted and who is trusted.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -23,6 +25,12 @@ pub struct Tls {
     /// The pass phrase of the private key.
     #[serde(default)]
     pub key_password: Option<Secret>,
+    /// This client's own certificate and key as a PKCS#12 file, instead of `certificate_file` and `key_file`.
+    #[serde(default)]
+    pub pkcs12_file: Option<PathBuf>,
+    /// The password of `pkcs12_file`.
+    #[serde(default)]
+    pub pkcs12_password: Option<Secret>,
     /// Check that the broker's certificate names the host that was connected to.
     #[serde(default = "yes")]
     pub verify_hostname: bool,
@@ -47,6 +55,27 @@ pub struct Sasl {
     /// renews it (Kubernetes, a side-car) only has to replace the file.
     #[serde(default)]
     pub token_file: Option<PathBuf>,
+    /// `OAUTHBEARER`: an identity provider that gives the token, instead of `token_file`.
+    #[serde(default)]
+    pub oidc: Option<OidcOptions>,
+}
+
+/// An identity provider, asked for a token by OAuth 2.0 client credentials.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OidcOptions {
+    /// The provider's token endpoint: `https://…`.
+    pub token_url: String,
+    /// Who asks.
+    pub client_id: String,
+    /// What proves it.
+    pub client_secret: Secret,
+    /// What the token is to be good for; several with spaces between.
+    #[serde(default)]
+    pub scope: Option<String>,
+    /// Certificates (PEM) of the authorities to trust for `token_url`, instead of the system's.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// A SASL mechanism.
@@ -90,6 +119,12 @@ impl Tls {
         if self.key_password.is_some() && self.key_file.is_none() {
             problems.push(Problem::error("key_password", "there is no key_file that it could open"));
         }
+        if self.pkcs12_file.is_some() && (self.certificate_file.is_some() || self.key_file.is_some()) {
+            problems.push(Problem::error("pkcs12_file", "instead of certificate_file and key_file, not beside them"));
+        }
+        if self.pkcs12_password.is_some() && self.pkcs12_file.is_none() {
+            problems.push(Problem::error("pkcs12_password", "is for pkcs12_file, which is not given"));
+        }
         if !self.verify {
             problems.push(Problem::warning("verify", "anyone in between can read and change every message"));
         }
@@ -101,14 +136,18 @@ impl Tls {
             ("ssl.ca.location", &self.ca_file),
             ("ssl.certificate.location", &self.certificate_file),
             ("ssl.key.location", &self.key_file),
+            ("ssl.keystore.location", &self.pkcs12_file),
         ];
         for (name, file) in files {
             if let Some(file) = file {
                 config.set(name, file.to_string_lossy());
             }
         }
-        if let Some(password) = &self.key_password {
-            config.set("ssl.key.password", password.reveal());
+        let passwords = [("ssl.key.password", &self.key_password), ("ssl.keystore.password", &self.pkcs12_password)];
+        for (name, password) in passwords {
+            if let Some(password) = password {
+                config.set(name, password.reveal());
+            }
         }
         if !self.verify_hostname {
             config.set("ssl.endpoint.identification.algorithm", "none");
@@ -116,6 +155,10 @@ impl Tls {
         if !self.verify {
             config.set("enable.ssl.certificate.verification", "false");
         }
+    }
+
+    pub(super) fn trust(&self) -> Trust {
+        Trust::new(self.ca_file.clone())
     }
 }
 
@@ -126,12 +169,7 @@ impl Sasl {
         let mut problems = Vec::new();
         let mechanism = self.mechanism.as_str();
         if self.mechanism == Mechanism::OauthBearer {
-            if self.token_file.is_none() {
-                problems.push(Problem::error("token_file", "OAUTHBEARER needs the file that holds the token"));
-            }
-            if self.password.is_some() {
-                problems.push(Problem::error("password", "OAUTHBEARER takes a token_file, not a password"));
-            }
+            self.check_bearer(&mut problems);
         } else {
             if self.username.as_deref().is_none_or(str::is_empty) {
                 problems.push(Problem::error("username", format!("{mechanism} needs a user name")));
@@ -139,8 +177,9 @@ impl Sasl {
             if self.password.is_none() {
                 problems.push(Problem::error("password", format!("{mechanism} needs a password")));
             }
-            if self.token_file.is_some() {
-                problems.push(Problem::error("token_file", format!("only OAUTHBEARER takes a token, not {mechanism}")));
+            let of_bearer = [("token_file", self.token_file.is_some()), ("oidc", self.oidc.is_some())];
+            for (option, _) in of_bearer.into_iter().filter(|(_, is_given)| *is_given) {
+                problems.push(Problem::error(option, format!("only OAUTHBEARER takes a token, not {mechanism}")));
             }
         }
         if !encrypted && matches!(self.mechanism, Mechanism::Plain | Mechanism::OauthBearer) {
@@ -150,6 +189,31 @@ impl Sasl {
             ));
         }
         problems
+    }
+
+    fn check_bearer(&self, problems: &mut Vec<Problem>) {
+        if self.token_file.is_some() == self.oidc.is_some() {
+            let text =
+                "OAUTHBEARER needs one of the two: the token_file that holds the token, or the oidc that gives it";
+            problems.push(Problem::error("token_file", text));
+        }
+        if self.password.is_some() {
+            problems.push(Problem::error("password", "OAUTHBEARER takes token_file or oidc, not a password"));
+        }
+        problems.extend(self.oidc.iter().flat_map(OidcOptions::check).map(|problem| problem.under("oidc")));
+    }
+
+    /// Where the bearer token comes from, when that is how to log in.
+    pub(super) fn token(&self) -> Option<TokenSource> {
+        if self.mechanism != Mechanism::OauthBearer {
+            return None;
+        }
+        let origin = match (&self.token_file, &self.oidc) {
+            (Some(path), _) => Origin::File(path.clone()),
+            (None, Some(options)) => Origin::Provider(options.provider()),
+            (None, None) => return None,
+        };
+        Some(TokenSource { origin, principal: self.username.clone() })
     }
 
     pub(super) fn apply(&self, config: &mut ClientConfig) {
@@ -163,6 +227,37 @@ impl Sasl {
         if let Some(password) = &self.password {
             config.set("sasl.password", password.reveal());
         }
+    }
+}
+
+// === impl OidcOptions ===
+
+impl OidcOptions {
+    fn check(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let rest = self.token_url.strip_prefix("https://").or_else(|| self.token_url.strip_prefix("http://"));
+        let authority = rest.and_then(|rest| rest.split(['/', '?', '#']).next());
+        match authority {
+            None | Some("") => problems.push(Problem::error("token_url", "is not of the form https://host/path")),
+            Some(authority) if authority.contains('@') => {
+                problems
+                    .push(Problem::error("token_url", "holds a user name: use client_id and client_secret instead"));
+            }
+            Some(_) if self.token_url.starts_with("http://") => problems.push(Problem::warning(
+                "token_url",
+                "http:// sends the client's secret and the token in clear text: use https://",
+            )),
+            Some(_) => {}
+        }
+        if self.client_id.is_empty() {
+            problems.push(Problem::error("client_id", "is empty: it is the name that the identity provider knows"));
+        }
+        problems
+    }
+
+    fn provider(&self) -> Oidc {
+        let Self { token_url, client_id, client_secret, scope, ca_file } = self.clone();
+        Oidc { token_url, client_id, client_secret, scope, ca_file }
     }
 }
 

@@ -80,9 +80,49 @@ fn a_login_needs_its_parts() {
     let with = |sasl: Json| problems(json!({ "bootstrap_servers": "a:1", "tls": {}, "sasl": sasl }));
     assert_eq!(with(json!({ "mechanism": "PLAIN" })).len(), 2);
     assert!(with(json!({ "mechanism": "OAUTHBEARER" }))[0].contains("sasl.token_file"));
+    let oidc = json!({ "token_url": "https://id/token", "client_id": "gantry", "client_secret": "s" });
+    assert!(with(json!({ "mechanism": "OAUTHBEARER", "oidc": oidc })).is_empty());
+    assert_eq!(with(json!({ "mechanism": "OAUTHBEARER", "oidc": oidc, "token_file": "/t" })).len(), 1);
+    assert!(
+        with(json!({ "mechanism": "PLAIN", "username": "u", "password": "p", "oidc": oidc }))[0].contains("sasl.oidc")
+    );
     assert!(with(json!({ "mechanism": "PLAIN", "username": "u", "password": "p" })).is_empty());
     let half = problems(json!({ "bootstrap_servers": "a:1", "tls": { "certificate_file": "/c" } }));
     assert!(half[0].contains("belong together"), "{half:?}");
+}
+
+#[test]
+fn a_token_url_holds_no_secret_and_is_encrypted() {
+    let with = |url: &str| {
+        let oidc = json!({ "token_url": url, "client_id": "gantry", "client_secret": "s" });
+        let sasl = json!({ "mechanism": "OAUTHBEARER", "oidc": oidc });
+        problems(json!({ "bootstrap_servers": "a:1", "tls": {}, "sasl": sasl }))
+    };
+    for (url, expected) in [
+        ("id.example/token", "sasl.oidc.token_url: is not of the form"),
+        ("https://", "sasl.oidc.token_url: is not of the form"),
+        ("https://u:hunter2@id.example/token", "sasl.oidc.token_url: holds a user name"),
+        ("http://id.example/token", "sasl.oidc.token_url: http:// sends"),
+    ] {
+        let found = with(url);
+        assert!(
+            found.len() == 1 && found[0].starts_with(expected) && !found[0].contains("hunter2"),
+            "{url}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn a_client_certificate_comes_from_one_place() {
+    let with = |tls: Json| problems(json!({ "bootstrap_servers": "a:1", "tls": tls }));
+    assert!(with(json!({ "pkcs12_file": "/p", "pkcs12_password": "s" })).is_empty());
+    let both = with(json!({ "pkcs12_file": "/p", "certificate_file": "/c", "key_file": "/k" }));
+    assert!(both.len() == 1 && both[0].contains("not beside"), "{both:?}");
+    assert_eq!(with(json!({ "pkcs12_password": "s" })).len(), 1);
+    let config =
+        configured(json!({ "bootstrap_servers": "a:1", "tls": { "pkcs12_file": "/p", "pkcs12_password": "s" } }));
+    assert_eq!(config.get("ssl.keystore.location"), Some("/p"));
+    assert_eq!(config.get("ssl.keystore.password"), Some("s"));
 }
 
 #[test]
@@ -114,6 +154,7 @@ fn what_has_an_option_or_would_be_shown_is_refused_without_the_value() {
     assert_eq!(found.len(), 3);
     assert!(found.iter().all(|text| !text.contains("hunter2")), "{found:?}");
     assert!(found[1].contains("set sasl.password instead"), "{found:?}");
+    assert!(found[2].contains("set tls.pkcs12_password instead"), "{found:?}");
 }
 
 #[test]

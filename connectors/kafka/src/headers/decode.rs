@@ -100,20 +100,24 @@ impl Decoder {
         rest
     }
 
-    /// Takes a property that is not set yet; what does not read as one is a header like any other.
     fn is_property(&self, properties: &mut Properties, name: &str, value: Option<&[u8]>) -> bool {
         let own = self.properties.as_ref().and_then(|prefix| name.strip_prefix(prefix.as_str()));
-        let index = own.and_then(|own| properties::NAMES.iter().position(|known| *known == own));
-        let text = value.and_then(|value| ByteString::try_from(Bytes::copy_from_slice(value)).ok());
-        let (Some(index), Some(text)) = (index, text) else { return false };
-        if let Some(place) = properties::text_mut(properties, index) {
-            return put(place, Some(text));
-        }
-        if let Some(place) = properties::number_mut(properties, index) {
-            return put(place, text.parse().ok());
-        }
-        put(&mut properties.timestamp, text.parse().ok())
+        own.is_some_and(|own| is_property(properties, own, value))
     }
+}
+
+/// Takes a property that is not set yet; what does not read as one is a header like any other.
+pub(super) fn is_property(properties: &mut Properties, own: &str, value: Option<&[u8]>) -> bool {
+    let index = properties::NAMES.iter().position(|known| *known == own);
+    let text = || value.and_then(|value| ByteString::try_from(Bytes::copy_from_slice(value)).ok());
+    let Some((index, text)) = index.and_then(|index| Some((index, text()?))) else { return false };
+    if let Some(place) = properties::text_mut(properties, index) {
+        return put(place, Some(text));
+    }
+    if let Some(place) = properties::number_mut(properties, index) {
+        return put(place, text.parse().ok());
+    }
+    put(&mut properties.timestamp, text.parse().ok())
 }
 
 fn put<T>(place: &mut Option<T>, value: Option<T>) -> bool {

@@ -2,11 +2,13 @@
 //!
 //! In order: the message properties under a prefix, the application's headers, in `typed` encoding one header that
 //! remembers what text forgets ([`typed::TYPES`]), and where the record came from. The mapping is total: there is no
-//! value that stops a record. `docs/connectors/kafka.md` has the table. [`decode`] is the way back.
+//! value that stops a record. `docs/connectors/kafka.md` has the table. [`decode`] is the way back, and [`read`]
+//! what the source makes of anybody's headers.
 
 pub mod decode;
 mod nested;
 mod properties;
+pub mod read;
 mod text;
 pub mod typed;
 

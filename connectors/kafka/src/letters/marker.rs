@@ -11,8 +11,8 @@ use rdkafka::{
     util::Timeout,
 };
 
-use super::{REPLAYED, Store, reader::Events};
-use crate::error;
+use super::{REPLAYED, Store};
+use crate::{client::Voice, error};
 
 /// How long a mark is tried for. After that its letters count as not replayed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -21,7 +21,7 @@ const RANGES: usize = 1_000;
 
 /// A producer of marks.
 pub(super) struct Marker {
-    producer: FutureProducer<Events>,
+    producer: FutureProducer<Voice>,
 }
 
 impl Marker {
@@ -34,7 +34,7 @@ impl Marker {
         store.properties.apply(&mut config);
         config.set("enable.idempotence", "true").set("acks", "all");
         config.set("message.timeout.ms", PATIENCE.as_millis().to_string()).set("linger.ms", "0");
-        let created = config.create_with_context(Events::new(store));
+        let created = config.create_with_context(store.voice());
         let producer = created.map_err(|failed| error::client_error(doing(store), &failed))?;
         Ok(Self { producer })
     }

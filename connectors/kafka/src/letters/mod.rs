@@ -25,6 +25,7 @@ use gantry_sdk::{
 
 use crate::{
     SinkOptions,
+    client::{Chatter, Voice},
     connection::{ConnectionOptions, Properties},
     headers::{Out, decode::Decoder},
 };
@@ -91,6 +92,11 @@ impl Store {
     fn client_id(&self) -> String {
         let default = || format!("gantry-{}-dead-letters", self.context.bridge);
         self.connection.client_id.clone().unwrap_or_else(default)
+    }
+
+    /// What a client of ours says goes to its log and nowhere else.
+    fn voice(&self) -> Voice {
+        self.connection.voice(Arc::new(Chatter::new(self.client_id().into())))
     }
 
     fn doing(&self) -> String {

@@ -1,26 +1,19 @@
 //! Reads a topic up to its end, partition after partition. Blocks.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use gantry_sdk::{Error, ErrorKind, Result};
 use rdkafka::{
-    ClientConfig, ClientContext, Message as _, Offset, TopicPartitionList,
-    client::OAuthToken,
+    ClientConfig, Message as _, Offset, TopicPartitionList,
     config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, Consumer as _, ConsumerContext},
+    consumer::{BaseConsumer, Consumer as _},
     error::KafkaError,
     message::BorrowedMessage,
     types::RDKafkaErrorCode as Code,
 };
 
 use super::Store;
-use crate::{
-    client::{Chatter, TokenFile},
-    error,
-};
+use crate::{client::Voice, error};
 
 /// One look for messages.
 const TURN: Duration = Duration::from_millis(100);
@@ -29,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A topic between two offsets.
 pub(super) struct Reader {
-    consumer: BaseConsumer<Events>,
+    consumer: BaseConsumer<Voice>,
     doing: String,
     topic: String,
     partitions: Vec<Partition>,
@@ -41,43 +34,6 @@ struct Partition {
     begin: i64,
     /// The first offset that does not belong to it any more.
     end: i64,
-}
-
-/// What a client of ours says goes to its log and nowhere else.
-pub(super) struct Events {
-    pub(super) chatter: Chatter,
-    pub(super) token: Option<TokenFile>,
-}
-
-impl ClientContext for Events {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        self.chatter.line(level, facility, text);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.chatter.error(&error, reason);
-    }
-
-    fn generate_oauth_token(&self, _config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
-        let file = self.token.as_ref().ok_or("there is no sasl.token_file")?;
-        file.read().map_err(Into::into)
-    }
-}
-
-impl ConsumerContext for Events {}
-
-impl Events {
-    pub(super) fn new(store: &Store) -> Self {
-        Self { chatter: Chatter::new(Arc::from(store.client_id())), token: store.connection.token() }
-    }
-
-    /// Why nobody answers, as well as librdkafka has said it so far.
-    fn silence(&self, otherwise: impl FnOnce() -> String) -> String {
-        let trouble = self.chatter.trouble();
-        trouble.refusal.or(trouble.transport).unwrap_or_else(otherwise)
-    }
 }
 
 impl Reader {
@@ -95,9 +51,9 @@ impl Reader {
         // A letter may be as large as brokers take; memory is bounded all the same.
         config.set("receive.message.max.bytes", "1000000000").set("queued.max.messages.kbytes", "16384");
         let doing = store.doing();
-        let events = Events::new(store);
-        let consumer: BaseConsumer<Events> =
-            config.create_with_context(events).map_err(|failed| error::client_error(doing.clone(), &failed))?;
+        let voice = store.voice();
+        let consumer: BaseConsumer<Voice> =
+            config.create_with_context(voice).map_err(|failed| error::client_error(doing.clone(), &failed))?;
         let mut reader = Self { consumer, doing, topic: store.topic.clone(), partitions: Vec::new() };
         reader.partitions = reader.look(store.connection.connect_timeout.0)?;
         Ok(reader)
@@ -105,7 +61,7 @@ impl Reader {
 
     fn look(&self, timeout: Duration) -> Result<Vec<Partition>> {
         let failed = |failed: KafkaError| {
-            let silence = self.consumer.context().silence(|| error::plain(&failed));
+            let silence = silence(self.consumer.context(), || error::plain(&failed));
             match error::client_error(self.doing.clone(), &failed) {
                 other if other.kind() != ErrorKind::Disconnected => other,
                 _ => Error::disconnected(format!("{}: {silence}", self.doing)),
@@ -172,9 +128,15 @@ impl Reader {
                 return Ok(true);
             }
         }
-        let silence = self.consumer.context().silence(|| "the broker sends nothing".to_owned());
+        let silence = silence(self.consumer.context(), || "the broker sends nothing".to_owned());
         Err(Error::disconnected(format!("{}: {silence}", self.doing)))
     }
+}
+
+/// Why nobody answers, as well as librdkafka has said it so far.
+fn silence(voice: &Voice, otherwise: impl FnOnce() -> String) -> String {
+    let trouble = voice.chatter.trouble();
+    trouble.refusal.or(trouble.transport).unwrap_or_else(otherwise)
 }
 
 /// Whether trying again cannot help.

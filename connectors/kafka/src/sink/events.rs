@@ -12,7 +12,7 @@ use rdkafka::{
 };
 
 use super::delivery::{Delivery, Token};
-use crate::client::{Chatter, TokenFile};
+use crate::client::Voice;
 
 /// Our producer.
 pub(super) type Producer = BaseProducer<Events>;
@@ -21,27 +21,22 @@ pub(super) type Producer = BaseProducer<Events>;
 #[derive(Debug)]
 pub(super) struct Events {
     pub delivery: Arc<Delivery>,
-    pub chatter: Arc<Chatter>,
-    pub token: Option<TokenFile>,
+    pub voice: Voice,
 }
 
 impl ClientContext for Events {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        self.chatter.line(level, facility, text);
+        self.voice.log(level, facility, text);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.chatter.error(&error, reason);
+        self.voice.error(error, reason);
     }
 
-    fn generate_oauth_token(&self, _config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
-        let file = self.token.as_ref().ok_or("there is no sasl.token_file")?;
-        file.read().map_err(|reason| {
-            self.chatter.error(&KafkaError::Global(RDKafkaErrorCode::Authentication), &reason);
-            reason.into()
-        })
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.voice.generate_oauth_token(config)
     }
 }
 

@@ -20,7 +20,7 @@ mod cluster;
 mod delivery;
 mod events;
 mod limit;
-mod names;
+pub(crate) mod names;
 mod open;
 mod options;
 mod plan;

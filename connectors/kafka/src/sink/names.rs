@@ -4,7 +4,7 @@
 const LONGEST: usize = 249;
 
 /// Whether a topic may bear this name; the reason if not.
-pub(super) fn check(name: &str) -> Result<(), String> {
+pub(crate) fn check(name: &str) -> Result<(), String> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let problem = match name {
         "" => "it is empty".to_owned(),

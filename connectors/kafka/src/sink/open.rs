@@ -143,7 +143,8 @@ impl Client {
         let delivery =
             Arc::new(Delivery::new(plan.context.health.clone(), plan.topic.clone(), plan.partition.is_some()));
         let chatter = Arc::new(Chatter::new(plan.who()));
-        let events = Events { delivery: Arc::clone(&delivery), chatter: Arc::clone(&chatter), token: plan.token() };
+        let voice = plan.options.connection.voice(Arc::clone(&chatter));
+        let events = Events { delivery: Arc::clone(&delivery), voice };
         let producer: Producer = plan
             .producer_config(limit)
             .create_with_context(events)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gantry_sdk::{
-    Context, Result, Sink, Template,
+    Context, Description, Endpoint, Result, Sink, Template,
     config::{DurationText, Problem, Size},
     plugin::SinkConfig,
 };
@@ -116,6 +116,14 @@ fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(deserializer: 
 impl SinkConfig for SinkOptions {
     fn check(&self) -> Vec<Problem> {
         check::check(self)
+    }
+
+    fn describe(&self) -> Description {
+        Description {
+            broker: self.connection.bootstrap_servers.0.clone(),
+            endpoints: vec![Endpoint::templated("topic", &self.topic)],
+            ..Description::default()
+        }
     }
 
     fn build(self, context: Context) -> Result<Box<dyn Sink>> {

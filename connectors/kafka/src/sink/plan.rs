@@ -7,10 +7,7 @@ use gantry_sdk::{Context, Error, Record, Result, Template, config::Problem};
 use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 
 use super::{SinkOptions, check, limit::Limit};
-use crate::{
-    client::TokenFile,
-    headers::{Encoding, Mapper},
-};
+use crate::headers::{Encoding, Mapper};
 
 /// Everything that a running sink needs to know.
 #[derive(Debug)]
@@ -94,11 +91,6 @@ impl Plan {
     /// How long one attempt to open may take.
     pub(super) const fn connect_timeout(&self) -> Duration {
         self.options.connection.connect_timeout.0
-    }
-
-    /// Where the bearer token lies, when that is how to log in.
-    pub(super) fn token(&self) -> Option<TokenFile> {
-        self.options.connection.token()
     }
 
     /// `message.max.bytes`, where it is set by hand.

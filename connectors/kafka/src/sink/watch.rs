@@ -26,7 +26,7 @@ const PROBE: Duration = Duration::from_secs(1);
 /// Records that wait so long without one being confirmed are worth telling.
 const STALLED: Duration = Duration::from_secs(10);
 /// A login that fails for so long will not come back by itself: a new instance reads passwords and files anew.
-const LOCKED_OUT: Duration = Duration::from_secs(30);
+const LOCKED_OUT: Duration = Duration::from_secs(10);
 
 /// What it saw last.
 #[derive(Debug)]

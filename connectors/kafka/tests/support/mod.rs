@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "helpers of tests, of which every file uses a part")]
 
+pub mod source;
+
 use std::{
     collections::BTreeMap,
     sync::atomic::{AtomicU32, Ordering},
@@ -40,8 +42,15 @@ pub struct Topic {
 impl Topic {
     /// Creates it.
     pub async fn new(what: &str, partitions: i32, config: &[(&str, &str)]) -> Self {
-        let name = unique(what);
-        let mut topic = NewTopic::new(&name, partitions, TopicReplication::Fixed(1));
+        let topic = Self { name: unique(what), partitions };
+        topic.create(config).await;
+        topic
+    }
+
+    /// Creates one that has a name already.
+    pub async fn create(&self, config: &[(&str, &str)]) {
+        let name = &self.name;
+        let mut topic = NewTopic::new(name, self.partitions, TopicReplication::Fixed(1));
         for (name, value) in config {
             topic = topic.set(name, value);
         }
@@ -53,9 +62,7 @@ impl Topic {
         let created = created.unwrap_or_else(|error| panic!("{}: {error}", no_kafka()));
         created[0].as_ref().unwrap_or_else(|error| panic!("creating topic {name}: {error:?}"));
         tokio::task::spawn_blocking(move || drop(admin));
-        let topic = Self { name, partitions };
-        topic.wait_until_there();
-        topic
+        self.wait_until_there();
     }
 
     /// A topic that the sink creates.
@@ -194,6 +201,7 @@ pub fn context() -> Context {
         bridge: "test".into(),
         task: 0,
         health: Health::new(),
+        lag: gantry_sdk::Lag::default(),
         retry: RetryPolicy { delay: Duration::from_millis(50), ..RetryPolicy::default() },
         dead_letter: false,
         in_flight_bytes: 64 << 20,

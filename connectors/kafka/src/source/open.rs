@@ -1,0 +1,143 @@
+//! From a plan to a member of the group. Blocks; runs on the member's thread.
+//!
+//! What can be checked is checked before anything is taken: the topics are there and may be read, the group may be used.
+
+use std::time::{Duration, Instant};
+
+use gantry_sdk::{Error, ErrorKind, Result};
+use rdkafka::{
+    TopicPartitionList,
+    consumer::Consumer as _,
+    error::KafkaError,
+    metadata::{Metadata, MetadataTopic},
+    types::RDKafkaErrorCode as Code,
+};
+
+use super::{
+    events::{Consumer, Events},
+    failure,
+    plan::Plan,
+    shared::Shared,
+};
+use crate::{client::Chatter, error};
+
+/// How long one question may take while opening: between two, the reason of a refused login is looked for.
+const SLICE: Duration = Duration::from_millis(500);
+/// Between two tries, so that a broker that answers at once and cannot help yet is not asked without pause.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Partitions that memory is shared out for before they are counted.
+const FIRST_GUESS: usize = 8;
+
+/// A consumer that has subscribed, and how many partitions there are to read.
+pub(super) fn open(plan: &Plan, shared: &Shared) -> Result<(Consumer, usize)> {
+    let deadline = Instant::now() + plan.options.connection.connect_timeout.0;
+    let mut consumer = create(plan, FIRST_GUESS)?;
+    let partitions = patiently(plan, shared, &consumer, deadline, || count(plan, &consumer))?;
+    if plan.bytes_ahead(partitions) != plan.bytes_ahead(FIRST_GUESS) {
+        drop(consumer);
+        consumer = create(plan, partitions)?;
+    }
+    patiently(plan, shared, &consumer, deadline.max(Instant::now() + SLICE), || ask_for_the_group(plan, &consumer))?;
+    let subscribed = consumer.subscribe(&plan.subscription());
+    subscribed.map_err(|failed| Error::config(format!("{}: {}", plan.doing(), error::plain(&failed))))?;
+    Ok((consumer, partitions))
+}
+
+fn create(plan: &Plan, partitions: usize) -> Result<Consumer> {
+    let chatter = std::sync::Arc::new(Chatter::new(plan.who()));
+    let events = Events::new(plan.options.connection.voice(chatter));
+    let created = plan.consumer_config(partitions).create_with_context(events);
+    created.map_err(|failed| error::client_error(plan.doing(), &failed))
+}
+
+/// Asks until there is an answer, the login is refused, or the time is over.
+fn patiently<T>(
+    plan: &Plan,
+    shared: &Shared,
+    consumer: &Consumer,
+    deadline: Instant,
+    ask: impl Fn() -> Result<T, Trouble>,
+) -> Result<T> {
+    loop {
+        let failed = match ask() {
+            Ok(answer) => return Ok(answer),
+            Err(Trouble::Final(error)) => return Err(error),
+            Err(Trouble::Passing(failed)) => failed,
+        };
+        // Serves what librdkafka has to say, and its wish for a token.
+        while consumer.poll(PAUSE).is_some() {}
+        let trouble = consumer.context().voice.chatter.trouble();
+        let connecting = format!("connecting to Kafka at {}", plan.options.connection.address());
+        if let Some(refusal) = trouble.refusal {
+            return Err(Error::new(ErrorKind::Refused, format!("{connecting}: {refusal}")));
+        }
+        if shared.is_stopping() || Instant::now() >= deadline {
+            let why = trouble.transport.unwrap_or(failed);
+            return Err(Error::disconnected(format!("{connecting}: {why}")));
+        }
+    }
+}
+
+enum Trouble {
+    /// It may pass.
+    Passing(String),
+    Final(Error),
+}
+
+impl From<KafkaError> for Trouble {
+    fn from(failed: KafkaError) -> Self {
+        Self::Passing(error::plain(&failed))
+    }
+}
+
+/// How many partitions there are to read.
+fn count(plan: &Plan, consumer: &Consumer) -> Result<usize, Trouble> {
+    if let Some(expression) = &plan.options.topics_regex {
+        return Ok(count_matching(expression, &consumer.fetch_metadata(None, SLICE)?));
+    }
+    let mut partitions = 0;
+    for name in plan.options.named() {
+        let metadata = consumer.fetch_metadata(Some(name), SLICE)?;
+        let found = metadata.topics().iter().find(|found| found.name() == name);
+        partitions += found.map_or(Err(missing(name)), |found| count_in(name, found))?;
+    }
+    Ok(partitions)
+}
+
+fn count_in(name: &str, found: &MetadataTopic) -> Result<usize, Trouble> {
+    match found.error().map(Code::from) {
+        None => Ok(found.partitions().len()),
+        Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => Err(missing(name)),
+        Some(Code::TopicAuthorizationFailed) => {
+            let text = failure::denied_topic(&format!("topic \"{name}\""));
+            Err(Trouble::Final(Error::new(ErrorKind::Refused, text)))
+        }
+        Some(code) => Err(Trouble::Passing(format!("topic \"{name}\": {}", error::words(code)))),
+    }
+}
+
+fn missing(name: &str) -> Trouble {
+    Trouble::Final(Error::new(ErrorKind::Missing, failure::missing_topic(name)))
+}
+
+/// librdkafka has expressions of its own. This only shares out memory, so a topic more or less does no harm.
+fn count_matching(expression: &str, metadata: &Metadata) -> usize {
+    let regex = regex::Regex::new(expression).ok();
+    let matches = |name: &str| regex.as_ref().is_none_or(|regex| regex.is_match(name));
+    let topics = metadata.topics().iter().filter(|topic| matches(topic.name()));
+    topics.map(|topic| topic.partitions().len()).sum::<usize>().max(FIRST_GUESS)
+}
+
+/// Whether the group may be used, and has a coordinator.
+fn ask_for_the_group(plan: &Plan, consumer: &Consumer) -> Result<(), Trouble> {
+    let Some(topic) = plan.options.named().next() else { return Ok(()) };
+    let mut list = TopicPartitionList::with_capacity(1);
+    list.add_partition(topic, 0);
+    match consumer.committed_offsets(list, SLICE) {
+        Ok(_) => Ok(()),
+        Err(failed) => match failed.rdkafka_error_code().and_then(|code| failure::of_group(code, plan)) {
+            Some(error) => Err(Trouble::Final(error)),
+            None => Err(failed.into()),
+        },
+    }
+}
