@@ -4,9 +4,11 @@
 //!
 //! 1. `connection`: where the broker is and how to get in; several URLs, tried in turn
 //! 2. `source`: queues as lanes, with bulk acknowledgements
-//! 3. `convert`: AMQP deliveries, properties and typed header tables to records, and values back
-//! 4. `arguments`: typed arguments of queues, exchanges, bindings and consumers, as YAML says them
-//! 5. `error`: what RabbitMQ and the client library say, in the kinds that the runtime acts on
+//! 3. `sink`: publishing with confirms, a window on each of several channels
+//! 4. `convert`: AMQP deliveries, properties and typed header tables to records, and values back
+//! 5. `arguments`: typed arguments of queues, exchanges, bindings and consumers, as YAML says them
+//! 6. `error`: what RabbitMQ and the client library say, in the kinds that the runtime acts on
+//! 7. `management`: bindings, asked of the management API for `gantry graph`
 //!
 //! # Architecture invariants
 //! - Automatic recovery of the client library is off. An instance connects once and ends with its connection; the
@@ -18,24 +20,34 @@ mod arguments;
 mod connection;
 mod convert;
 mod error;
+mod management;
+mod sink;
 mod source;
 
 #[doc(hidden)]
 pub mod fuzzing;
 
-use gantry_sdk::plugin::{ConnectionPlugin, SourcePlugin};
+use gantry_sdk::plugin::{ConnectionPlugin, SinkPlugin, SourcePlugin};
 
 pub use arguments::Arguments;
-pub use connection::{ConnectionOptions, TlsOptions};
+pub use connection::{AuthMechanism, ConnectionOptions, TlsOptions};
+pub use sink::{HeaderEncoding, PropertyOptions, SinkOptions, Tombstones, Unroutable};
 pub use source::{BindingOptions, DeclareOptions, ExchangeOptions, GiveBack, QueueOptions, SourceOptions};
 
 /// `connections: { x: { rabbitmq: … } }`.
-pub const CONNECTION: ConnectionPlugin = ConnectionPlugin::of::<ConnectionOptions>("rabbitmq");
+pub const CONNECTION: ConnectionPlugin =
+    ConnectionPlugin::of::<ConnectionOptions>("rabbitmq").with_routes(management::routes);
 
 /// `source: { rabbitmq: … }`.
 pub const SOURCE: SourcePlugin = SourcePlugin::of::<SourceOptions>(
     "rabbitmq",
     "Consumes RabbitMQ queues over AMQP 0-9-1 and acknowledges in bulk what was delivered.",
+);
+
+/// `sink: { rabbitmq: … }`.
+pub const SINK: SinkPlugin = SinkPlugin::of::<SinkOptions>(
+    "rabbitmq",
+    "Publishes to RabbitMQ over AMQP 0-9-1 with confirms; nothing unroutable counts as delivered.",
 );
 
 #[cfg(test)]
@@ -48,10 +60,16 @@ mod tests {
     fn keys(schema: &serde_json::Value, found: &mut Vec<String>) {
         match schema {
             serde_json::Value::Object(fields) => {
-                if let Some(properties) = fields.get("properties").and_then(serde_json::Value::as_object) {
-                    found.extend(properties.keys().cloned());
+                for (keyword, value) in fields {
+                    // An option may be named `properties`, too: what is under the keyword are options, not keywords.
+                    match value.as_object().filter(|_| keyword == "properties") {
+                        Some(options) => {
+                            found.extend(options.keys().cloned());
+                            options.values().for_each(|option| keys(option, found));
+                        }
+                        None => keys(value, found),
+                    }
                 }
-                fields.values().for_each(|value| keys(value, found));
             }
             serde_json::Value::Array(items) => items.iter().for_each(|item| keys(item, found)),
             _ => {}
@@ -62,6 +80,7 @@ mod tests {
     fn the_page_has_every_option() {
         let mut options = Vec::new();
         keys((SOURCE.schema)().as_value(), &mut options);
+        keys((SINK.schema)().as_value(), &mut options);
         assert!(options.len() > 30, "the schema has lost its options: {options:?}");
         let on_page = |option: &String| {
             [format!("`{option}`"), format!(".{option}`")].iter().any(|written| PAGE.contains(written.as_str()))

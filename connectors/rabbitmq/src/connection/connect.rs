@@ -1,16 +1,15 @@
 //! Connects to the first broker that lets us in.
 
-use std::{fs, io, pin::Pin, sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::Stream;
 use gantry_sdk::{Error, ErrorKind, Result};
 use lapin::{
     Connection, ConnectionProperties, Event, runtime,
-    tcp::{OwnedIdentity, OwnedTLSConfig},
-    uri::AMQPUri,
+    uri::{AMQPUri, SASLMechanism},
 };
 
-use super::{ConnectionOptions, TlsOptions, failures, socket::Cut};
+use super::{ConnectionOptions, failures, handshake, identity::Credentials, socket::Cut};
 use crate::error::{During, translate};
 
 /// What RabbitMQ says of the connection as a whole.
@@ -31,13 +30,13 @@ pub(crate) struct Connected {
 
 /// Tries the URLs in turn, those that failed lately last. The error tells of each.
 pub(crate) async fn connect(options: &ConnectionOptions, name: &str) -> Result<Connected> {
-    let tls = tls_config(&options.tls)?;
+    let credentials = Arc::new(Credentials::read(&options.tls)?);
     let mut uris = options.endpoints().map_err(|reason| Error::config(format!("connection.urls: {reason}")))?;
     failures::sort(&mut uris, endpoint);
     let mut errors = Vec::new();
     for uri in uris {
         let endpoint = endpoint(&uri);
-        match attempt(uri, &tls, options.connection_timeout.0, name).await {
+        match attempt(uri, &credentials, options.connection_timeout.0, name).await {
             Ok(connected) => return Ok(connected),
             Err(error) => {
                 tracing::debug!(endpoint, error = error.chain(), "could not connect");
@@ -49,19 +48,24 @@ pub(crate) async fn connect(options: &ConnectionOptions, name: &str) -> Result<C
     Err(all_of(errors))
 }
 
-async fn attempt(uri: AMQPUri, tls: &OwnedTLSConfig, timeout: Duration, name: &str) -> Result<Connected> {
+async fn attempt(uri: AMQPUri, credentials: &Arc<Credentials>, timeout: Duration, name: &str) -> Result<Connected> {
     let endpoint: Arc<str> = endpoint(&uri).into();
     let vhost: Arc<str> = uri.vhost.as_str().into();
-    let user = uri.authority.userinfo.username.clone();
-    let context = || format!("connecting to {endpoint} as \"{user}\", virtual host \"{vhost}\"");
+    let (scheme, mechanism) = (uri.scheme.clone(), uri.query.auth_mechanism.unwrap_or_default());
+    let who = match mechanism {
+        SASLMechanism::External => "by certificate".to_owned(),
+        SASLMechanism::Anonymous => "without a name".to_owned(),
+        _ => format!("as \"{}\"", uri.authority.userinfo.username),
+    };
+    let context = || format!("connecting to {endpoint} {who}, virtual host \"{vhost}\"");
     let cut = Cut::default();
-    let (opener, tls) = (cut.opener(), tls.clone());
-    let open = async move |uri: AMQPUri, _| opener.open(&uri, &tls, timeout).await.map_err(lapin::Error::from);
+    let (opener, credentials) = (cut.opener(), Arc::clone(credentials));
+    let open = async move |uri: AMQPUri, _| opener.open(&uri, &credentials, timeout).await.map_err(lapin::Error::from);
     let runtime = runtime::default_runtime().map_err(|error| translate(&error, During::Connecting, context()))?;
     let connecting = Connection::connector(uri, runtime, open, properties(name));
     let connection = match tokio::time::timeout(timeout, connecting).await {
         Ok(Ok(connection)) => connection,
-        Ok(Err(error)) => return Err(translate(&error, During::Connecting, context())),
+        Ok(Err(error)) => return Err(handshake::explain(&error, &scheme, mechanism, context())),
         Err(_) => return Err(Error::disconnected(format!("{}: no answer in {timeout:?}", context()))),
     };
     Ok(Connected { connection, endpoint, vhost, _cut: cut })
@@ -98,38 +102,6 @@ fn all_of(errors: Vec<Error>) -> Error {
     Error::new(kind, errors.iter().map(Error::chain).collect::<Vec<_>>().join("; "))
 }
 
-fn tls_config(options: &TlsOptions) -> Result<OwnedTLSConfig> {
-    let identity = match (&options.certificate_file, &options.key_file, &options.pkcs12_file) {
-        (Some(pem), Some(key), _) => Some(OwnedIdentity::PKCS8 {
-            pem: read("certificate_file", pem, Some("CERTIFICATE"))?,
-            key: read("key_file", key, Some("PRIVATE KEY"))?,
-        }),
-        (_, _, Some(path)) => Some(OwnedIdentity::PKCS12 {
-            der: read("pkcs12_file", path, None)?,
-            password: options.pkcs12_password.as_ref().map_or("", |secret| secret.reveal()).to_owned(),
-        }),
-        _ => None,
-    };
-    let cert_chain = match &options.ca_file {
-        Some(path) => Some(String::from_utf8_lossy(&read("ca_file", path, Some("CERTIFICATE"))?).into_owned()),
-        None => None,
-    };
-    Ok(OwnedTLSConfig { identity, cert_chain })
-}
-
-/// `label` is what a PEM file must hold: OpenSSL takes a file without any for an empty list of authorities.
-fn read(option: &str, path: &str, label: Option<&str>) -> Result<Vec<u8>> {
-    let wrong =
-        |reason: io::Error| Error::with_source(ErrorKind::Config, format!("tls.{option}: reading {path}"), reason);
-    let bytes = fs::read(path).map_err(wrong)?;
-    match label {
-        Some(label) if !String::from_utf8_lossy(&bytes).contains(&format!("{label}-----")) => {
-            Err(wrong(io::Error::other(format!("it holds no PEM {}", label.to_lowercase()))))
-        }
-        _ => Ok(bytes),
-    }
-}
-
 impl Connected {
     /// A new channel.
     pub(crate) async fn channel(&self) -> Result<lapin::Channel> {
@@ -147,6 +119,11 @@ impl Connected {
         format!("{}, virtual host \"{}\"", self.endpoint, self.vhost)
     }
 
+    /// The largest frame that both sides agreed on, in bytes; 0 for any.
+    pub(crate) fn frame_max(&self) -> usize {
+        self.connection.configuration().frame_max() as usize
+    }
+
     /// Whether the connection still stands; a channel can end alone.
     pub(crate) fn is_alive(&self) -> bool {
         self.connection.status().connected()
@@ -159,6 +136,11 @@ impl Connected {
 
     /// Says goodbye, in order: everything sent before is on its way when this returns. Bounded in time.
     pub(crate) async fn close(self) -> Result<()> {
+        self.say_goodbye().await
+    }
+
+    /// The same for one that others may still hold; the socket goes with the last of them.
+    pub(crate) async fn say_goodbye(&self) -> Result<()> {
         if !self.is_alive() {
             return Ok(());
         }
@@ -186,13 +168,5 @@ mod tests {
         assert_eq!(all_of(mixed).kind(), ErrorKind::Disconnected);
         let persons = vec![error(ErrorKind::Refused), error(ErrorKind::Missing)];
         assert_eq!(all_of(persons).kind(), ErrorKind::Refused);
-    }
-
-    #[test]
-    fn a_file_without_certificates_is_told_before_connecting() {
-        let options = TlsOptions { ca_file: Some("/dev/null".to_owned()), ..TlsOptions::default() };
-        let error = tls_config(&options).expect_err("it is empty");
-        assert_eq!(error.kind(), ErrorKind::Config);
-        assert_eq!(error.chain(), "tls.ca_file: reading /dev/null: it holds no PEM certificate");
     }
 }

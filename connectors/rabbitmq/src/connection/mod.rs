@@ -1,15 +1,17 @@
 //! Where the broker is and how to get in.
 //!
 //! [`options`] and [`url`] do no I/O: everything that can be known without a broker is found by their checks.
-//! [`mod@connect`] tries the URLs in turn, [`failures`] says which to try first, [`socket`] opens one and can cut it.
+//! [`identity`] reads certificates and keys, [`handshake`] says why a broker did not let us in. [`mod@connect`] tries the URLs in turn, [`failures`] says which to try first, [`socket`] opens one and can cut it.
 //!
 //! No error and no log line holds a password: they name host, port and virtual host.
 
 mod connect;
 mod failures;
+mod handshake;
+mod identity;
 mod options;
 mod socket;
 mod url;
 
 pub(crate) use connect::{Connected, Events, connect};
-pub use options::{ConnectionOptions, TlsOptions};
+pub use options::{AuthMechanism, ConnectionOptions, TlsOptions};

@@ -1,7 +1,7 @@
 //! What a person writes about a connection, and what is wrong with it.
 
-use gantry_sdk::config::{DurationText, Problem, Secret};
-use lapin::uri::AMQPUri;
+use gantry_sdk::config::{DurationText, Problem, Secret, Severity};
+use lapin::uri::{AMQPScheme, AMQPUri, SASLMechanism};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -21,6 +21,9 @@ pub struct ConnectionOptions {
     /// The password, as it is, whatever characters it holds; overrides the URLs'.
     #[serde(default)]
     pub password: Option<Secret>,
+    /// How to log in; overrides the URLs' `auth_mechanism`. Default: `plain`.
+    #[serde(default)]
+    pub auth_mechanism: Option<AuthMechanism>,
     /// The virtual host, as it is; overrides the URLs'. Without either it is `/`.
     #[serde(default)]
     pub vhost: Option<String>,
@@ -37,6 +40,18 @@ pub struct ConnectionOptions {
     /// Certificates for `amqps://`. Without them the system's authorities are trusted.
     #[serde(default)]
     pub tls: TlsOptions,
+}
+
+/// How to log in: a SASL mechanism that RabbitMQ knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthMechanism {
+    /// User name and password.
+    Plain,
+    /// The same, in the way of AMQP's own first drafts.
+    Amqplain,
+    /// The client's certificate: RabbitMQ takes the user's name from it.
+    External,
 }
 
 /// Certificates for `amqps://`.
@@ -99,7 +114,7 @@ impl ConnectionOptions {
             match url::parse(url.reveal()) {
                 Err(reason) => problems.push(Problem::error(path, reason)),
                 Ok(uri) => {
-                    encrypted |= uri.scheme == lapin::uri::AMQPScheme::AMQPS;
+                    encrypted |= uri.scheme == AMQPScheme::AMQPS;
                     if uri.vhost.is_empty() && self.vhost.is_none() {
                         problems.push(Problem::warning(
                             path,
@@ -110,15 +125,53 @@ impl ConnectionOptions {
                 }
             }
         }
+        if problems.iter().all(|problem| problem.severity == Severity::Warning) {
+            problems.extend(self.check_external());
+        }
         if problems.is_empty() && !encrypted && self.tls != TlsOptions::default() {
             problems.push(Problem::warning("tls", "is never used: no URL begins with amqps://"));
         }
         problems
     }
 
+    /// A log-in by certificate needs one, and a connection that carries it.
+    fn check_external(&self) -> Option<Problem> {
+        let uris = self.endpoints().ok()?;
+        let is_external = |uri: &&AMQPUri| uri.query.auth_mechanism == Some(SASLMechanism::External);
+        if !uris.iter().any(|uri| is_external(&uri)) {
+            return None;
+        }
+        let path = if self.auth_mechanism.is_some() { "auth_mechanism" } else { "urls" };
+        if uris.iter().filter(is_external).any(|uri| uri.scheme != AMQPScheme::AMQPS) {
+            return Some(Problem::error(
+                path,
+                "external logs in by certificate, which only amqps:// shows to the broker",
+            ));
+        }
+        let has_certificate = self.tls.certificate_file.is_some() || self.tls.pkcs12_file.is_some();
+        (!has_certificate).then(|| {
+            let text =
+                "external logs in by certificate: give tls.certificate_file and tls.key_file, or tls.pkcs12_file";
+            Problem::error(path, text)
+        })
+    }
+
     /// The URLs with everything that overrides a part of them, in the order they were written.
     pub(crate) fn endpoints(&self) -> Result<Vec<AMQPUri>, String> {
         self.urls.iter().map(|url| Ok(self.overridden(url::parse(url.reveal())?))).collect()
+    }
+
+    /// Where it connects to, for [`gantry_sdk::Description`]: `host:port` each, and `/vhost` behind it if that is not the
+    /// default one. What does not parse is left out.
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        let uris = self.urls.iter().filter_map(|url| url::parse(url.reveal()).ok());
+        uris.map(|uri| {
+            let AMQPUri { authority, vhost, .. } = self.overridden(uri);
+            let vhost = if vhost == "/" { String::new() } else { format!("/{}", vhost.replace('/', "%2f")) };
+            let (host, port) = (authority.host, authority.port);
+            if host.contains(':') { format!("[{host}]:{port}{vhost}") } else { format!("{host}:{port}{vhost}") }
+        })
+        .collect()
     }
 
     fn overridden(&self, mut uri: AMQPUri) -> AMQPUri {
@@ -131,6 +184,9 @@ impl ConnectionOptions {
         }
         if let Some(vhost) = &self.vhost {
             uri.vhost.clone_from(vhost);
+        }
+        if let Some(mechanism) = self.auth_mechanism {
+            uri.query.auth_mechanism = Some(mechanism.into());
         }
         let own = self.heartbeat.map(|heartbeat| u16::try_from(heartbeat.0.as_secs()).unwrap_or(u16::MAX));
         // 0 would leave the choice to the broker, whose 60 seconds notice a dead peer only after two minutes.
@@ -154,6 +210,16 @@ fn check_heartbeat(heartbeat: DurationText) -> Option<Problem> {
     })
 }
 
+impl From<AuthMechanism> for SASLMechanism {
+    fn from(mechanism: AuthMechanism) -> Self {
+        match mechanism {
+            AuthMechanism::Plain => Self::Plain,
+            AuthMechanism::Amqplain => Self::AMQPlain,
+            AuthMechanism::External => Self::External,
+        }
+    }
+}
+
 impl TlsOptions {
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
@@ -172,7 +238,7 @@ impl TlsOptions {
 
 #[cfg(test)]
 mod tests {
-    use gantry_sdk::config::{Severity, deserialize};
+    use gantry_sdk::config::deserialize;
     use serde_json::json;
 
     use super::*;
@@ -232,6 +298,26 @@ mod tests {
         assert_eq!(messages(json!({ "urls": [] })).len(), 1);
         let unused = messages(json!({ "urls": ["amqp://rabbit1"], "tls": { "ca_file": "ca.pem" } }));
         assert!(unused[0].starts_with("tls: is never used"), "{unused:?}");
+    }
+
+    #[test]
+    fn a_login_by_certificate_needs_one_and_amqps() {
+        let with = |url: &str, more: serde_json::Value| {
+            let mut json = json!({ "urls": [url] });
+            json.as_object_mut().expect("it is one").extend(more.as_object().expect("it is one").clone());
+            messages(json)
+        };
+        let tls = json!({ "certificate_file": "c", "key_file": "k" });
+        let external = json!({ "auth_mechanism": "external", "tls": tls });
+        assert_eq!(with("amqps://rabbit1", external.clone()), Vec::<String>::new());
+        assert_eq!(with("amqps://rabbit1?auth_mechanism=external", json!({ "tls": tls })), Vec::<String>::new());
+        assert!(
+            with("amqp://rabbit1", external)[0].starts_with("auth_mechanism: external logs in by certificate, which")
+        );
+        assert!(with("amqps://rabbit1", json!({ "auth_mechanism": "external" }))[0].contains("tls.pkcs12_file"));
+        assert!(with("amqps://rabbit1?auth_mechanism=external", json!({}))[0].starts_with("urls: external"));
+        let plain = options(json!({ "urls": ["amqps://rabbit1?auth_mechanism=external"], "auth_mechanism": "plain" }));
+        assert_eq!(plain.endpoints().expect("it parses")[0].query.auth_mechanism, Some(SASLMechanism::Plain));
     }
 
     #[test]

@@ -14,10 +14,11 @@ use std::{
 use async_compat::{Compat, CompatExt};
 use lapin::{
     AsyncTcpStream,
-    tcp::OwnedTLSConfig,
     uri::{AMQPScheme, AMQPUri},
 };
 use tokio::net::TcpStream;
+
+use super::{handshake::Unverified, identity::Credentials};
 
 /// Shuts the socket down when dropped, or keeps it from opening if it has not yet.
 #[derive(Debug, Default)]
@@ -57,7 +58,7 @@ impl Opener {
     pub(crate) async fn open(
         &self,
         uri: &AMQPUri,
-        tls: &OwnedTLSConfig,
+        credentials: &Credentials,
         timeout: Duration,
     ) -> io::Result<AsyncTcpStream<Compat<TcpStream>>> {
         let address = (uri.authority.host.as_str(), uri.authority.port);
@@ -67,7 +68,14 @@ impl Opener {
         let stream = AsyncTcpStream::Plain(self.keep(stream)?.compat());
         match uri.scheme {
             AMQPScheme::AMQP => Ok(stream),
-            AMQPScheme::AMQPS => stream.into_tls(&uri.authority.host, tls.as_ref()).await,
+            AMQPScheme::AMQPS => {
+                let (connector, objection) = credentials.connector()?;
+                let opened = stream.into_openssl(&connector, &uri.authority.host).await;
+                opened.map_err(|error| match objection.get() {
+                    Some(reason) => io::Error::other(Unverified(*reason)),
+                    None => error,
+                })
+            }
         }
     }
 
@@ -105,7 +113,7 @@ mod tests {
     async fn a_cut_ends_the_connection_while_the_stream_lives() {
         let (listener, uri) = listener().await;
         let cut = Cut::default();
-        let opened = cut.opener().open(&uri, &OwnedTLSConfig::default(), Duration::from_secs(5)).await;
+        let opened = cut.opener().open(&uri, &Credentials::default(), Duration::from_secs(5)).await;
         let _stream = opened.map_err(|error| panic!("{error}"));
         let (mut peer, _) = listener.accept().await.expect("it was connected to");
         drop(cut);
@@ -119,7 +127,7 @@ mod tests {
         let cut = Cut::default();
         let opener = cut.opener();
         drop(cut);
-        let opened = opener.open(&uri, &OwnedTLSConfig::default(), Duration::from_secs(5)).await;
+        let opened = opener.open(&uri, &Credentials::default(), Duration::from_secs(5)).await;
         assert_eq!(opened.err().map(|error| error.kind()), Some(io::ErrorKind::TimedOut));
     }
 }

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use gantry_sdk::{Headers, Origin, Properties, Record, Timestamp};
+use gantry_sdk::{Headers, Origin, Properties, Record, Timestamp, Value};
 use lapin::{
     BasicProperties,
     message::Delivery,
-    types::{FieldTable, ShortString},
+    types::{AMQPValue, FieldTable, ShortString},
 };
 
-use super::value::from_amqp;
+use super::{DUPLICATES, TOMBSTONE, value::from_amqp};
 
 /// The bit of the header table among the flags of a message's properties (AMQP 0-9-1 §1.8.1, fields in order from the top bit).
 const HEADERS: u16 = 1 << 13;
@@ -40,9 +40,11 @@ impl Converter {
     /// Total. The body moves, what the client library lends only by reference is copied.
     pub(crate) fn record(&mut self, delivery: Delivery) -> Record {
         let Delivery { exchange, routing_key, redelivered, properties, data, .. } = delivery;
+        let table = properties.headers().as_ref();
+        let is_tombstone = data.is_empty() && table.is_some_and(marks_tombstone);
         Record {
-            value: Some(Bytes::from(data)),
-            headers: properties.headers().as_ref().map_or(Headers::EMPTY, |table| self.headers(table)),
+            value: (!is_tombstone).then(|| Bytes::from(data)),
+            headers: table.map_or(Headers::EMPTY, |table| restored(self.headers(table), table, is_tombstone)),
             timestamp: properties.timestamp().and_then(millis),
             origin: Origin {
                 address: self.queue.clone(),
@@ -89,6 +91,33 @@ impl Converter {
     }
 }
 
+/// Our sink published a record without a body.
+fn marks_tombstone(table: &FieldTable) -> bool {
+    table.inner().get(TOMBSTONE) == Some(&AMQPValue::Boolean(true))
+}
+
+/// The headers without our sink's own marks, and headers of one name again where it made lists of them.
+fn restored(mut headers: Headers, table: &FieldTable, is_tombstone: bool) -> Headers {
+    if is_tombstone {
+        headers.remove(TOMBSTONE);
+    }
+    let Some(AMQPValue::FieldArray(names)) = table.inner().get(DUPLICATES) else { return headers };
+    let is_named = |name: &ByteString| {
+        let said = |own: &AMQPValue| matches!(own, AMQPValue::LongString(own) if own.as_bytes() == name.as_bytes());
+        names.as_slice().iter().any(said)
+    };
+    let mut all = Vec::with_capacity(headers.len());
+    for (name, value) in headers.iter().filter(|(name, _)| name != DUPLICATES) {
+        match value {
+            Value::List(values) if is_named(name) => {
+                all.extend(values.iter().map(|value| (name.clone(), value.clone())))
+            }
+            value => all.push((name.clone(), value.clone())),
+        }
+    }
+    all.into()
+}
+
 fn properties(amqp: &BasicProperties) -> Properties {
     Properties {
         message_id: text(amqp.message_id()),
@@ -124,9 +153,6 @@ fn millis(timestamp: u64) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use gantry_sdk::Value;
-    use lapin::types::AMQPValue;
-
     use super::*;
 
     fn delivery(properties: BasicProperties) -> Delivery {

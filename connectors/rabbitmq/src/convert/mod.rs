@@ -11,6 +11,11 @@ use lapin::types::ShortString;
 pub(crate) use delivery::Converter;
 pub(crate) use value::{from_amqp, to_amqp};
 
+/// A header of ours: the record had no body at all, not an empty one. AMQP cannot say that.
+pub(crate) const TOMBSTONE: &str = "gantry.tombstone";
+/// A header of ours: the names of those headers whose lists were several headers of one name. AMQP's names are unique.
+pub(crate) const DUPLICATES: &str = "gantry.duplicates";
+
 /// A name as AMQP writes it; the error completes a sentence that begins with the name's own name.
 pub(crate) fn short_string(text: &str) -> Result<ShortString, String> {
     ShortString::try_new(text).map_err(|_| format!("is {} bytes long; AMQP 0-9-1 allows 255", text.len()))

@@ -3,7 +3,7 @@
 //! Declaring what is there already changes nothing, if it was made with the same settings; with other settings RabbitMQ
 //! refuses, and so do we. Nothing is ever deleted or altered.
 
-use gantry_sdk::{Result, Value, config::Problem};
+use gantry_sdk::{Endpoint, Result, Value, config::Problem, endpoint::Route};
 use lapin::{
     Channel, ExchangeKind,
     options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
@@ -94,6 +94,17 @@ const fn yes() -> bool {
 }
 
 impl DeclareOptions {
+    /// The bindings as ways that records go, for [`gantry_sdk::Description`].
+    pub(crate) fn routes<'a>(&'a self, queues: impl Iterator<Item = &'a str>) -> Vec<Route> {
+        let own = self.exchange.as_ref().map(|exchange| &exchange.name);
+        let exchanges: Vec<_> = self.bindings.iter().filter_map(|one| one.exchange.as_ref().or(own)).collect();
+        let to_queue = |queue: &'a str| {
+            let (exchanges, to) = (exchanges.iter(), Endpoint::exact("queue", queue));
+            exchanges.map(move |name| Route { from: Endpoint::exact("exchange", *name), to: to.clone() })
+        };
+        queues.flat_map(to_queue).collect()
+    }
+
     pub(crate) fn check(&self) -> Vec<Problem> {
         if self.queue.is_none() && self.exchange.is_none() && self.bindings.is_empty() {
             return vec![Problem::error(

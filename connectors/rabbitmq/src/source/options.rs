@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use gantry_sdk::{
-    Error, Result,
+    Description, Endpoint, Error, Result,
     config::{Problem, Severity},
     plugin::{Context, SourceConfig},
 };
@@ -97,6 +97,15 @@ impl SourceConfig for SourceOptions {
             problems.extend(declare.check().into_iter().map(|problem| problem.under("declare")));
         }
         problems
+    }
+
+    fn describe(&self, _bridge: &str) -> Description {
+        Description {
+            broker: self.connection.addresses(),
+            endpoints: self.queues().map(|name| Endpoint::exact("queue", name)).collect(),
+            routes: self.declare.iter().flat_map(|declare| declare.routes(self.queues())).collect(),
+            ..Description::default()
+        }
     }
 
     fn build(self, context: Context) -> Result<Box<dyn gantry_sdk::Source>> {
@@ -292,6 +301,7 @@ mod tests {
             bridge: "orders".into(),
             task: 0,
             health: gantry_sdk::Health::new(),
+            lag: gantry_sdk::Lag::default(),
             retry: RetryPolicy::default(),
             dead_letter: false,
             in_flight_bytes: 64 << 20,

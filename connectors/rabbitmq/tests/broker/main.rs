@@ -9,6 +9,7 @@ mod end;
 mod give_back;
 mod reject;
 mod set_up;
+mod sink;
 mod support;
 mod suspend;
 mod tls;

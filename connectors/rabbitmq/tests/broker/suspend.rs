@@ -22,7 +22,7 @@ async fn rest(source: &mut dyn Source) -> (Vec<usize>, Option<Position>) {
                 upto = Some(last);
             }
             Polled::Suspended => return (seen, upto),
-            Polled::End => panic!("a queue has no end"),
+            Polled::End | Polled::LaneEnded(_) => panic!("a queue has no end"),
         }
     }
 }
@@ -85,7 +85,7 @@ async fn suspending_and_resuming_at_any_moment_keeps_the_order() {
                 commit(&mut *source, lane.0, &last).await;
             }
             Polled::Suspended => within("resuming", source.resume()).await.expect("it resumes"),
-            Polled::End => panic!("a queue has no end"),
+            Polled::End | Polled::LaneEnded(_) => panic!("a queue has no end"),
         }
     }
     assert_numbers(&seen, 0..20_000);
@@ -121,7 +121,7 @@ async fn stops_in_full_flow_cost_a_quorum_queue_no_delivery() {
                     }
                 }
                 Polled::Suspended => break,
-                Polled::End => panic!("a queue has no end"),
+                Polled::End | Polled::LaneEnded(_) => panic!("a queue has no end"),
             }
         }
         let last = on_the_way.pop_back().expect("some came");

@@ -63,7 +63,15 @@ fn source_of(options: Json, health: Health, in_flight_bytes: usize) -> Box<dyn S
     let fields = whole.as_object_mut().expect("it is one");
     fields.extend(options.as_object().expect("options are an object").clone());
     let retry = RetryPolicy::default();
-    let context = Context { bridge: "test".into(), task: 0, health, retry, dead_letter: false, in_flight_bytes };
+    let context = Context {
+        bridge: "test".into(),
+        task: 0,
+        health,
+        lag: gantry_sdk::Lag::default(),
+        retry,
+        dead_letter: false,
+        in_flight_bytes,
+    };
     (SOURCE.create)(&whole, context).unwrap_or_else(|error| panic!("{}", error.chain()))
 }
 
@@ -115,7 +123,7 @@ pub(crate) async fn end_of(source: &mut dyn Source) -> gantry_sdk::Error {
 async fn try_poll(source: &mut dyn Source, limits: Limits) -> Result<(u32, Vec<Record>, Position)> {
     match within("polling", source.poll(limits)).await? {
         Polled::Batch { lane, records, last } => Ok((lane.0, records, last)),
-        Polled::End | Polled::Suspended => panic!("a queue has no end"),
+        Polled::End | Polled::Suspended | Polled::LaneEnded(_) => panic!("a queue has no end"),
     }
 }
 

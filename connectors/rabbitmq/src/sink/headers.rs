@@ -1,0 +1,197 @@
+//! Headers as an AMQP table.
+//!
+//! A table's names are unique. Of headers that share a name `typed` makes one list under it, and names it in
+//! [`DUPLICATES`](crate::convert::DUPLICATES), so that the source can make them again; `text` joins them.
+
+use gantry_sdk::{Headers, Value};
+use lapin::{
+    BasicProperties,
+    types::{AMQPValue, FieldArray, FieldTable, ShortString},
+};
+
+use super::HeaderEncoding;
+use crate::convert::{DUPLICATES, short_string, to_amqp};
+
+/// How many headers and properties of a dead letter AMQP could not hold.
+pub(super) const LEFT_OUT: &str = "gantry.left_out";
+/// Name, type and value of it.
+pub(super) const LEFT_OUT_SIZE: usize = 1 + LEFT_OUT.len() + 1 + 4;
+
+/// The table. `take` decides what an error means: a refusal, or one header less.
+pub(super) fn table(
+    headers: &Headers,
+    encoding: HeaderEncoding,
+    mut take: impl FnMut(&str, Result<(ShortString, AMQPValue), String>) -> Result<Option<(ShortString, AMQPValue)>, String>,
+) -> Result<FieldTable, String> {
+    let mut table = FieldTable::default();
+    let mut repeated: Vec<ShortString> = Vec::new();
+    for (name, value) in headers {
+        let made = short_string(name).map_err(|reason| format!("its name {reason}"));
+        let made = made.and_then(|name| Ok((name, convert(value, encoding)?)));
+        let Some((name, value)) = take(name, made)? else { continue };
+        let Some(first) = table.inner().get(name.as_str()) else {
+            table.insert(name, value);
+            continue;
+        };
+        let listed = repeated.contains(&name);
+        let value = match encoding {
+            HeaderEncoding::Typed => AMQPValue::FieldArray(appended(first, listed, value)),
+            _ => AMQPValue::LongString(joined(first, &value).into()),
+        };
+        if !listed {
+            repeated.push(name.clone());
+        }
+        table.insert(name, value);
+    }
+    if encoding == HeaderEncoding::Typed && !repeated.is_empty() {
+        repeated.sort_unstable();
+        let names: Vec<_> = repeated.iter().map(|name| AMQPValue::LongString(name.as_str().into())).collect();
+        table.insert(DUPLICATES.into(), AMQPValue::FieldArray(names.into()));
+    }
+    Ok(table)
+}
+
+fn convert(value: &Value, encoding: HeaderEncoding) -> Result<AMQPValue, String> {
+    match encoding {
+        HeaderEncoding::Typed => to_amqp(value),
+        _ => Ok(value.to_text().map_or(AMQPValue::Void, |text| AMQPValue::LongString(text.as_ref().into()))),
+    }
+}
+
+fn appended(first: &AMQPValue, listed: bool, value: AMQPValue) -> FieldArray {
+    let mut list = match first {
+        AMQPValue::FieldArray(list) if listed => list.clone(),
+        other => vec![other.clone()].into(),
+    };
+    list.push(value);
+    list
+}
+
+fn joined(first: &AMQPValue, second: &AMQPValue) -> Vec<u8> {
+    let bytes = |value: &AMQPValue| match value {
+        AMQPValue::LongString(text) => text.as_bytes().to_vec(),
+        _ => Vec::new(),
+    };
+    [bytes(first), bytes(second)].join(&b", "[..])
+}
+
+/// Takes the largest headers out until the rest fits; says how many went.
+pub(super) fn shrink(table: &mut FieldTable, room: usize) -> u32 {
+    let mut fields: Vec<_> = table.inner().iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    fields.sort_by_key(|(name, value)| field_size(name, value));
+    let mut went = 0;
+    let mut total = 4 + fields.iter().map(|(name, value)| field_size(name, value)).sum::<usize>();
+    while total > room {
+        let Some((name, value)) = fields.pop() else { break };
+        total -= field_size(&name, &value);
+        went += 1;
+    }
+    *table = fields.into_iter().collect::<std::collections::BTreeMap<_, _>>().into();
+    went
+}
+
+/// Bytes of the table on the wire (AMQP 0-9-1 §4.2.5, with RabbitMQ's field types).
+pub(super) fn size(table: &FieldTable) -> usize {
+    4 + table.inner().iter().map(|(name, value)| field_size(name, value)).sum::<usize>()
+}
+
+fn field_size(name: &ShortString, value: &AMQPValue) -> usize {
+    1 + name.as_str().len() + value_size(value)
+}
+
+fn value_size(value: &AMQPValue) -> usize {
+    1 + match value {
+        AMQPValue::Void => 0,
+        AMQPValue::Boolean(_) | AMQPValue::ShortShortInt(_) | AMQPValue::ShortShortUInt(_) => 1,
+        AMQPValue::ShortInt(_) | AMQPValue::ShortUInt(_) => 2,
+        AMQPValue::LongInt(_) | AMQPValue::LongUInt(_) | AMQPValue::Float(_) => 4,
+        AMQPValue::DecimalValue(_) => 5,
+        AMQPValue::LongLongInt(_) | AMQPValue::Double(_) | AMQPValue::Timestamp(_) => 8,
+        AMQPValue::ShortString(text) => 1 + text.as_str().len(),
+        AMQPValue::LongString(text) => 4 + text.len(),
+        AMQPValue::ByteArray(bytes) => 4 + bytes.len(),
+        AMQPValue::FieldArray(items) => 4 + items.as_slice().iter().map(value_size).sum::<usize>(),
+        AMQPValue::FieldTable(fields) => size(fields),
+    }
+}
+
+/// Bytes of all properties but the headers.
+pub(super) fn properties_size(properties: &BasicProperties) -> usize {
+    let text = |text: &Option<ShortString>| text.as_ref().map_or(0, |text| 1 + text.as_str().len());
+    let texts = [
+        properties.content_type(),
+        properties.content_encoding(),
+        properties.correlation_id(),
+        properties.reply_to(),
+        properties.expiration(),
+        properties.message_id(),
+        properties.kind(),
+        properties.user_id(),
+        properties.app_id(),
+        properties.cluster_id(),
+    ];
+    // Mode, priority and timestamp.
+    10 + texts.into_iter().map(text).sum::<usize>()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytestring::ByteString;
+    use gantry_sdk::testkit::{any_headers, any_value};
+    use lapin::message::Delivery;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::convert::Converter;
+
+    fn typed(headers: &Headers) -> FieldTable {
+        let strict = |_: &str, made: Result<_, String>| made.map(Some);
+        table(headers, HeaderEncoding::Typed, strict).expect("AMQP can say it")
+    }
+
+    /// What the source makes of a table.
+    fn read(table: &FieldTable) -> Headers {
+        let mut delivery = Delivery::mock(1, "".into(), "q".into(), false, b"x".to_vec());
+        delivery.properties = BasicProperties::default().with_headers(table.clone());
+        Converter::new("q").record(delivery).headers
+    }
+
+    proptest! {
+        #[test]
+        fn a_table_survives_the_way_to_a_record_and_back(headers in any_headers()) {
+            let sent = typed(&headers);
+            // By text, because a NaN is not equal to itself.
+            prop_assert_eq!(format!("{:?}", typed(&read(&sent))), format!("{sent:?}"));
+        }
+
+        #[test]
+        fn headers_of_one_name_come_back_in_their_order(values in prop::collection::vec((0_u8..3, any_value()), 0..8)) {
+            let named = |(name, value): (u8, Value)| (ByteString::from(format!("h{name}")), value);
+            let headers: Headers = values.into_iter().map(named).collect();
+            let (sent, back) = (typed(&headers), read(&typed(&headers)));
+            prop_assert_eq!(back.len(), headers.len());
+            prop_assert_eq!(format!("{:?}", typed(&back)), format!("{sent:?}"));
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_goes_from_the_largest_on() {
+        let mut headers = Headers::EMPTY;
+        headers.push("small", Value::I8(1));
+        headers.push("large", Value::Bytes(vec![0; 500].into()));
+        headers.push("middle", Value::Bytes(vec![0; 50].into()));
+        let mut table = typed(&headers);
+        assert_eq!(shrink(&mut table, 100), 1);
+        assert!(table.contains_key("small") && table.contains_key("middle") && size(&table) <= 100);
+    }
+
+    #[test]
+    fn as_text_what_shares_a_name_is_joined() {
+        let mut headers = Headers::EMPTY;
+        headers.push("a", Value::text("x"));
+        headers.push("a", Value::I8(-1));
+        let table = table(&headers, HeaderEncoding::Text, |_, made| made.map(Some)).expect("it is text");
+        assert_eq!(table.inner().get("a"), Some(&AMQPValue::LongString("x, -1".into())));
+        assert_eq!(table.inner().len(), 1);
+    }
+}

@@ -1,0 +1,274 @@
+//! One channel: what it has to publish, what is on its way, what has to be sent again.
+//!
+//! # Order (I5)
+//! Records go out in the order in which they came. A `basic.nack` cannot call back what was published behind it, and what of
+//! that was confirmed is not sent again. So after a nack the line publishes nothing new, waits until all on its way is decided, and sends the
+//! refused records again in their order, one at a time, with growing pauses. Then it goes on. Only with a window of 1 a
+//! record never overtakes a refused one.
+
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use futures_util::{FutureExt as _, future::BoxFuture};
+use gantry_sdk::{Batch, Error, ErrorKind, Failure, Result};
+use lapin::{Channel, options::BasicPublishOptions};
+use tokio::time::Sleep;
+
+use super::{
+    STAGE, Unroutable,
+    blame::{self, Blame},
+    flight::{Confirming, Decision, Flight, Item},
+    limits::Limits,
+    message::{Fate, Message},
+    open,
+    plan::Plan,
+};
+use crate::connection::Connected;
+
+/// What the lines of a sink share.
+pub(super) struct Shared {
+    pub plan: Arc<Plan>,
+    pub connected: Arc<Connected>,
+    pub limits: Limits,
+}
+
+pub(super) struct Line {
+    shared: Arc<Shared>,
+    channel: Arc<Channel>,
+    /// A new channel, after RabbitMQ closed the one before.
+    opening: Option<BoxFuture<'static, Result<Channel>>>,
+    /// Batches and how many records of each are out already.
+    unsent: VecDeque<(Arc<Batch>, u32)>,
+    /// To be sent again before anything that is unsent, by sequence.
+    again: VecDeque<Item>,
+    flight: Flight,
+    sequence: u64,
+    /// One at a time: something was refused, or nobody knows yet which record closed the channel.
+    careful: bool,
+    pause: Option<Pin<Box<Sleep>>>,
+    delay: Duration,
+    /// Why records are sent again.
+    refusal: Option<Arc<str>>,
+    /// The last time at which something was decided, or nothing was on its way.
+    moved: Instant,
+}
+
+/// Batches that wait in a line before no more are taken in: while it works off one, the next is there.
+const MOST_UNSENT: usize = 2;
+
+impl Line {
+    pub(super) fn new(shared: Arc<Shared>, channel: Channel) -> Self {
+        let delay = shared.plan.context.retry.delay;
+        Self {
+            shared,
+            channel: Arc::new(channel),
+            opening: None,
+            unsent: VecDeque::new(),
+            again: VecDeque::new(),
+            flight: Flight::default(),
+            sequence: 0,
+            careful: false,
+            pause: None,
+            delay,
+            refusal: None,
+            moved: Instant::now(),
+        }
+    }
+
+    pub(super) fn take(&mut self, batch: Batch) {
+        self.unsent.push_back((Arc::new(batch), 0));
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.unsent.len() >= MOST_UNSENT
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.unsent.is_empty() && self.again.is_empty() && self.flight.is_empty()
+    }
+
+    /// Why it does not get on, if so.
+    pub(super) const fn refusal(&self) -> Option<&Arc<str>> {
+        self.refusal.as_ref()
+    }
+
+    /// The time in which the connection was blocked does not count.
+    pub(super) fn forgive(&mut self) {
+        self.moved = Instant::now();
+    }
+
+    /// Whether a confirm is overdue.
+    pub(super) fn is_late(&self, timeout: Duration) -> bool {
+        !self.flight.is_empty() && self.moved.elapsed() >= timeout
+    }
+
+    /// Does what can be done without waiting. The error is the end of the sink.
+    pub(super) fn turn(&mut self, context: &mut Context<'_>) -> Result<()> {
+        loop {
+            if let Some(opening) = &mut self.opening {
+                let Poll::Ready(channel) = opening.as_mut().poll(context) else { return Ok(()) };
+                self.channel = Arc::new(channel?);
+                self.opening = None;
+            }
+            let decided = self.decide(context)?;
+            if self.opening.is_none() && !self.send(context) && !decided {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Looks at the confirms; says whether there were any.
+    fn decide(&mut self, context: &mut Context<'_>) -> Result<bool> {
+        let looked = self.flight.poll(context, &self.shared.plan, &self.shared.limits)?;
+        let moved = !looked.decisions.is_empty() || looked.end.is_some();
+        if moved || self.flight.is_empty() {
+            self.moved = Instant::now();
+        }
+        // What was confirmed is settled also when something before it ends the sink.
+        looked.decisions.into_iter().map(|decision| self.heed(decision)).fold(Ok(()), Result::and)?;
+        if let Some(error) = looked.end {
+            self.ended(&error)?;
+        }
+        Ok(moved)
+    }
+
+    fn heed(&mut self, decision: Decision) -> Result<()> {
+        match decision {
+            Decision::Confirmed(item) => {
+                self.refusal = None;
+                self.delay = self.shared.plan.context.retry.delay;
+                item.settle();
+                Ok(())
+            }
+            Decision::Returned(item, reason) => self.returned(item, reason),
+            Decision::Nacked(item) => self.nacked(item),
+        }
+    }
+
+    fn returned(&self, item: Item, reason: String) -> Result<()> {
+        if self.shared.plan.options.unroutable == Unroutable::Fail {
+            item.fail(Failure::retriable(STAGE, reason.as_str()));
+            return Err(Error::new(
+                ErrorKind::Missing,
+                format!("publishing to {}: {reason}", self.shared.connected.place()),
+            ));
+        }
+        item.fail(Failure::rejected(STAGE, reason));
+        Ok(())
+    }
+
+    fn nacked(&mut self, mut item: Item) -> Result<()> {
+        let retry = self.shared.plan.context.retry;
+        let since = *item.refused_since.get_or_insert_with(Instant::now);
+        if retry.timeout.is_some_and(|timeout| since.elapsed() >= timeout) {
+            item.fail(Failure::retriable(STAGE, NACKED));
+            return Err(Error::disconnected(format!("publishing to {}: {NACKED}", self.shared.connected.place())));
+        }
+        self.refusal = Some(NACKED.into());
+        if self.pause.is_none() {
+            self.pause = Some(Box::pin(tokio::time::sleep(self.delay)));
+            self.delay = (self.delay * 2).min(retry.max_delay);
+        }
+        self.careful = true;
+        self.put_back(item);
+        Ok(())
+    }
+
+    /// I5: in the order in which they came.
+    fn put_back(&mut self, item: Item) {
+        let at = self.again.partition_point(|other| other.sequence < item.sequence);
+        self.again.insert(at, item);
+    }
+
+    /// The sink ends: says why of everything whose fate nobody knows. What waits is abandoned.
+    pub(super) fn give_up(&mut self, reason: &Arc<str>) {
+        for item in self.flight.take() {
+            item.fail(Failure::retriable(STAGE, Arc::clone(reason)));
+        }
+    }
+
+    /// RabbitMQ closed the channel, or the connection is gone.
+    fn ended(&mut self, error: &lapin::Error) -> Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let mut undecided = self.flight.take();
+        match blame::judge(error, &shared.plan, &shared.connected.place()) {
+            Blame::Sink(error) => return Err(error),
+            Blame::Record(reason) => {
+                tracing::debug!(reason, messages = undecided.len(), "RabbitMQ closed a channel because of a message");
+                let learned = shared.limits.learn(&reason);
+                match undecided.pop() {
+                    Some(culprit) if undecided.is_empty() && !learned => {
+                        culprit.fail(Failure::rejected(STAGE, reason));
+                    }
+                    last => undecided.extend(last),
+                }
+                // Once the limit is known, the culprit is found before it is sent.
+                self.careful |= !learned;
+            }
+        }
+        undecided.into_iter().for_each(|item| self.put_back(item));
+        self.opening = Some(async move { open::channel(&shared.connected).await }.boxed());
+        Ok(())
+    }
+
+    /// Publishes as much as there is room for; says whether there was anything.
+    fn send(&mut self, context: &mut Context<'_>) -> bool {
+        if let Some(pause) = &mut self.pause {
+            if pause.as_mut().poll(context).is_pending() {
+                return false;
+            }
+            self.pause = None;
+        }
+        if self.again.is_empty() && self.flight.is_empty() {
+            self.careful = false;
+        }
+        let room = if self.careful { 1 } else { self.shared.plan.options.window as usize };
+        let mut sent = false;
+        while self.flight.len() < room
+            && let Some(item) = self.next()
+        {
+            sent = true;
+            match self.shared.plan.fate(item.record(), &self.shared.limits) {
+                Fate::Publish(message) => self.flight.publish(item, self.publish(message)),
+                Fate::Skip => item.settle(),
+                Fate::Refuse(reason) => item.fail(Failure::rejected(STAGE, reason)),
+            }
+        }
+        sent
+    }
+
+    fn next(&mut self) -> Option<Item> {
+        if let Some(item) = self.again.pop_front() {
+            return Some(item);
+        }
+        let (batch, out) = self.unsent.front_mut()?;
+        let item = Item::new(Arc::clone(batch), *out, self.sequence);
+        self.sequence += 1;
+        *out += 1;
+        // A batch has fewer than 2^32 records: its receipt counts them in as many bits.
+        if *out as usize == batch.records.len() {
+            self.unsent.pop_front();
+        }
+        Some(item)
+    }
+
+    fn publish(&self, message: Message) -> Confirming {
+        let channel = Arc::clone(&self.channel);
+        let mandatory = self.shared.plan.options.unroutable != Unroutable::Drop;
+        let options = BasicPublishOptions { mandatory, immediate: false };
+        let Message { way, properties, body } = message;
+        let publish = async move {
+            channel.basic_publish(way.exchange, way.routing_key, options, &body, properties).await?.await
+        };
+        publish.boxed()
+    }
+}
+
+/// RabbitMQ's publisher confirms guide: when it is not able to handle a message.
+const NACKED: &str = "RabbitMQ does not take a message for now (basic.nack): is a queue full that has `x-overflow: \
+                      reject-publish`, or has a queue lost its leader?";

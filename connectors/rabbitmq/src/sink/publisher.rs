@@ -1,0 +1,156 @@
+//! The task that owns the channels of a sink: it publishes what the runtime puts, settles what RabbitMQ confirms, and keeps
+//! the sink's health true. It ends with its sink, or with the first error that is not one record's own.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::StreamExt as _;
+use gantry_sdk::{Batch, Error, Result, health::Condition};
+use lapin::Event;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Interval, MissedTickBehavior},
+};
+
+use super::{
+    limits::Limits,
+    line::{Line, Shared},
+    open::Opened,
+    plan::Plan,
+};
+use crate::connection::Events;
+
+/// What the runtime wants.
+pub(super) enum Order {
+    Put(Batch),
+    /// To be told when everything put before is settled.
+    Flush(oneshot::Sender<()>),
+}
+
+pub(super) struct Publisher {
+    shared: Arc<Shared>,
+    lines: Vec<Line>,
+    events: Events,
+    intake: mpsc::Receiver<Order>,
+    flushes: Vec<oneshot::Sender<()>>,
+    /// RabbitMQ's reason for taking nothing now.
+    blocked: Option<Arc<str>>,
+    clock: Interval,
+}
+
+/// How often late confirms are looked for.
+const TICK: Duration = Duration::from_secs(1);
+
+impl Publisher {
+    pub(super) fn new(plan: Arc<Plan>, opened: Opened, intake: mpsc::Receiver<Order>) -> Self {
+        let Opened { connected, events, channels } = opened;
+        let limits = Limits::new(connected.frame_max());
+        let shared = Arc::new(Shared { plan, connected, limits });
+        let lines = channels.into_iter().map(|channel| Line::new(Arc::clone(&shared), channel)).collect();
+        let mut clock = tokio::time::interval(TICK);
+        clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        shared.plan.context.health.set(Condition::Up);
+        Self { shared, lines, events, intake, flushes: Vec::new(), blocked: None, clock }
+    }
+
+    /// Runs until the sink is closed. What is not confirmed by then is abandoned by being dropped (I1); when the sink fails, with
+    /// the reason.
+    pub(super) async fn run(mut self) -> Result<()> {
+        let ended = std::future::poll_fn(|context| self.poll(context)).await;
+        if let Err(error) = &ended {
+            // Nothing is taken any more by the time that anybody hears of it.
+            self.intake.close();
+            if !self.shared.connected.is_alive() {
+                self.shared.connected.note_lost();
+            }
+            let reason: Arc<str> = error.chain().into();
+            self.lines.iter_mut().for_each(|line| line.give_up(&reason));
+            self.shared.plan.context.health.set(Condition::Failed(reason));
+        }
+        ended
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<()>> {
+        self.observe(context);
+        for line in &mut self.lines {
+            line.turn(context)?;
+        }
+        self.check_connection()?;
+        self.check_time(context)?;
+        let intake = self.take_in(context)?;
+        if !self.flushes.is_empty() && self.lines.iter().all(Line::is_empty) {
+            for flush in self.flushes.drain(..) {
+                // Whoever waited may have gone.
+                let _ = flush.send(());
+            }
+        }
+        self.tell();
+        if intake.is_ready() { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    fn observe(&mut self, context: &mut Context<'_>) {
+        while let Poll::Ready(Some(event)) = self.events.poll_next_unpin(context) {
+            match event {
+                Event::ConnectionBlocked(reason) => self.blocked = Some(reason.into()),
+                Event::ConnectionUnblocked => {
+                    self.blocked = None;
+                    self.lines.iter_mut().for_each(Line::forgive);
+                }
+                // Wakes this task, which then sees the end itself.
+                _ => {}
+            }
+        }
+    }
+
+    /// A connection can end while nothing is on its way that would say so.
+    fn check_connection(&self) -> Result<()> {
+        if self.shared.connected.is_alive() {
+            return Ok(());
+        }
+        Err(Error::disconnected(format!("publishing to {}: the connection has ended", self.shared.connected.place())))
+    }
+
+    fn check_time(&mut self, context: &mut Context<'_>) -> Result<()> {
+        let timeout = self.shared.plan.options.confirm_timeout.0;
+        while self.clock.poll_tick(context).is_ready() {
+            if self.blocked.is_none() && self.lines.iter().any(|line| line.is_late(timeout)) {
+                let place = self.shared.connected.place();
+                return Err(Error::disconnected(format!("publishing to {place}: no confirm in {timeout:?}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what the runtime puts while there is room; ready when nothing will come any more.
+    fn take_in(&mut self, context: &mut Context<'_>) -> Result<Poll<()>> {
+        // RabbitMQ would not read it, so it waits where it is (I4).
+        while self.blocked.is_none() && !self.lines.iter().any(Line::is_full) {
+            match self.intake.poll_recv(context) {
+                Poll::Pending => return Ok(Poll::Pending),
+                Poll::Ready(None) => return Ok(Poll::Ready(())),
+                Poll::Ready(Some(Order::Flush(done))) => self.flushes.push(done),
+                Poll::Ready(Some(Order::Put(batch))) => {
+                    // I5: a lane keeps to its channel.
+                    let index = batch.receipt.lane().0 as usize % self.lines.len();
+                    let line = &mut self.lines[index];
+                    line.take(batch);
+                    line.turn(context)?;
+                }
+            }
+        }
+        Ok(Poll::Pending)
+    }
+
+    fn tell(&self) {
+        let refusal = || self.lines.iter().find_map(Line::refusal);
+        let condition = self
+            .blocked
+            .as_ref()
+            .or_else(refusal)
+            .map_or(Condition::Up, |reason| Condition::Blocked(Arc::clone(reason)));
+        self.shared.plan.context.health.set(condition);
+    }
+}

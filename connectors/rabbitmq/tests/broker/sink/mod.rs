@@ -1,0 +1,8 @@
+//! The sink against a real RabbitMQ: what arrives, in which order, what is refused and why, how it ends.
+
+mod arrive;
+mod end;
+mod order;
+mod refuse;
+mod route;
+mod support;
