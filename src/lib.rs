@@ -5,14 +5,15 @@
 //!
 //! # Code map, in reading order
 //!
-//! 1. [`cli`]: `run`, `check`, `list`, `schema`, `status`, `reload`, `dlq`: one file a command
+//! 1. [`cli`]: `run`, `check`, `list`, `schema`, `status`, `reload`, `dlq`, `graph`: one file a command
 //! 2. [`config`]: YAML → typed bridges, with every problem at once
 //! 3. [`registry`]: the one list of connectors and transforms
 //! 4. [`bridge`]: the data path and who watches over it
 //! 5. [`transform`]: built-in transforms, one file each
 //! 6. [`reload`]: the configuration read again while bridges run
-//! 7. [`control`]: the REST port
-//! 8. [`telemetry`]: metric names, Prometheus, logs
+//! 7. [`graph`]: what leads where, for pictures and for warnings of loops
+//! 8. [`control`]: the REST port
+//! 9. [`telemetry`]: metric names, Prometheus, logs
 //!
 //! docs/architecture.md has the picture and the invariants.
 
@@ -20,6 +21,7 @@ pub mod bridge;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod graph;
 pub mod registry;
 pub mod reload;
 pub mod telemetry;

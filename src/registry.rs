@@ -3,10 +3,11 @@
 use gantry_sdk::plugin::{ConnectionPlugin, SinkPlugin, SourcePlugin, TransformPlugin};
 
 /// Every source that can be named in YAML.
-static SOURCES: &[SourcePlugin] = &[gantry_generate::SOURCE, gantry_rabbitmq::SOURCE];
+static SOURCES: &[SourcePlugin] = &[gantry_generate::SOURCE, gantry_kafka::SOURCE, gantry_rabbitmq::SOURCE];
 
 /// Every sink that can be named in YAML.
-static SINKS: &[SinkPlugin] = &[gantry_file::SINK, gantry_generate::CONSOLE, gantry_generate::NULL, gantry_kafka::SINK];
+static SINKS: &[SinkPlugin] =
+    &[gantry_file::SINK, gantry_generate::CONSOLE, gantry_generate::NULL, gantry_kafka::SINK, gantry_rabbitmq::SINK];
 
 /// Every kind of named connection.
 static CONNECTIONS: &[ConnectionPlugin] = &[gantry_kafka::CONNECTION, gantry_rabbitmq::CONNECTION];

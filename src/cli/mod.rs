@@ -3,6 +3,7 @@
 pub mod check;
 mod client;
 pub mod dlq;
+pub mod graph;
 pub mod list;
 pub mod live;
 mod output;
@@ -23,7 +24,8 @@ use clap::{Parser, Subcommand};
 ///   gantry run bridges.yaml
 ///
 /// While it runs, `gantry status` shows every bridge, `gantry reload` takes up what you changed in the files, and
-/// http://127.0.0.1:8083 speaks Kafka Connect's REST API. `gantry dlq` looks at dead letters and replays them.
+/// http://127.0.0.1:8083 speaks Kafka Connect's REST API. `gantry dlq` looks at dead letters and replays them,
+/// `gantry graph` draws the bridges.
 #[derive(Debug, Parser)]
 #[command(version, verbatim_doc_comment, max_term_width = 110)]
 pub struct Cli {
@@ -46,6 +48,7 @@ enum Command {
     Reload(reload::ReloadArgs),
     /// Look at dead letters, and send them through their bridge again.
     Dlq(dlq::DlqArgs),
+    Graph(graph::GraphArgs),
 }
 
 impl Cli {
@@ -59,6 +62,7 @@ impl Cli {
             Command::Status(args) => status::run(&args),
             Command::Reload(args) => reload::run(&args),
             Command::Dlq(args) => dlq::run(&args),
+            Command::Graph(args) => graph::run(&args),
         }
     }
 }

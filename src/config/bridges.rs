@@ -14,7 +14,11 @@ use super::{
     sections::{self, Connections, Section},
     settings, validate,
 };
-use crate::bridge::definition::{self, Definition, ErrorPolicy, Tolerance};
+use crate::{
+    bridge::definition::{self, Definition, ErrorPolicy, Tolerance},
+    graph::{self, End, Flow},
+    transform::hops::Hops,
+};
 
 /// What stands for the source's own dead letter where else a sink's name stands.
 pub(super) const REJECT: &str = "reject";
@@ -147,6 +151,9 @@ fn check_name(findings: &mut Findings<'_>, at: &str, name: &str) {
 fn check_limits(findings: &mut Findings<'_>, at: &str, options: &settings::Bridge) {
     let settings::Errors { retry, backoff, .. } = &options.errors;
     let limits = &options.limits;
+    if let Some(problem) = options.hops.as_ref().and_then(Hops::check) {
+        findings.add(problem.under(&path::key(at, "hops")));
+    }
     if backoff.initial > backoff.max {
         let message = format!("is longer than errors.backoff.max ({})", backoff.max);
         findings.error(path::key(at, "errors.backoff.initial"), message);
@@ -187,6 +194,29 @@ impl Bridge {
         }
     }
 
+    /// Where its records come from and go to.
+    pub(super) fn to_flow(&self) -> Flow {
+        let sink = |section: &Section<SinkPlugin>| End {
+            connector: section.plugin.name,
+            description: (section.plugin.describe)(&section.resolved),
+        };
+        let flow = Flow {
+            bridge: self.name.clone(),
+            source: End {
+                connector: self.source.plugin.name,
+                description: (self.source.plugin.describe)(&self.source.resolved, &self.name),
+            },
+            transforms: self.transforms.iter().map(|transform| transform.plugin.name).collect(),
+            sink: sink(&self.sink),
+            dead_letter: self.dead_letter.as_ref().map(|letter| match letter {
+                DeadLetter::Sink(section) => graph::DeadLetter::Sink(sink(section)),
+                DeadLetter::Reject => graph::DeadLetter::Broker,
+            }),
+            counts_hops: self.options.hops.is_some(),
+        };
+        flow.routed()
+    }
+
     /// What the data path runs.
     pub(super) fn to_definition(&self, findings: &Findings<'_>) -> Definition {
         let place = findings.tree().place(&self.at);
@@ -208,6 +238,7 @@ impl Bridge {
                 backoff: (backoff.initial.0, backoff.max.0),
                 give_back_after: unless_zero(self.options.errors.give_back_after),
             },
+            hops: self.options.hops.clone(),
             stall_timeout: unless_zero(self.options.stall_timeout),
             limits: (&self.options.limits).into(),
             file: file.map_or_else(|| PathBuf::from("the environment"), PathBuf::from),

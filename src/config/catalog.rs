@@ -107,7 +107,7 @@ impl<'s> Lister<'s> {
                 kind: if is_connection { "a connection's name, or its options".to_owned() } else { kind(&below) },
                 required: required.iter().any(|required| required == key),
                 default: default(&below),
-                description: text(&below, "description").unwrap_or_default(),
+                description: text(&below, "description").or_else(|| of_variant(&objects, key)).unwrap_or_default(),
                 path: path.clone(),
             });
             if is_connection {
@@ -128,6 +128,13 @@ impl<'s> Lister<'s> {
         let found = self.listed.iter().find(|(listed, at)| *listed == properties && !at.is_empty());
         found.map(|(_, at)| at.as_str())
     }
+}
+
+/// Where one of several forms has this key alone, the form's description is the key's.
+fn of_variant(forms: &[&Json], key: &str) -> Option<String> {
+    let is_its_own = |form: &&&Json| matches!(form["properties"].as_object(), Some(keys) if keys.len() == 1 && keys.contains_key(key));
+    let variant = forms.iter().filter(|_| forms.len() > 1).find(is_its_own)?;
+    variant.get("description")?.as_str().map(str::to_owned)
 }
 
 fn text(slot: &Slot<'_>, keyword: &str) -> Option<String> {

@@ -39,7 +39,7 @@ use gantry_sdk::config::Severity;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use crate::bridge::definition::Definition;
+use crate::{bridge::definition::Definition, graph::Flow};
 use findings::Findings;
 use schema::Slot;
 
@@ -58,6 +58,8 @@ pub struct Loaded {
     pub bridges: Vec<Arc<Definition>>,
     /// Whether there is a key for them, be it empty.
     pub names_bridges: bool,
+    /// Where the records of each come from and go to.
+    pub flows: Vec<Flow>,
     /// What works, and will hurt.
     pub warnings: Vec<Diagnostic>,
 }
@@ -98,14 +100,16 @@ fn examine(files: &[PathBuf], variables: Vec<(String, String)>, strict: bool) ->
         }
         bridges.extend(read);
     }
-    warnings::find(&mut findings, &written, settings.as_ref(), &connections, &bridges);
+    let flows: Vec<Flow> = bridges.iter().map(bridges::Bridge::to_flow).collect();
+    warnings::find(&mut findings, &written, settings.as_ref(), &connections, &bridges, &flows);
 
     let definitions = bridges.iter().map(|bridge| Arc::new(bridge.to_definition(&findings))).collect();
     diagnostics.extend(findings.finish(strict));
     let failed = diagnostics.iter().any(|one| one.severity == Severity::Error);
     match settings {
         Some(settings) if !failed => {
-            Ok(Loaded { settings, bridges: definitions, names_bridges: tree.holds("bridges"), warnings: diagnostics })
+            let names_bridges = tree.holds("bridges");
+            Ok(Loaded { settings, bridges: definitions, names_bridges, flows, warnings: diagnostics })
         }
         _ => {
             diagnostics.sort_by(Diagnostic::reading_order);

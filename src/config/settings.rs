@@ -15,7 +15,7 @@ use gantry_sdk::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use crate::bridge::definition::BridgeLimits;
+use crate::{bridge::definition::BridgeLimits, transform::hops::Hops};
 
 /// What concerns the whole process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -176,6 +176,11 @@ pub(super) struct Bridge {
     /// What to do with what fails.
     #[serde(default)]
     pub errors: Errors,
+    /// Counts the bridges that a record has passed, so that bridges in a circle do not echo for ever. Absent: nothing is
+    /// counted.
+    #[serde(default)]
+    #[schemars(with = "Hops")]
+    pub hops: Option<Hops>,
     /// How much may be in flight in one task, and how much a batch holds.
     #[serde(default)]
     pub limits: Limits,

@@ -1,6 +1,6 @@
 //! What works, and will hurt.
 
-use std::collections::BTreeMap;
+mod inputs;
 
 use gantry_sdk::plugin::SinkPlugin;
 use serde_json::Value as Json;
@@ -13,7 +13,7 @@ use super::{
     sections::{self, Connections, Section},
     settings::Settings,
 };
-use crate::bridge::Tolerance;
+use crate::{bridge::Tolerance, graph::Flow};
 
 /// A task that may hold less than this has no room for a batch of small messages.
 const SMALLEST_SHARE: usize = 256 << 10;
@@ -25,6 +25,7 @@ pub(super) fn find(
     settings: Option<&Settings>,
     connections: &Connections,
     bridges: &[Bridge],
+    flows: &[Flow],
 ) {
     if let Some(settings) = settings
         && !settings.control.listen.ip().is_loopback()
@@ -34,13 +35,14 @@ pub(super) fn find(
             "reachable from other machines and without authentication: anyone there can pause and stop bridges",
         );
     }
-    for bridge in bridges {
-        order(findings, bridge);
+    for (bridge, flow) in bridges.iter().zip(flows) {
+        order(findings, bridge, flow);
         dead_letter(findings, bridge);
         batch(findings, bridge);
     }
     budget(findings, settings, bridges);
-    competing(findings, bridges);
+    inputs::competing(findings, bridges, flows);
+    inputs::circles(findings, bridges, flows);
     // What is left over may belong to what is wrong.
     let count = written.get("bridges").and_then(Json::as_object).map_or(0, serde_json::Map::len);
     if findings.is_sound("") && bridges.len() == count {
@@ -54,8 +56,8 @@ pub(super) fn find(
     plain_secrets(findings, written);
 }
 
-fn order(findings: &mut Findings<'_>, bridge: &Bridge) {
-    if bridge.options.tasks > 1 {
+fn order(findings: &mut Findings<'_>, bridge: &Bridge, flow: &Flow) {
+    if bridge.options.tasks > 1 && !flow.source.description.partitioned {
         let message =
             "with more than one task records overtake each other: order is kept only within what one task reads";
         findings.warning(path::key(&bridge.at, "tasks"), message);
@@ -152,31 +154,6 @@ fn budget(findings: &mut Findings<'_>, settings: Option<&Settings>, bridges: &[B
             least.div_ceil(1 << 20)
         );
         findings.warning("limits.in_flight_bytes", message);
-    }
-}
-
-/// Two bridges that read the same queue share its messages instead of each getting all.
-fn competing(findings: &mut Findings<'_>, bridges: &[Bridge]) {
-    let mut readers: BTreeMap<String, &Bridge> = BTreeMap::new();
-    for bridge in bridges {
-        let options = &bridge.source.resolved;
-        let Some(connection) = options.get("connection") else { continue };
-        let one = options.get("queue").into_iter();
-        let several = options.get("queues").and_then(Json::as_array).into_iter().flatten();
-        for queue in one.chain(several).filter_map(Json::as_str) {
-            let key = format!("{} {connection} {queue}", bridge.source.plugin.name);
-            match readers.get(&key) {
-                Some(first) if first.name != bridge.name => {
-                    let message = format!(
-                        "the bridge \"{}\" reads the queue \"{queue}\" too: each message goes to only one of them",
-                        first.name
-                    );
-                    findings.warning(&bridge.source.at, message);
-                }
-                Some(_) => {}
-                None => _ = readers.insert(key, bridge),
-            }
-        }
     }
 }
 

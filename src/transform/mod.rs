@@ -8,11 +8,12 @@
 //! - What cannot work (no operation, two that contradict each other) is found by `check`, before any record.
 //!
 //! In reading order: the transforms [`filter`], [`route`], [`headers`], [`key`], [`json`] and [`timestamp`], then what
-//! they share: `field`, `body`, `regex`, `policy`. Adding one is a file and a line in [`PLUGINS`].
+//! they share: `field`, `body`, `regex`, `policy`. Adding one is a file and a line in [`PLUGINS`]. [`hops`] is the bridge's own.
 
 mod field;
 pub mod filter;
 pub mod headers;
+pub mod hops;
 pub mod json;
 pub mod key;
 mod policy;
@@ -30,7 +31,7 @@ use gantry_sdk::{
 pub static PLUGINS: &[TransformPlugin] = &[
     TransformPlugin::of::<filter::Options>("filter", "Keeps or drops records by their headers, key, topic or body."),
     TransformPlugin::of::<route::Options>(
-        "route",
+        route::NAME,
         "Says where a record goes (topic, routing key), by template or regular expression.",
     ),
     TransformPlugin::of::<headers::Options>("headers", "Copies, renames, drops and sets headers."),

@@ -13,6 +13,9 @@ use serde::Deserialize;
 use super::{field::FieldName, policy::Otherwise, regex::Pattern};
 use target::Target;
 
+/// The key that selects it in YAML.
+pub const NAME: &str = "route";
+
 /// The options of the `route` transform.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

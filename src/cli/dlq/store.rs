@@ -76,6 +76,7 @@ fn context(definition: &Definition) -> Context {
         bridge: definition.name.clone(),
         task: 0,
         health: Health::new(),
+        lag: gantry_sdk::Lag::default(),
         retry: RetryPolicy::default(),
         dead_letter: true,
         in_flight_bytes: definition.limits.in_flight_bytes,

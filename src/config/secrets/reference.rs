@@ -1,6 +1,14 @@
 //! The syntax of references, and where they are read from.
 
-use std::{env, fmt, fs, path::Path};
+use std::{
+    env, fmt,
+    fs::{self, File},
+    io::{self, Read as _},
+    path::Path,
+};
+
+/// A file that holds more is no secret but a mistake: a device, a log. Kubernetes takes no larger one either.
+const LARGEST: u64 = 1 << 20;
 
 /// A stretch of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,7 +103,7 @@ impl fmt::Display for Reference {
 
 fn content(path: &Path) -> Result<String, String> {
     let shown = path.display();
-    let bytes = fs::read(path).map_err(|error| format!("reading the secret file {shown}: {}", reason(&error)))?;
+    let bytes = bounded(path).map_err(|error| format!("reading the secret file {shown}: {}", reason(&error)))?;
     let mut text = String::from_utf8(bytes).map_err(|_| format!("the secret file {shown} is not UTF-8 text"))?;
     if text.ends_with('\n') {
         text.pop();
@@ -104,6 +112,19 @@ fn content(path: &Path) -> Result<String, String> {
         }
     }
     Ok(text)
+}
+
+/// The content of a regular file. A pipe would give its content once, and a secret is read at each connect.
+fn bounded(path: &Path) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(io::Error::other("it is larger than 1 MiB"));
+    }
+    Ok(bytes)
 }
 
 /// The error without the number that only programmers know.

@@ -83,6 +83,32 @@ fn what_is_missing_is_named_with_its_path_and_nothing_else() {
 }
 
 #[test]
+fn what_is_no_file_or_too_large_is_an_error_and_never_read_whole() {
+    let directory = directory();
+    fs::write(directory.path().join("large"), vec![b'x'; (1 << 20) + 1]).expect("writing a large file");
+    fs::write(directory.path().join("limit"), vec![b'x'; 1 << 20]).expect("writing a large file");
+    let path = directory.path().display();
+    for (file, expected) in [
+        ("/dev/zero".to_owned(), "not a regular file"),
+        (path.to_string(), "not a regular file"),
+        (format!("{path}/large"), "larger than 1 MiB"),
+    ] {
+        let error = text(&format!("${{file:{file}}}")).expect_err(&file);
+        assert!(error.contains(expected), "{file}: {error}");
+    }
+    assert_eq!(text(&format!("${{file:{path}/limit}}")).map(|text| text.len()), Ok(1 << 20));
+}
+
+#[test]
+fn a_secret_that_was_rotated_is_read_anew() {
+    let directory = directory();
+    let reference = format!("${{file:{}/plain}}", directory.path().display());
+    assert_eq!(text(&reference).as_deref(), Ok("s3cret"));
+    fs::write(directory.path().join("plain"), "another").expect("rotating the secret");
+    assert_eq!(text(&reference).as_deref(), Ok("another"));
+}
+
+#[test]
 fn what_is_no_reference_says_how_to_write_one() {
     for wrong in
         ["${env:}", "${file:}", "${dir:/x}", "${dir::k}", "${dir:/x:}", "${open", "${message_id}", "${1}", "${}"]

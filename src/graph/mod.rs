@@ -1,0 +1,75 @@
+//! What leads where: the bridges of a configuration with the queues, exchanges and topics that they read and write.
+//!
+//! All of it comes from the options, without asking a broker: connectors describe their own sections
+//! ([`gantry_sdk::endpoint`]), and nothing here knows a protocol. No secret is in it.
+//!
+//! # In reading order
+//! [`Flow`]: one bridge · `ground`: which brokers and endpoints are the same, and what reaches what · `circle`: bridges
+//! that feed each other · [`diagram`]: nodes and edges, and the formats that they are written in
+
+mod circle;
+pub mod diagram;
+mod ground;
+
+use gantry_sdk::{Description, endpoint::Name};
+
+pub(crate) use circle::{Circle, circles};
+pub(crate) use ground::{overlap, same_broker};
+
+/// One bridge, as far as it matters where records come from and go to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flow {
+    /// The bridge's name.
+    pub bridge: String,
+    /// What it reads.
+    pub source: End,
+    /// The names of its transforms, in order.
+    pub transforms: Vec<&'static str>,
+    /// What it writes.
+    pub sink: End,
+    /// Where records go that can never be delivered.
+    pub dead_letter: Option<DeadLetter>,
+    /// It counts hops, so what goes round ends.
+    pub counts_hops: bool,
+}
+
+/// One end of a bridge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    /// The connector's name.
+    pub connector: &'static str,
+    /// What its options say.
+    pub description: Description,
+}
+
+/// Where records go that can never be delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeadLetter {
+    /// They are written there.
+    Sink(End),
+    /// The source's broker takes them.
+    Broker,
+}
+
+impl Flow {
+    /// Takes for unknown what a transform decides: with a `route` the sink's own name stands only for what that leaves alone.
+    pub(crate) fn routed(mut self) -> Self {
+        if self.transforms.contains(&crate::transform::route::NAME) {
+            for endpoint in &mut self.sink.description.endpoints {
+                endpoint.name = Name::Template(format!("{{destination|{}}}", endpoint.name.as_str()));
+            }
+        }
+        self
+    }
+
+    /// The sink that dead letters are written to, if they are.
+    fn letters(&self) -> Option<&End> {
+        match &self.dead_letter {
+            Some(DeadLetter::Sink(end)) => Some(end),
+            Some(DeadLetter::Broker) | None => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
