@@ -30,29 +30,39 @@ docker_create_rabbitmq() {
   mkdir -p "$dir"
   (IFS=, && printf '[%s].\n' "${RABBITMQ_PLUGINS[*]}") >"$dir/enabled_plugins"
   printf 'stream.advertised_host = 127.0.0.1\nstream.advertised_port = %s\n' "$STREAM_PORT" >"$dir/rabbitmq.conf"
+  rabbitmq_tls 5671 /tls >>"$dir/rabbitmq.conf"
   # A fixed host name: RabbitMQ's data directory is named after it.
   docker create --name "$(container rabbitmq)" --hostname gantry \
-    --publish "127.0.0.1:$AMQP_PORT:5672" --publish "127.0.0.1:$MANAGEMENT_PORT:15672" \
+    --publish "127.0.0.1:$AMQP_PORT:5672" --publish "127.0.0.1:$AMQPS_PORT:5671" \
+    --publish "127.0.0.1:$MANAGEMENT_PORT:15672" \
     --publish "127.0.0.1:$RABBITMQ_METRICS_PORT:15692" --publish "127.0.0.1:$STREAM_PORT:5552" \
     --publish "127.0.0.1:$MQTT_PORT:1883" --publish "127.0.0.1:$STOMP_PORT:61613" \
     --volume "$dir/enabled_plugins:/etc/rabbitmq/enabled_plugins:ro" \
     --volume "$dir/rabbitmq.conf:/etc/rabbitmq/conf.d/20-gantry.conf:ro" \
+    --volume "$BROKERS_DIR/tls:/tls:ro" \
     "$RABBITMQ_IMAGE"
 }
 
 docker_create_kafka() {
+  local port name value settings=()
+  for port in "$KAFKA_PORT" "$KAFKA_BEHIND_PROXY_PORT" "$KAFKA_TLS_PORT" "$KAFKA_SECURE_PORT" \
+    "$KAFKA_SECURE_BEHIND_PROXY_PORT"; do
+    settings+=(--publish "127.0.0.1:$port:$port")
+  done
+  while IFS='=' read -r name value; do
+    settings+=(--env "$(docker_kafka_variable "$name")=$value")
+  done < <(kafka_security /tls)
   docker create --name "$(container kafka)" --hostname kafka \
-    --publish "127.0.0.1:$KAFKA_PORT:$KAFKA_PORT" \
-    --publish "127.0.0.1:$KAFKA_BEHIND_PROXY_PORT:$KAFKA_BEHIND_PROXY_PORT" \
+    "${settings[@]}" --volume "$BROKERS_DIR/tls:/tls:ro" \
     --env KAFKA_HEAP_OPTS=-Xmx512m \
     --env CLUSTER_ID="$KAFKA_CLUSTER_ID" \
     --env KAFKA_NODE_ID=1 \
     --env KAFKA_PROCESS_ROLES=broker,controller \
     --env KAFKA_CONTROLLER_QUORUM_VOTERS=1@localhost:9093 \
     --env KAFKA_CONTROLLER_LISTENER_NAMES=CONTROLLER \
-    --env KAFKA_LISTENERS="PLAINTEXT://:$KAFKA_PORT,PROXIED://:$KAFKA_BEHIND_PROXY_PORT,CONTROLLER://localhost:9093" \
-    --env KAFKA_ADVERTISED_LISTENERS="PLAINTEXT://127.0.0.1:$KAFKA_PORT,PROXIED://127.0.0.1:$KAFKA_PROXY_PORT" \
-    --env KAFKA_LISTENER_SECURITY_PROTOCOL_MAP=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT \
+    --env KAFKA_LISTENERS="PLAINTEXT://:$KAFKA_PORT,PROXIED://:$KAFKA_BEHIND_PROXY_PORT,TLS://:$KAFKA_TLS_PORT,SECURE://:$KAFKA_SECURE_PORT,SECUREPROXIED://:$KAFKA_SECURE_BEHIND_PROXY_PORT,CONTROLLER://localhost:9093" \
+    --env KAFKA_ADVERTISED_LISTENERS="$(kafka_advertised)" \
+    --env KAFKA_LISTENER_SECURITY_PROTOCOL_MAP="$KAFKA_PROTOCOLS" \
     --env KAFKA_LOG_DIRS=/tmp/kafka-data \
     --env KAFKA_LOG_RETENTION_MS=-1 \
     --env KAFKA_AUTO_CREATE_TOPICS_ENABLE=false \
@@ -68,6 +78,17 @@ docker_create_kafka() {
     --env KAFKA_BROKER_SESSION_TIMEOUT_MS=3000 \
     --env KAFKA_BROKER_HEARTBEAT_INTERVAL_MS=500 \
     "$KAFKA_IMAGE"
+}
+
+# A setting's name as the image wants it in the environment: dots are _, hyphens ___.
+docker_kafka_variable() {
+  local name=${1^^}
+  name=${name//-/___}
+  printf 'KAFKA_%s' "${name//./_}"
+}
+
+docker_kafka_configs() {
+  docker exec "$(container kafka)" /opt/kafka/bin/kafka-configs.sh --bootstrap-server "127.0.0.1:$KAFKA_PORT" "$@"
 }
 
 docker_start() { docker start "$(container "$1")" >/dev/null; }

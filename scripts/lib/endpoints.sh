@@ -10,6 +10,7 @@ BROKERS_DIR=$(realpath -m "${GANTRY_BROKERS_DIR:-$REPO_ROOT/.brokers}")
 set_ports() {
   PORT_OFFSET=$1
   AMQP_PORT=$((21672 + PORT_OFFSET))
+  AMQPS_PORT=$((21671 + PORT_OFFSET))
   MANAGEMENT_PORT=$((21673 + PORT_OFFSET))
   RABBITMQ_METRICS_PORT=$((21692 + PORT_OFFSET))
   STREAM_PORT=$((21552 + PORT_OFFSET))
@@ -23,6 +24,10 @@ set_ports() {
   # listener that advertises the proxy's port and not its own.
   KAFKA_BEHIND_PROXY_PORT=$((21094 + PORT_OFFSET))
   KAFKA_PROXY_PORT=$((21095 + PORT_OFFSET))
+  KAFKA_TLS_PORT=$((21096 + PORT_OFFSET))
+  KAFKA_SECURE_PORT=$((21097 + PORT_OFFSET))
+  KAFKA_SECURE_BEHIND_PROXY_PORT=$((21098 + PORT_OFFSET))
+  KAFKA_SECURE_PROXY_PORT=$((21099 + PORT_OFFSET))
 }
 
 # The three nodes of the cluster: where clients connect, where they log in, where the controllers talk to each other.
@@ -31,17 +36,20 @@ cluster_sasl_port() { printf '%s' "$((21110 + $1 + PORT_OFFSET))"; }
 cluster_controller_port() { printf '%s' "$((21120 + $1 + PORT_OFFSET))"; }
 
 rabbitmq_ports() {
-  printf '%s\n' "$AMQP_PORT" "$MANAGEMENT_PORT" "$RABBITMQ_METRICS_PORT" "$STREAM_PORT" "$MQTT_PORT" "$STOMP_PORT" \
+  printf '%s\n' "$AMQP_PORT" "$AMQPS_PORT" "$MANAGEMENT_PORT" "$RABBITMQ_METRICS_PORT" "$STREAM_PORT" "$MQTT_PORT" "$STOMP_PORT" \
     "$DIST_PORT"
 }
-kafka_ports() { printf '%s\n' "$KAFKA_PORT" "$KAFKA_CONTROLLER_PORT" "$KAFKA_BEHIND_PROXY_PORT"; }
+kafka_ports() {
+  printf '%s\n' "$KAFKA_PORT" "$KAFKA_CONTROLLER_PORT" "$KAFKA_BEHIND_PROXY_PORT" "$KAFKA_TLS_PORT" \
+    "$KAFKA_SECURE_PORT" "$KAFKA_SECURE_BEHIND_PROXY_PORT"
+}
 
 # The offset that `up` settled on stays in force until the next `up` from nothing.
 set_ports "$(cat "$BROKERS_DIR/port-offset" 2>/dev/null || printf '%s' "${GANTRY_BROKERS_PORT_OFFSET:-0}")"
 
 ports_taken() {
   local port
-  for port in $(rabbitmq_ports) $(kafka_ports) "$EPMD_PORT" "$KAFKA_PROXY_PORT"; do
+  for port in $(rabbitmq_ports) $(kafka_ports) "$EPMD_PORT" "$KAFKA_PROXY_PORT" "$KAFKA_SECURE_PROXY_PORT"; do
     if port_answers "$port"; then
       printf '%s' "$port"
       return 0

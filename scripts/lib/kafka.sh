@@ -51,9 +51,9 @@ kafka_configure() {
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:$KAFKA_CONTROLLER_PORT
-listeners=PLAINTEXT://127.0.0.1:$KAFKA_PORT,PROXIED://127.0.0.1:$KAFKA_BEHIND_PROXY_PORT,CONTROLLER://127.0.0.1:$KAFKA_CONTROLLER_PORT
-advertised.listeners=PLAINTEXT://127.0.0.1:$KAFKA_PORT,PROXIED://127.0.0.1:$KAFKA_PROXY_PORT
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=PLAINTEXT://127.0.0.1:$KAFKA_PORT,PROXIED://127.0.0.1:$KAFKA_BEHIND_PROXY_PORT,TLS://127.0.0.1:$KAFKA_TLS_PORT,SECURE://127.0.0.1:$KAFKA_SECURE_PORT,SECUREPROXIED://127.0.0.1:$KAFKA_SECURE_BEHIND_PROXY_PORT,CONTROLLER://127.0.0.1:$KAFKA_CONTROLLER_PORT
+advertised.listeners=$(kafka_advertised)
+listener.security.protocol.map=$KAFKA_PROTOCOLS
 controller.listener.names=CONTROLLER
 log.dirs=$dir/data
 # Retention goes by the records' own timestamps, and tests send old ones.
@@ -72,7 +72,42 @@ group.initial.rebalance.delay.ms=0
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 CONF
+  kafka_security "$BROKERS_DIR/tls" >>"$dir/server.properties"
   kafka_prepare "$dir"
+}
+
+KAFKA_PROTOCOLS=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,TLS:SSL,SECURE:SASL_SSL,SECUREPROXIED:SASL_SSL,CONTROLLER:PLAINTEXT
+
+kafka_advertised() {
+  printf '%s,' "PLAINTEXT://127.0.0.1:$KAFKA_PORT" "PROXIED://127.0.0.1:$KAFKA_PROXY_PORT" \
+    "TLS://127.0.0.1:$KAFKA_TLS_PORT" "SECURE://127.0.0.1:$KAFKA_SECURE_PORT"
+  printf 'SECUREPROXIED://127.0.0.1:%s' "$KAFKA_SECURE_PROXY_PORT"
+}
+
+# kafka_security CERTIFICATES - the settings of the encrypted listeners. TLS asks for a certificate. SECURE asks for a log-in:
+# the user of PLAIN is fixed, those of SCRAM are made with `kafka-configs`, and a bearer token needs no signature.
+# SECUREPROXIED is the same for a proxy, with fewer ways in.
+kafka_security() {
+  local modules=org.apache.kafka.common.security
+  cat <<CONF
+ssl.keystore.type=PEM
+ssl.keystore.location=$1/server-both.pem
+ssl.truststore.type=PEM
+ssl.truststore.location=$1/ca.pem
+listener.name.tls.ssl.client.auth=required
+listener.name.secure.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER
+listener.name.secure.plain.sasl.jaas.config=$modules.plain.PlainLoginModule required user_bridge="bridge-secret";
+listener.name.secure.scram-sha-256.sasl.jaas.config=$modules.scram.ScramLoginModule required;
+listener.name.secure.scram-sha-512.sasl.jaas.config=$modules.scram.ScramLoginModule required;
+listener.name.secure.oauthbearer.sasl.jaas.config=$modules.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker";
+listener.name.secureproxied.sasl.enabled.mechanisms=SCRAM-SHA-512
+listener.name.secureproxied.scram-sha-512.sasl.jaas.config=$modules.scram.ScramLoginModule required;
+CONF
+}
+
+# Kafka's own tool for users and settings, on the open listener.
+kafka_configs() {
+  java -cp "$KAFKA_LIBS/*" kafka.admin.ConfigCommand --bootstrap-server "127.0.0.1:$KAFKA_PORT" "$@"
 }
 
 # kafka_prepare DIRECTORY - what a node needs beside its server.properties: logging and a formatted data directory.

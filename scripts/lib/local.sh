@@ -32,4 +32,5 @@ local_log() { show_tail "$(broker_log "$1")" && show_tail "$BROKERS_DIR/$1/log/s
 local_cleanup() { sweep "$1"; }
 local_purge() { :; }
 local_rabbitmqctl() { rabbitmq_ctl "$@"; }
+local_kafka_configs() { kafka_configs "$@"; }
 local_kafka_libs() { printf '%s' "$KAFKA_LIBS"; }

@@ -63,6 +63,11 @@ need_build_tools() {
     build-essential pkg-config libssl-dev zlib1g-dev python3
 }
 
+# need_test_tools - what single tests need beside the brokers.
+need_test_tools() {
+  need_apt "the test of a wall clock that jumps" libfaketime
+}
+
 need_rust() {
   # A toolchain installed by rustup in this very shell session is not on PATH yet.
   local environment=${CARGO_HOME:-$HOME/.cargo}/env

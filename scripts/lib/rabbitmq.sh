@@ -3,7 +3,8 @@
 # Sourced after common.sh, packages.sh, process.sh.
 
 RABBITMQ_BIN=/usr/lib/rabbitmq/bin
-RABBITMQ_PLUGINS=(rabbitmq_management rabbitmq_prometheus rabbitmq_amqp1_0 rabbitmq_mqtt rabbitmq_stomp rabbitmq_stream)
+RABBITMQ_PLUGINS=(rabbitmq_management rabbitmq_prometheus rabbitmq_amqp1_0 rabbitmq_mqtt rabbitmq_stomp rabbitmq_stream
+  rabbitmq_auth_mechanism_ssl)
 
 rabbitmq_install() {
   local fresh=
@@ -37,6 +38,24 @@ mqtt.listeners.tcp.default = 127.0.0.1:$MQTT_PORT
 stomp.listeners.tcp.default = 127.0.0.1:$STOMP_PORT
 log.file.level = info
 log.console = false
+CONF
+  rabbitmq_tls "127.0.0.1:$AMQPS_PORT" "$BROKERS_DIR/tls" >>"$dir/rabbitmq.conf"
+}
+
+# rabbitmq_tls LISTENER CERTIFICATES - the settings of the encrypted listener. Who shows a certificate may log in with it as
+# the user of its common name (EXTERNAL); nobody must.
+rabbitmq_tls() {
+  cat <<CONF
+listeners.ssl.default = $1
+ssl_options.cacertfile = $2/ca.pem
+ssl_options.certfile = $2/server.pem
+ssl_options.keyfile = $2/server.key
+ssl_options.verify = verify_peer
+ssl_options.fail_if_no_peer_cert = false
+ssl_cert_login_from = common_name
+auth_mechanisms.1 = PLAIN
+auth_mechanisms.2 = AMQPLAIN
+auth_mechanisms.3 = EXTERNAL
 CONF
 }
 
