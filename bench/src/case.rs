@@ -7,6 +7,7 @@ use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldTable, ShortString},
 };
+use rdkafka::message::{Header, OwnedHeaders};
 use serde::Serialize;
 
 /// Persistent, as people's messages are; RabbitMQ may then write them to disk.
@@ -21,7 +22,7 @@ pub(crate) struct Case {
     pub(crate) name: &'static str,
     /// Bytes of the body.
     pub(crate) size: usize,
-    /// With four properties and five headers.
+    /// With four properties and five headers; on the way from Kafka with five headers.
     pub(crate) headers: bool,
 }
 
@@ -53,13 +54,34 @@ impl Case {
             .with_timestamp(TIMESTAMP)
             .with_headers(headers(sequence))
     }
+
+    /// The headers of record number `sequence`: the same as text.
+    pub(crate) fn kafka_headers(self, sequence: u64) -> Option<OwnedHeaders> {
+        let trace = trace_id(sequence);
+        let fields = [
+            ("tenant", "acme"),
+            ("trace-id", &trace),
+            ("source", "shop/checkout"),
+            ("attempt", "1"),
+            ("test", "false"),
+        ];
+        let all = || {
+            let headers = OwnedHeaders::new_with_capacity(fields.len());
+            fields.into_iter().fold(headers, |headers, (key, text)| headers.insert(Header { key, value: Some(text) }))
+        };
+        self.headers.then(all)
+    }
+}
+
+fn trace_id(sequence: u64) -> String {
+    format!("4bf92f3577b34da6{sequence:016x}")
 }
 
 fn headers(sequence: u64) -> FieldTable {
     let text = |text: &str| AMQPValue::LongString(text.into());
     let fields: [(&str, AMQPValue); 5] = [
         ("tenant", text("acme")),
-        ("trace-id", text(&format!("4bf92f3577b34da6{sequence:016x}"))),
+        ("trace-id", text(&trace_id(sequence))),
         ("source", text("shop/checkout")),
         ("attempt", AMQPValue::LongInt(1)),
         ("test", AMQPValue::Boolean(false)),

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum, builder::PossibleValue};
 
-use crate::case::Case;
+use crate::{case::Case, contender::Direction};
 
-/// Measures gantry against a bare RabbitMQ-to-Kafka program.
+/// Measures gantry against a bare program, from RabbitMQ to Kafka and from Kafka to RabbitMQ.
 ///
-/// Needs both brokers (`scripts/brokers up`) and the binaries gantry and gantry-bench-floor. `scripts/bench` sees to all
-/// of it.
+/// Needs both brokers (`scripts/brokers up`) and the binaries gantry, gantry-bench-floor and
+/// gantry-bench-floor-to-rabbitmq. `scripts/bench` sees to all of it.
 #[derive(Debug, Parser)]
 pub(crate) struct Options {
     /// A smoke run: few messages, one round. Its numbers mean nothing.
@@ -25,7 +25,11 @@ pub(crate) struct Options {
     #[arg(long = "case", value_name = "CASE")]
     cases: Vec<Case>,
 
-    /// Messages in each queue of the rate runs [default: 200000, quick: 5000].
+    /// Measure only this direction; can be given several times.
+    #[arg(long = "direction", value_name = "DIRECTION")]
+    directions: Vec<Direction>,
+
+    /// Messages of each of the rate runs [default: 200000, quick: 5000].
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     messages: Option<u64>,
 
@@ -45,7 +49,7 @@ pub(crate) struct Options {
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     records: Option<u64>,
 
-    /// Where gantry and gantry-bench-floor are [default: beside this program].
+    /// Where gantry and the floors are [default: beside this program].
     #[arg(long, value_name = "DIR")]
     bin_dir: Option<PathBuf>,
 
@@ -84,7 +88,7 @@ pub(crate) struct Options {
 pub(crate) enum Part {
     /// Messages a second, CPU a message, memory.
     Rate,
-    /// From due to arrived, at a steady pace.
+    /// From due to arrived, at a steady pace; only from RabbitMQ to Kafka.
     Latency,
     /// gantry without brokers.
     OwnCost,
@@ -108,6 +112,12 @@ impl Options {
     /// The cases to measure, in order.
     pub(crate) fn cases(&self) -> impl Iterator<Item = Case> {
         Case::ALL.into_iter().filter(|case| self.cases.is_empty() || self.cases.contains(case))
+    }
+
+    /// The directions to measure, in order.
+    pub(crate) fn directions(&self) -> impl Iterator<Item = Direction> {
+        let wanted = |direction: &Direction| self.directions.is_empty() || self.directions.contains(direction);
+        [Direction::ToKafka, Direction::ToRabbitmq].into_iter().filter(wanted)
     }
 
     pub(crate) fn is_quick(&self) -> bool {

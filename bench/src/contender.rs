@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::{case::Case, cli::Options, process::Process};
@@ -28,9 +29,29 @@ impl fmt::Display for Contender {
     }
 }
 
+/// Which way messages go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Direction {
+    /// From RabbitMQ to Kafka.
+    ToKafka,
+    /// From Kafka to RabbitMQ.
+    ToRabbitmq,
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ToKafka => "RabbitMQ to Kafka",
+            Self::ToRabbitmq => "Kafka to RabbitMQ",
+        })
+    }
+}
+
 /// From where to where.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Route<'a> {
+    pub(crate) direction: Direction,
     pub(crate) queue: &'a str,
     pub(crate) topic: &'a str,
     pub(crate) case: Case,
@@ -40,6 +61,7 @@ pub(crate) struct Route<'a> {
 #[derive(Debug)]
 pub(crate) struct Starter {
     floor: PathBuf,
+    floor_to_rabbitmq: PathBuf,
     gantry: PathBuf,
     amqp_url: String,
     bootstrap_servers: String,
@@ -51,6 +73,7 @@ impl Starter {
     pub(crate) fn new(options: &Options) -> Result<Self> {
         Ok(Self {
             floor: options.binary("gantry-bench-floor")?,
+            floor_to_rabbitmq: options.binary("gantry-bench-floor-to-rabbitmq")?,
             gantry: options.binary("gantry")?,
             amqp_url: options.amqp_url.clone(),
             bootstrap_servers: options.bootstrap_servers.clone(),
@@ -62,8 +85,14 @@ impl Starter {
     pub(crate) fn start(&self, contender: Contender, route: Route<'_>) -> Result<Process> {
         match contender {
             Contender::Floor => {
-                let mut command = Command::new(&self.floor);
-                command.args([&self.amqp_url, route.queue, &self.bootstrap_servers, route.topic]);
+                let from_rabbitmq = [&self.amqp_url, route.queue];
+                let from_kafka = [&self.bootstrap_servers, route.topic];
+                let (program, from, to) = match route.direction {
+                    Direction::ToKafka => (&self.floor, from_rabbitmq, from_kafka),
+                    Direction::ToRabbitmq => (&self.floor_to_rabbitmq, from_kafka, from_rabbitmq),
+                };
+                let mut command = Command::new(program);
+                command.args(from).args(to);
                 if route.case.headers {
                     command.arg("--headers");
                 }
@@ -84,8 +113,18 @@ impl Starter {
 
     /// Everything at its default, but for two things that the floor does not do either: without headers in the messages
     /// it maps none, and nobody asks it for metrics, so it takes any port.
-    fn configuration(&self, Route { queue, topic, case }: Route<'_>) -> String {
+    fn configuration(&self, Route { direction, queue, topic, case }: Route<'_>) -> String {
         let mapping = if case.headers { "" } else { ", header_mapping: { include: [] }" };
+        let (source, sink) = match direction {
+            Direction::ToKafka => (
+                format!(r#"rabbitmq: {{ connection: rabbit, queue: "{queue}", prefetch: 2000 }}"#),
+                format!(r#"kafka: {{ connection: events, topic: "{topic}", linger: 5ms{mapping} }}"#),
+            ),
+            Direction::ToRabbitmq => (
+                format!(r#"kafka: {{ connection: events, topic: "{topic}", group: "{topic}"{mapping} }}"#),
+                format!(r#"rabbitmq: {{ connection: rabbit, queue: "{queue}" }}"#),
+            ),
+        };
         format!(
             r#"control: {{ listen: "127.0.0.1:0" }}
 connections:
@@ -93,8 +132,8 @@ connections:
   events: {{ kafka: {{ bootstrap_servers: "{}" }} }}
 bridges:
   bench:
-    source: {{ rabbitmq: {{ connection: rabbit, queue: "{queue}", prefetch: 2000 }} }}
-    sink: {{ kafka: {{ connection: events, topic: "{topic}", linger: 5ms{mapping} }} }}
+    source: {{ {source} }}
+    sink: {{ {sink} }}
 "#,
             self.bootstrap_servers
         )

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use futures_util::future::try_join_all;
 use gantry_generate::payload;
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
@@ -10,9 +11,14 @@ use rdkafka::{
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer as _},
     message::{BorrowedMessage, Headers as _},
+    producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer as _},
 };
 
+use crate::case::Case;
+
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// Records that are handed to librdkafka at a time: enough to keep it busy, and fewer than its queue takes.
+const WINDOW: u64 = 10_000;
 /// What the names of our topics begin with.
 pub(crate) const PREFIX: &str = "gantry-bench-";
 
@@ -72,6 +78,21 @@ impl Kafka {
         Ok(high.cast_unsigned())
     }
 
+    /// Puts records 1 to `count` into the topic.
+    pub(crate) async fn fill(&self, topic: &str, case: Case, count: u64) -> Result<()> {
+        let mut config = config(&self.bootstrap_servers);
+        let producer: FutureProducer =
+            config.set("enable.idempotence", "true").set("linger.ms", "5").create().context("creating a producer")?;
+        for first in (1..=count).step_by(usize::try_from(WINDOW)?) {
+            let window = first..(first + WINDOW).min(count + 1);
+            let sent: Result<Vec<_>> = window.map(|sequence| send(&producer, topic, case, sequence)).collect();
+            for confirmed in try_join_all(sent?).await.context("the producer is gone")? {
+                confirmed.map_err(|(error, _)| error).context("filling a topic")?;
+            }
+        }
+        producer.flush(TIMEOUT).context("filling a topic")
+    }
+
     /// Starts reading the topic from its beginning.
     pub(crate) fn reader(&self, topic: &str) -> Result<Reader> {
         let consumer: BaseConsumer = config(&self.bootstrap_servers).create().context("creating a consumer")?;
@@ -80,6 +101,13 @@ impl Kafka {
         consumer.assign(&from).context("assigning a partition")?;
         Ok(Reader { consumer, read: 0, first: None })
     }
+}
+
+fn send(producer: &FutureProducer, topic: &str, case: Case, sequence: u64) -> Result<DeliveryFuture> {
+    let body = case.body(sequence);
+    let mut record = FutureRecord::<(), [u8]>::to(topic).payload(&body);
+    record.headers = case.kafka_headers(sequence);
+    producer.send_result(record).map_err(|(error, _)| error).context("filling a topic")
 }
 
 fn config(bootstrap_servers: &str) -> ClientConfig {

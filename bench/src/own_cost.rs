@@ -129,6 +129,7 @@ impl Workload {
             bridge: "own-cost".into(),
             task: 0,
             health: Health::new(),
+            lag: gantry_sdk::Lag::default(),
             retry: RetryPolicy::default(),
             dead_letter: false,
             in_flight_bytes: 64 << 20,

@@ -3,14 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
-use futures_util::future::try_join_all;
+use futures_util::{StreamExt as _, future::try_join_all};
+use gantry_generate::payload;
 use lapin::{
     Channel, Connection, ConnectionProperties, Queue,
-    options::{BasicPublishOptions, QueueDeclareOptions, QueueDeleteOptions},
+    options::{BasicCancelOptions, BasicConsumeOptions, BasicPublishOptions, QueueDeclareOptions, QueueDeleteOptions},
     types::{AMQPValue, FieldTable},
 };
 
-use crate::{case::Case, process::eventually};
+use crate::{case::Case, kafka::Header, process::eventually};
 
 /// Messages that are handed to lapin at a time: enough to keep it busy.
 const WINDOW: u64 = 500;
@@ -83,6 +84,28 @@ impl Rabbit {
         self.channel.queue_declare(queue.into(), options, FieldTable::default()).await.context("looking at a queue")
     }
 
+    /// Takes the messages 1 to `count` out of the queue and accepts them only in order, as they were sent; the headers of
+    /// the first, sorted.
+    pub(crate) async fn read_all(&self, queue: &str, count: u64, size: usize) -> Result<Vec<Header>> {
+        let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
+        let consumer = self.channel.basic_consume(queue.into(), "check".into(), options, FieldTable::default());
+        let mut consumer = consumer.await.context("reading a queue")?;
+        let mut first = Vec::new();
+        for expected in 1..=count {
+            let message = tokio::time::timeout(FILL_DEADLINE, consumer.next()).await;
+            let message = message.with_context(|| format!("message {expected} cannot be read"))?;
+            let message = message.context("RabbitMQ cancelled the consumer")?.context("reading a queue")?;
+            let sequence = payload::verify(&message.data).map_err(anyhow::Error::msg)?;
+            ensure!(sequence == expected, "message {sequence} is where message {expected} should be");
+            ensure!(message.data.len() == size, "message {sequence} has {} bytes, not {size}", message.data.len());
+            if expected == 1 {
+                first = headers(message.properties.headers().as_ref());
+            }
+        }
+        self.channel.basic_cancel("check".into(), BasicCancelOptions::default()).await.context("reading a queue")?;
+        Ok(first)
+    }
+
     /// Checks that nothing was left unacknowledged once the consumer has gone, and removes the queue.
     pub(crate) async fn finish(&self, queue: &str) -> Result<()> {
         let left = self.ready(queue).await?;
@@ -90,4 +113,12 @@ impl Rabbit {
         self.channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.context("deleting a queue")?;
         Ok(())
     }
+}
+
+fn headers(table: Option<&FieldTable>) -> Vec<Header> {
+    let text = |value: &AMQPValue| match value {
+        AMQPValue::LongString(text) => text.as_bytes().to_vec(),
+        other => format!("{other:?}").into_bytes(),
+    };
+    table.into_iter().flatten().map(|(name, value)| (name.to_string(), Some(text(value)))).collect()
 }

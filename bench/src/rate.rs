@@ -9,7 +9,7 @@ use anyhow::{Result, bail, ensure};
 use serde::Serialize;
 
 use crate::{
-    contender::{Contender, Route},
+    contender::{Contender, Direction, Route},
     kafka::Header,
     process::{LOOK, Process, eventually},
     run::{Bench, Brokers},
@@ -49,9 +49,12 @@ struct Sample {
     machine: Duration,
 }
 
-/// Fills the queue, lets the program empty it, and checks what arrived.
+/// Fills the queue or the topic, lets the program empty it, and checks what arrived.
 pub(crate) async fn measure(bench: &Bench, contender: Contender, route: Route<'_>, messages: u64) -> Result<Rate> {
-    bench.rabbit.fill(route.queue, route.case, messages).await?;
+    match route.direction {
+        Direction::ToKafka => bench.rabbit.fill(route.queue, route.case, messages).await?,
+        Direction::ToRabbitmq => bench.kafka.fill(route.topic, route.case, messages).await?,
+    }
     bench.quiet().await;
     let mut process = bench.starter.start(contender, route)?;
     let first = first_delivery(bench, route, messages, &mut process).await?;
@@ -59,11 +62,10 @@ pub(crate) async fn measure(bench: &Bench, contender: Contender, route: Route<'_
     let last = Sample::take(&process, &bench.brokers);
     let peak_memory_bytes = process.peak_memory();
     process.terminate().await?;
-    let count = bench.kafka.count(route.topic)?;
-    ensure!(count == messages, "{contender} made {count} records of {messages} messages");
-    let mut reader = bench.kafka.reader(route.topic)?;
-    reader.read_all(messages, route.case.size)?;
-    let rate = Rate { peak_memory_bytes, headers: reader.first_headers(), ..last.since(&first, messages) };
+    let count = arrived(bench, route).await?;
+    ensure!(count == messages, "{contender} made {count} of {messages} messages");
+    let headers = check_all(bench, route, messages).await?;
+    let rate = Rate { peak_memory_bytes, headers, ..last.since(&first, messages) };
     eprintln!(
         "  {contender:<6} {:>7.0} messages/s, {:.2} µs CPU a message",
         rate.messages_per_second, rate.cpu_us_per_message
@@ -71,12 +73,37 @@ pub(crate) async fn measure(bench: &Bench, contender: Contender, route: Route<'_
     Ok(rate)
 }
 
-/// The clocks just before the first message left the queue.
+/// Messages that the program has delivered.
+async fn arrived(bench: &Bench, route: Route<'_>) -> Result<u64> {
+    match route.direction {
+        Direction::ToKafka => bench.kafka.count(route.topic),
+        Direction::ToRabbitmq => Ok(bench.rabbit.ready(route.queue).await?.into()),
+    }
+}
+
+/// Reads all of them; the headers of the first.
+async fn check_all(bench: &Bench, route: Route<'_>, messages: u64) -> Result<Vec<Header>> {
+    match route.direction {
+        Direction::ToKafka => {
+            let mut reader = bench.kafka.reader(route.topic)?;
+            reader.read_all(messages, route.case.size)?;
+            Ok(reader.first_headers())
+        }
+        Direction::ToRabbitmq => bench.rabbit.read_all(route.queue, messages, route.case.size).await,
+    }
+}
+
+/// The clocks just before the first message left the queue, or came into it: before that the program joins its group.
 async fn first_delivery(bench: &Bench, route: Route<'_>, messages: u64, process: &mut Process) -> Result<Sample> {
     let started = Instant::now();
     while started.elapsed() < START_DEADLINE {
         let sample = Sample::take(process, &bench.brokers);
-        if u64::from(bench.rabbit.ready(route.queue).await?) < messages {
+        let ready = u64::from(bench.rabbit.ready(route.queue).await?);
+        let has_begun = match route.direction {
+            Direction::ToKafka => ready < messages,
+            Direction::ToRabbitmq => ready > 0,
+        };
+        if has_begun {
             return Ok(sample);
         }
         process.check()?;
@@ -89,14 +116,14 @@ async fn until_complete(bench: &Bench, route: Route<'_>, messages: u64, process:
     let mut seen = 0;
     while seen < messages {
         let before = seen;
-        seen = eventually("more records in the topic", STALL_DEADLINE, async || {
+        seen = eventually("more messages delivered", STALL_DEADLINE, async || {
             process.check()?;
-            Ok(Some(bench.kafka.count(route.topic)?).filter(|count| *count > before))
+            Ok(Some(arrived(bench, route).await?).filter(|count| *count > before))
         })
         .await
         .map_err(|error| process.complaint(&format!("delivered {before} of {messages} messages: {error}")))?;
         if seen > messages {
-            bail!("{seen} records of {messages} messages");
+            bail!("{seen} of {messages} messages");
         }
         if seen < messages {
             tokio::time::sleep(LOOK).await;

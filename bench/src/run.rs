@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::{
     case::Case,
     cli::{Options, Part},
-    contender::{Contender, Route, Starter},
+    contender::{Contender, Direction, Route, Starter},
     kafka::{Header, Kafka, PREFIX},
     latency::{self, Latencies},
     own_cost::{self, OwnCost},
@@ -54,6 +54,7 @@ pub(crate) struct Results {
 
 /// One case: rounds in which first the floor ran, then gantry.
 pub(crate) struct CaseResults {
+    pub(crate) direction: Direction,
     pub(crate) case: Case,
     pub(crate) rates: Vec<[Rate; 2]>,
     pub(crate) latencies: Option<[Latencies; 2]>,
@@ -90,11 +91,13 @@ pub(crate) async fn all(options: &Options) -> Result<Results> {
             starter,
             brokers: Brokers { rabbitmq, kafka },
         };
-        if options.wants(Part::Rate) {
-            bench.warm_up(options).await?;
-        }
-        for case in options.cases() {
-            results.cases.push(bench.case(case, options, &mut results.doubts).await?);
+        for direction in options.directions() {
+            if options.wants(Part::Rate) {
+                bench.warm_up(direction, options).await?;
+            }
+            for case in options.cases() {
+                results.cases.push(bench.case(direction, case, options, &mut results.doubts).await?);
+            }
         }
     }
     Ok(results)
@@ -102,22 +105,28 @@ pub(crate) async fn all(options: &Options) -> Result<Results> {
 
 impl Bench {
     /// A round that is not counted: Kafka's first requests are slow until its virtual machine has compiled what they need.
-    async fn warm_up(&self, options: &Options) -> Result<()> {
-        eprintln!("warming up");
+    async fn warm_up(&self, direction: Direction, options: &Options) -> Result<()> {
+        eprintln!("{direction}: warming up");
         for contender in CONTENDERS {
-            self.rate(contender, Case::ALL[0], options).await?;
+            self.rate(contender, direction, Case::ALL[0], options).await?;
         }
         Ok(())
     }
 
-    async fn case(&self, case: Case, options: &Options, doubts: &mut BTreeSet<String>) -> Result<CaseResults> {
-        let mut results = CaseResults { case, rates: Vec::new(), latencies: None };
+    async fn case(
+        &self,
+        direction: Direction,
+        case: Case,
+        options: &Options,
+        doubts: &mut BTreeSet<String>,
+    ) -> Result<CaseResults> {
+        let mut results = CaseResults { direction, case, rates: Vec::new(), latencies: None };
         for round in 1..=options.rounds() {
-            eprintln!("{case}, round {round} of {}", options.rounds());
+            eprintln!("{direction}: {case}, round {round} of {}", options.rounds());
             if options.wants(Part::Rate) {
                 let [floor, gantry] = [
-                    self.rate(Contender::Floor, case, options).await?,
-                    self.rate(Contender::Gantry, case, options).await?,
+                    self.rate(Contender::Floor, direction, case, options).await?,
+                    self.rate(Contender::Gantry, direction, case, options).await?,
                 ];
                 doubts.extend(compare(case, &floor.headers, &gantry.headers));
                 if floor.cores_used_by_others.max(gantry.cores_used_by_others) > CROWDED_CORES {
@@ -125,7 +134,7 @@ impl Bench {
                 }
                 results.rates.push([floor, gantry]);
             }
-            if options.wants(Part::Latency) {
+            if options.wants(Part::Latency) && direction == Direction::ToKafka {
                 let latencies = results.latencies.get_or_insert_default();
                 for (contender, latencies) in CONTENDERS.into_iter().zip(latencies) {
                     self.latency(contender, case, options, latencies).await?;
@@ -135,8 +144,8 @@ impl Bench {
         Ok(results)
     }
 
-    async fn rate(&self, contender: Contender, case: Case, options: &Options) -> Result<Rate> {
-        self.on_fresh_route(contender, case, async |route| {
+    async fn rate(&self, contender: Contender, direction: Direction, case: Case, options: &Options) -> Result<Rate> {
+        self.on_fresh_route(contender, direction, case, async |route| {
             rate::measure(self, contender, route, options.messages()).await
         })
         .await
@@ -144,7 +153,7 @@ impl Bench {
 
     async fn latency(&self, contender: Contender, case: Case, options: &Options, into: &mut Latencies) -> Result<()> {
         let (pace, messages) = (options.pace, options.paced_messages());
-        self.on_fresh_route(contender, case, async |route| {
+        self.on_fresh_route(contender, Direction::ToKafka, case, async |route| {
             latency::measure(self, contender, route, pace, messages, into).await
         })
         .await
@@ -154,12 +163,13 @@ impl Bench {
     async fn on_fresh_route<T>(
         &self,
         contender: Contender,
+        direction: Direction,
         case: Case,
         run: impl AsyncFnOnce(Route<'_>) -> Result<T>,
     ) -> Result<T> {
         let millis = std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis();
         let name = format!("{PREFIX}{contender}-{millis}");
-        let route = Route { queue: &name, topic: &name, case };
+        let route = Route { direction, queue: &name, topic: &name, case };
         self.rabbit.create(route.queue).await?;
         self.kafka.create(route.topic).await?;
         let result = run(route).await?;

@@ -10,19 +10,24 @@ use crate::{
     },
 };
 
-const STRICT: &[(&str, &str)] = &[("min.insync.replicas", "2")];
+pub(crate) const STRICT: &[(&str, &str)] = &[("min.insync.replicas", "2")];
 
 async fn begin(topic: &'static [(&'static str, &'static str)], messages: u64) -> Scene {
+    begin_with(Setup { topic, ..Setup::direct() }, messages).await
+}
+
+/// The same with the cluster in the place of the single Kafka.
+pub(crate) async fn begin_with(setup: Setup, messages: u64) -> Scene {
     let brokers = BROKERS.lock().await;
     cluster_up().await;
     let (servers, _) = support::cluster_servers();
     let kafka = Cluster::at(&servers, 3);
     let events = format!("bootstrap_servers: \"{servers}\"");
-    Scene::with(brokers, Setup { events, kafka, topic, ..Setup::direct() }, messages).await
+    Scene::with(brokers, Setup { events, kafka, ..setup }, messages).await
 }
 
 /// Who leads the topic once all of its replicas, or all but one, are in sync.
-async fn leader(scene: &Scene, in_sync: usize) -> i32 {
+pub(crate) async fn leader(scene: &Scene, in_sync: usize) -> i32 {
     let what = format!("{in_sync} replicas are in sync");
     let leader = async || scene.kafka.leader(&scene.topic).filter(|(_, replicas)| *replicas == in_sync);
     eventually(&what, SOON, leader).await.0

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Names of the connections that gantry has open now.
-fn connections_of_gantry() -> Vec<String> {
+pub(crate) fn connections_of_gantry() -> Vec<String> {
     let connections = rabbit::management("/api/connections").unwrap_or_default();
     let of_gantry = connections.as_array().into_iter().flatten().filter(|connection| {
         connection["client_properties"]["connection_name"].as_str().is_some_and(|name| name.starts_with("gantry"))
@@ -16,7 +16,7 @@ fn connections_of_gantry() -> Vec<String> {
     of_gantry.filter_map(|connection| connection["name"].as_str().map(str::to_owned)).collect()
 }
 
-fn close_connection(name: &str) {
+pub(crate) fn close_connection(name: &str) {
     let escaped: String = name.bytes().map(|byte| format!("%{byte:02x}")).collect();
     let url = format!("{}/api/connections/{escaped}", support::management_url());
     // guest:guest. It may be gone already: then there is nothing to close.

@@ -17,20 +17,20 @@ use crate::{
 };
 
 /// The wires between a bridge and its brokers.
-struct Wires {
-    rabbit: Proxy,
-    kafka: Proxy,
+pub(crate) struct Wires {
+    pub(crate) rabbit: Proxy,
+    pub(crate) kafka: Proxy,
 }
 
 impl Wires {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let rabbit = Proxy::start(&support::amqp_address()).await;
         let kafka = Proxy::start_on(support::kafka_proxy_port(), &support::kafka_behind_proxy(), 1).await;
         Self { rabbit, kafka }
     }
 
     /// Time-outs are short, because tests wait for them.
-    fn setup(&self) -> Setup {
+    pub(crate) fn setup(&self) -> Setup {
         let url = self.rabbit.instead_of(&support::amqp_url());
         let timeouts = "socket.timeout.ms: 5000, reconnect.backoff.max.ms: 1000";
         Setup {

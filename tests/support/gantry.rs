@@ -20,6 +20,7 @@ pub struct Gantry {
     directory: TempDir,
     port: u16,
     starts: u32,
+    environment: Vec<(&'static str, String)>,
 }
 
 impl Gantry {
@@ -30,11 +31,20 @@ impl Gantry {
 
     /// The same with another binary: one that nobody rebuilds meanwhile.
     pub fn start_binary(binary: &Path, yaml: &str) -> Self {
+        Self::start_in(binary, Vec::new(), yaml)
+    }
+
+    /// The same as [`Gantry::start`] with these environment variables besides, at every start.
+    pub fn start_with(environment: Vec<(&'static str, String)>, yaml: &str) -> Self {
+        Self::start_in(Path::new(env!("CARGO_BIN_EXE_gantry")), environment, yaml)
+    }
+
+    fn start_in(binary: &Path, environment: Vec<(&'static str, String)>, yaml: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let port = free_port();
         write_config(&directory, port, yaml);
-        let child = spawn(binary, &directory, 0);
-        Self { binary: binary.to_owned(), child, directory, port, starts: 1 }
+        let child = spawn(binary, &environment, &directory, 0);
+        Self { binary: binary.to_owned(), child, directory, port, starts: 1, environment }
     }
 
     /// Writes another configuration for it to reload; its control port stays.
@@ -49,7 +59,7 @@ impl Gantry {
 
     /// Starts it again on the same configuration, after it has ended.
     pub fn start_again(&mut self) {
-        self.child = spawn(&self.binary, &self.directory, self.starts);
+        self.child = spawn(&self.binary, &self.environment, &self.directory, self.starts);
         self.starts += 1;
     }
 
@@ -210,11 +220,12 @@ impl Drop for Gantry {
     }
 }
 
-fn spawn(binary: &Path, directory: &TempDir, start: u32) -> Child {
+fn spawn(binary: &Path, environment: &[(&'static str, String)], directory: &TempDir, start: u32) -> Child {
     let log = File::create(log_path(directory, start)).expect("creating the log");
     Command::new(binary)
         .arg("run")
         .arg(directory.path().join("gantry.yaml"))
+        .envs(environment.iter().cloned())
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("sharing the log"))
         .stderr(log)

@@ -220,6 +220,27 @@ impl Cluster {
         eventually(&what, 3 * SOON, async || self.count(topic).filter(|count| *count >= at_least)).await;
     }
 
+    /// How many records of the topic the group has not committed yet. `None` while nobody knows.
+    pub fn uncommitted(&self, group: &str, topic: &str) -> Option<i64> {
+        let consumer: BaseConsumer = self.config().set("group.id", group).create().expect("a consumer");
+        let mut asked = TopicPartitionList::new();
+        for partition in partitions(&consumer, topic)? {
+            asked.add_partition(topic, partition);
+        }
+        let committed = consumer.committed_offsets(asked, Duration::from_secs(5)).ok()?;
+        let behind = committed.elements().into_iter().map(|one| {
+            let (low, high) = consumer.fetch_watermarks(topic, one.partition(), Duration::from_secs(5)).ok()?;
+            Some(high - one.offset().to_raw().filter(|offset| *offset >= 0).unwrap_or(low))
+        });
+        behind.sum()
+    }
+
+    /// Waits until the group has committed all that the topic holds.
+    pub async fn wait_until_committed(&self, group: &str, topic: &str) {
+        let what = format!("group {group} has committed all of topic {topic}");
+        eventually(&what, SOON, async || self.uncommitted(group, topic).filter(|left| *left == 0)).await;
+    }
+
     /// The broker that leads the topic's first partition, and how many replicas are in sync. `None` while nobody leads.
     pub fn leader(&self, topic: &str) -> Option<(i32, usize)> {
         let metadata = self.consumer().fetch_metadata(Some(topic), Duration::from_secs(5)).ok()?;

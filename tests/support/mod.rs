@@ -6,10 +6,12 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 pub mod brokers;
+pub mod feed;
 pub mod gantry;
 pub mod kafka;
 pub mod oracle;
 pub mod proxy;
+pub mod queue;
 pub mod rabbit;
 pub mod random;
 

@@ -2,10 +2,10 @@
 
 use futures_util::{StreamExt as _, stream::FuturesOrdered};
 use lapin::{
-    BasicProperties, Channel, Connection, ConnectionProperties,
+    BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind,
     options::{
-        BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions,
-        QueuePurgeOptions,
+        BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, ExchangeDeleteOptions,
+        QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions, QueuePurgeOptions,
     },
     types::FieldTable,
 };
@@ -53,6 +53,22 @@ impl Rabbit {
     /// Removes the queue.
     pub async fn delete(&self, name: &str) {
         self.channel.queue_delete(name.into(), QueueDeleteOptions::default()).await.expect("deleting the queue");
+    }
+
+    /// A durable direct exchange, bound to the queue.
+    pub async fn exchange(&self, name: &str, queue: &str, routing_key: &str) {
+        let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+        let made = self.channel.exchange_declare(name.into(), ExchangeKind::Direct, options, FieldTable::default());
+        made.await.expect("declaring the exchange");
+        let (options, none) = (QueueBindOptions::default(), FieldTable::default());
+        let bound = self.channel.queue_bind(queue.into(), name.into(), routing_key.into(), options, none);
+        bound.await.expect("binding the queue");
+    }
+
+    /// Removes the exchange.
+    pub async fn delete_exchange(&self, name: &str) {
+        let deleted = self.channel.exchange_delete(name.into(), ExchangeDeleteOptions::default());
+        deleted.await.expect("deleting the exchange");
     }
 
     /// Removes what is ready in the queue.

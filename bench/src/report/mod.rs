@@ -63,6 +63,7 @@ fn case(results: &CaseResults) -> Json {
         })
     });
     json!({
+        "direction": results.direction,
         "case": results.case,
         "programs": programs.collect::<serde_json::Map<_, _>>(),
         "gantry_to_floor": ratios,

@@ -39,7 +39,7 @@ pub(super) const fn cpu(run: &Rate) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::case::Case;
+    use crate::{case::Case, contender::Direction};
 
     fn run(messages_per_second: f64) -> Rate {
         Rate {
@@ -67,7 +67,7 @@ mod tests {
         // The machine was slow in the second round and fast in the third, for both.
         let rounds = [(100.0, 90.0), (10.0, 10.0), (200.0, 190.0)];
         let rates = rounds.map(|(floor, gantry)| [run(floor), run(gantry)]).to_vec();
-        let results = CaseResults { case: Case::ALL[0], rates, latencies: None };
+        let results = CaseResults { direction: Direction::ToKafka, case: Case::ALL[0], rates, latencies: None };
         assert_eq!(ratio_of_medians(&results, rate), Some(0.9));
         assert_eq!(median_ratio(&results, rate), Some(0.95));
     }

@@ -23,13 +23,13 @@ pub(super) fn of(results: &Results) -> String {
 }
 
 fn write_all(results: &Results, text: &mut String) -> std::fmt::Result {
-    if !results.cases.is_empty() {
-        writeln!(
-            text,
-            "\nRabbitMQ to Kafka, {} messages a run, medians; latency at {} messages/s",
-            results.messages, results.pace
-        )?;
-        writeln!(text, "{}", cases(&results.cases))?;
+    for cases in results.cases.chunk_by(|one, next| one.direction == next.direction) {
+        let direction = cases[0].direction;
+        write!(text, "\n{direction}, {} messages a run, medians", results.messages)?;
+        if cases.iter().any(|case| case.latencies.is_some()) {
+            write!(text, "; latency at {} messages/s", results.pace)?;
+        }
+        writeln!(text, "\n{}", table_of(cases))?;
     }
     if !results.own_cost.is_empty() {
         writeln!(text, "\ngantry alone, generator to null, 200 B, {} records a run, medians", results.records)?;
@@ -47,7 +47,7 @@ fn write_all(results: &Results, text: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-fn cases(cases: &[CaseResults]) -> Table {
+fn table_of(cases: &[CaseResults]) -> Table {
     let mut table = table(&[
         "case",
         "",
