@@ -64,8 +64,9 @@ fn patiently<T>(
             Err(Trouble::Final(error)) => return Err(error),
             Err(Trouble::Passing(failed)) => failed,
         };
-        // Serves what librdkafka has to say, and its wish for a token.
-        while consumer.poll(PAUSE).is_some() {}
+        // Serves what librdkafka has to say, and its wish for a token. Once and not until it falls silent: where connections are
+        // refused at once it never does.
+        consumer.poll(PAUSE);
         let trouble = consumer.context().voice.chatter.trouble();
         let connecting = format!("connecting to Kafka at {}", plan.options.connection.address());
         if let Some(refusal) = trouble.refusal {
