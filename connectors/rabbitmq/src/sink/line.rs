@@ -187,9 +187,7 @@ impl Line {
 
     /// The sink ends: says why of everything whose fate nobody knows. What waits is abandoned.
     pub(super) fn give_up(&mut self, reason: &Arc<str>) {
-        for item in self.flight.take() {
-            item.fail(Failure::retriable(STAGE, Arc::clone(reason)));
-        }
+        lose(self.flight.take(), reason);
     }
 
     /// RabbitMQ closed the channel, or the connection is gone.
@@ -197,7 +195,10 @@ impl Line {
         let shared = Arc::clone(&self.shared);
         let mut undecided = self.flight.take();
         match blame::judge(error, &shared.plan, &shared.connected.place()) {
-            Blame::Sink(error) => return Err(error),
+            Blame::Sink(error) => {
+                lose(undecided, &error.chain().into());
+                return Err(error);
+            }
             Blame::Record(reason) => {
                 tracing::debug!(reason, messages = undecided.len(), "RabbitMQ closed a channel because of a message");
                 let learned = shared.limits.learn(&reason);
@@ -266,6 +267,13 @@ impl Line {
             channel.basic_publish(way.exchange, way.routing_key, options, &body, properties).await?.await
         };
         publish.boxed()
+    }
+}
+
+/// Nobody knows whether RabbitMQ has them: the runtime sends them again, and says why.
+fn lose(undecided: Vec<Item>, reason: &Arc<str>) {
+    for item in undecided {
+        item.fail(Failure::retriable(STAGE, Arc::clone(reason)));
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gantry_rabbitmq::SINK;
 use gantry_sdk::{
-    Batch, Epoch, Failure, Health, Lag, Lane, Ledger, Record, Result, Sink,
+    Batch, Epoch, Failure, FailureKind, Health, Lag, Lane, Ledger, Record, Result, Sink,
     plugin::{Context, RetryPolicy},
     receipt::{self, OutcomeReceiver, Route},
 };
@@ -54,6 +54,15 @@ pub(super) struct Fates {
 impl Fates {
     pub(super) fn refused_numbers(&self) -> Vec<usize> {
         self.refused.iter().map(|(number, _)| *number).collect()
+    }
+
+    /// How many are to be sent again: abandoned, or in flight when the sink ended. Each of those says why.
+    pub(super) fn to_be_repeated(&self, why: &str) -> usize {
+        for (number, failure) in &self.refused {
+            assert_eq!(failure.kind, FailureKind::Retriable, "{number}: {failure:?}");
+            assert!(failure.reason.contains(why), "{number}: {failure:?}");
+        }
+        self.refused.len() + self.abandoned
     }
 }
 
