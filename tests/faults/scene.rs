@@ -180,6 +180,36 @@ impl Scene {
         self.messages = feeding.await.expect("publishing");
     }
 
+    /// In full flow: some records move, then it is done; so many times.
+    pub(crate) async fn again_and_again(&mut self, times: u32, mut what: impl AsyncFnMut(&mut Self)) {
+        self.fed(async |scene| {
+            for _ in 0..times {
+                scene.moves(100).await;
+                what(scene).await;
+            }
+        })
+        .await;
+    }
+
+    /// Gantry is killed in full flow, and started again; so many times.
+    pub(crate) async fn killed(&mut self, times: u32) {
+        self.again_and_again(times, async |scene| {
+            scene.gantry.kill();
+            scene.gantry.start_again();
+        })
+        .await;
+    }
+
+    /// Gantry gets a SIGTERM in full flow, drains, and is started again; so many times.
+    pub(crate) async fn terminated(&mut self, times: u32) {
+        self.again_and_again(times, async |scene| {
+            let status = scene.gantry.terminate().await;
+            assert_eq!(status.code(), Some(0), "it drains in time");
+            scene.gantry.start_again();
+        })
+        .await;
+    }
+
     /// How many records have come out; copies count.
     pub(crate) async fn count(&self) -> i64 {
         eventually("the broker says how much came out", SOON, async || match self.direction {

@@ -51,28 +51,14 @@ async fn begin(messages: u64) -> (Scene, Wires) {
 #[tokio::test(flavor = "multi_thread")]
 async fn connection_to_rabbitmq_cut_twenty_times() {
     let (mut scene, wires) = begin(2_000).await;
-    scene
-        .fed(async |scene| {
-            for _ in 0..20 {
-                scene.moves(100).await;
-                wires.rabbit.cut();
-            }
-        })
-        .await;
+    scene.again_and_again(20, async |_| wires.rabbit.cut()).await;
     scene.judge().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connection_to_kafka_cut_twenty_times() {
     let (mut scene, wires) = begin(2_000).await;
-    scene
-        .fed(async |scene| {
-            for _ in 0..20 {
-                scene.moves(100).await;
-                wires.kafka.cut();
-            }
-        })
-        .await;
+    scene.again_and_again(20, async |_| wires.kafka.cut()).await;
     let verdict = scene.judge().await;
     assert_eq!(verdict.duplicates, 0, "the idempotent producer goes on where it was");
 }
