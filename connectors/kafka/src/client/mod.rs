@@ -5,7 +5,15 @@ mod handshake;
 mod token;
 mod voice;
 
+use std::time::Duration;
+
 pub(crate) use chatter::Chatter;
 pub(crate) use handshake::Trust;
 pub(crate) use token::{Oidc, Origin, TokenSource};
 pub(crate) use voice::Voice;
+
+/// A topic to ask for when any answer will do. No cluster creates it by being asked: that is switched off.
+pub(crate) const ANY_TOPIC: &str = "__consumer_offsets";
+
+/// A login that fails for so long will not come back by itself: a new instance reads passwords and files anew.
+pub(crate) const LOCKED_OUT: Duration = Duration::from_secs(10);

@@ -14,9 +14,6 @@ use rdkafka::{
 
 use super::{events::Producer, options::Declare, plan::Plan};
 
-/// A topic to ask for when any answer will do. No cluster creates it by being asked: that is switched off.
-pub(super) const ANY_TOPIC: &str = "__consumer_offsets";
-
 /// A topic's limit for a record batch, in bytes.
 const SIZE_LIMIT: &str = "max.message.bytes";
 /// What a broker takes in one request unless someone changed it (`socket.request.max.bytes`), less what goes around it.

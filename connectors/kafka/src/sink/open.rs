@@ -25,7 +25,11 @@ use super::{
     topics::{self, Found},
     writer::{Terms, Writer},
 };
-use crate::{client::Chatter, connection::Mechanism, error};
+use crate::{
+    client::{ANY_TOPIC, Chatter},
+    connection::Mechanism,
+    error,
+};
 
 /// How long one question may take while opening: between two, the reason of a refused login is looked for.
 const SLICE: Duration = Duration::from_millis(500);
@@ -87,7 +91,7 @@ async fn reach(plan: &Plan, shared: &Arc<Shared>, deadline: Instant) -> Result<(
     loop {
         let slice = SLICE.min(deadline.saturating_duration_since(Instant::now())).max(Duration::from_millis(1));
         let asked = Arc::clone(shared);
-        let topic = plan.topic.clone().unwrap_or_else(|| cluster::ANY_TOPIC.into());
+        let topic = plan.topic.clone().unwrap_or_else(|| ANY_TOPIC.into());
         let answer = tokio::task::spawn_blocking(move || cluster::topic_state(asked.producer(), &topic, slice)).await;
         let error = match answer {
             Ok(Ok(TopicState::Unsure(code))) => format!("{doing}: {}", error::words(code)),

@@ -18,6 +18,7 @@ use super::{
     pump::Shared,
     topics,
 };
+use crate::client::{ANY_TOPIC, LOCKED_OUT};
 
 /// How often it looks.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -25,8 +26,6 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const PROBE: Duration = Duration::from_secs(1);
 /// Records that wait so long without one being confirmed are worth telling.
 const STALLED: Duration = Duration::from_secs(10);
-/// A login that fails for so long will not come back by itself: a new instance reads passwords and files anew.
-const LOCKED_OUT: Duration = Duration::from_secs(10);
 
 /// What it saw last.
 #[derive(Debug)]
@@ -93,7 +92,7 @@ impl Watch {
 /// Asks the cluster what is wrong, if anything is; the error is that it does not answer.
 fn trouble(shared: &Shared, stalled: bool) -> Result<Option<String>, String> {
     let plan = &*shared.writer.plan;
-    let topic: Arc<str> = plan.topic.clone().unwrap_or_else(|| cluster::ANY_TOPIC.into());
+    let topic: Arc<str> = plan.topic.clone().unwrap_or_else(|| ANY_TOPIC.into());
     let address = plan.options.connection.address();
     match cluster::topic_state(shared.producer(), &topic, PROBE) {
         Err(error) => Err(format!("no connection to Kafka at {address}: {}", topics::silence(shared, &error))),

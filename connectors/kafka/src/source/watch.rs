@@ -7,16 +7,15 @@ use gantry_sdk::{Error, ErrorKind, health::Condition};
 use rdkafka::consumer::Consumer as _;
 
 use super::{events::Consumer, plan::Plan};
-use crate::error;
+use crate::{
+    client::{ANY_TOPIC, LOCKED_OUT},
+    error,
+};
 
 /// How often it looks.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// How long asking the cluster may take; events wait for so long.
 const PROBE: Duration = Duration::from_secs(1);
-/// A login that fails for so long will not come back by itself: a new instance reads passwords and files anew.
-const LOCKED_OUT: Duration = Duration::from_secs(10);
-/// A topic to ask for when any answer will do.
-const ANY_TOPIC: &str = "__consumer_offsets";
 
 pub(super) struct Watch {
     looked: Instant,
