@@ -24,7 +24,7 @@ use std::{convert::Infallible, panic::AssertUnwindSafe, time::Instant};
 
 use futures_util::FutureExt as _;
 use gantry_sdk::{
-    Batch, Epoch, Error, Result, Sink,
+    Batch, Epoch, Error, Health, Result, Sink,
     receipt::{self, Route},
 };
 use tracing::{debug, info};
@@ -34,7 +34,7 @@ use self::{
     conditions::Conditions,
     helm::Helm,
     hub::{Hub, Incoming},
-    open::{Outlets, open_source, unless_paused, within_deadline},
+    open::{Inlet, Outlets, Rested, unless_paused, within_deadline},
     refusals::Refusals,
     settler::Settler,
     stall::Stall,
@@ -68,6 +68,8 @@ pub(super) enum End {
 pub(super) struct Lasting {
     /// Open, and never used yet: only the source could not be opened.
     outlets: Option<Outlets>,
+    /// Open, and holds nothing: only another part failed.
+    source: Option<Rested>,
     stall: Stall,
     /// Why incarnations end.
     pub(super) trouble: Trouble,
@@ -79,6 +81,7 @@ struct Flow<'t> {
     sink: Box<dyn Sink>,
     chain: Chain,
     hub: Hub<'t>,
+    source_health: Health,
 }
 
 /// Lives through one incarnation. A panic in a connector ends this incarnation and nothing else.
@@ -105,11 +108,17 @@ async fn incarnation(task: &Task, lasting: &mut Lasting, heart: &Heart, epoch: u
     };
     let mut flow = match opened {
         Ok(flow) => flow,
-        Err(error) => return End::Failed(error),
+        Err(error) => {
+            if error.kind().needs_a_person() {
+                Rested::close(&mut lasting.source, heart).await;
+            }
+            return End::Failed(error);
+        }
     };
     let Err(end) = flow.pump(epoch).await;
     let end = flow.judge(task, end).await;
-    flow.close().await;
+    let goes_on = matches!(&end, End::Failed(error) if !error.kind().needs_a_person());
+    flow.close(goes_on).await;
     end
 }
 
@@ -117,6 +126,7 @@ impl Lasting {
     pub(super) fn new(definition: &Definition) -> Self {
         Self {
             outlets: None,
+            source: None,
             stall: Stall::new(definition.stall_timeout),
             trouble: Trouble::default(),
             complaints: Trouble::default(),
@@ -126,6 +136,7 @@ impl Lasting {
     /// Closes what was kept open for the next try.
     pub(super) async fn let_go(&mut self, heart: &Heart) {
         Outlets::close(&mut self.outlets, heart).await;
+        Rested::close(&mut self.source, heart).await;
     }
 }
 
@@ -133,9 +144,10 @@ impl<'t> Flow<'t> {
     async fn open(task: &'t Task, lasting: &'t mut Lasting, heart: &'t Heart, epoch: u64) -> Result<Self> {
         let definition = &task.definition;
         let chain = Chain::new(definition)?;
+        Rested::close_if_stale(&mut lasting.source, heart).await;
         Outlets::open_or_keep(&mut lasting.outlets, task, heart).await?;
         unless_paused(&mut lasting.outlets, task, heart).await;
-        let (source, source_health) = open_source(task, heart).await?;
+        let Inlet { source, health: source_health } = Inlet::take_or_open(&mut lasting.source, task, heart).await?;
         let outlets = lasting.outlets.take().ok_or_else(|| Error::internal("the sink is not open"))?;
 
         let (sender, outcomes) = receipt::outcomes();
@@ -151,7 +163,7 @@ impl<'t> Flow<'t> {
         };
         let conditions = Conditions::new(&source_health, &outlets.sink_health, &outlets.dead_letter_health);
         let hub = Hub::new(settler, outcomes, Helm::new(task, lasting, heart, conditions));
-        Ok(Self { sink: outlets.sink, chain, hub })
+        Ok(Self { sink: outlets.sink, chain, hub, source_health })
     }
 
     /// Moves records until something ends it.
@@ -236,8 +248,9 @@ impl<'t> Flow<'t> {
         End::Wanted
     }
 
-    /// Closes the sink first, so that nothing is delivered any more after the source has given it back.
-    async fn close(mut self) {
+    /// Closes the sink first, so that nothing is delivered any more after the source has given it back. A source that has
+    /// nothing to do with the end is kept open if it can be and it `goes_on` soon.
+    async fn close(mut self, goes_on: bool) {
         let heart = self.hub.helm.heart;
         heart.beat("closing the sink");
         within_deadline(self.sink.close()).await;
@@ -248,8 +261,14 @@ impl<'t> Flow<'t> {
         heart.beat("committing");
         let Hub { settler, outcomes, .. } = &mut self.hub;
         within_deadline(settler.take_stragglers(outcomes).map(Ok)).await;
-        heart.beat("closing the source");
-        within_deadline(self.hub.settler.source.close()).await;
+        let is_flowing = self.hub.is_flowing();
+        let Hub { settler, helm, .. } = self.hub;
+        let inlet = Inlet { source: settler.source, health: self.source_health };
+        if goes_on && is_flowing {
+            inlet.rest(&mut helm.lasting.source, heart).await;
+        } else {
+            inlet.close(heart).await;
+        }
     }
 }
 

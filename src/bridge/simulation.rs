@@ -98,6 +98,7 @@ fn setting(seed: u64, random: &mut Random) -> (Definition, Arc<World>) {
 struct Seen {
     hung: BTreeSet<Call>,
     returned: u64,
+    rested: u64,
     reconnects: u64,
     stalls: u64,
 }
@@ -127,6 +128,7 @@ async fn live(seed: u64, seen: &mut Seen) {
     conserved(&bridges);
     world.judge();
     seen.hung.append(&mut world.state().hung);
+    seen.rested += world.state().rested;
     for counts in bridge.task_statuses().iter().map(|task| task.counts) {
         seen.returned += counts.returned;
         seen.reconnects += counts.reconnects;
@@ -153,5 +155,8 @@ fn i1_to_i6_hold_whatever_the_world_does() {
         assert!(lived.is_ok(), "seed {seed} failed: GANTRY_SIMULATION_SEED={seed} runs it alone");
     }
     let all_hung = Call::ALL.iter().all(|call| seen.hung.contains(call));
-    assert!(!enough || (all_hung && seen.returned > 0 && seen.reconnects > 0 && seen.stalls > 0), "{seen:?}");
+    assert!(
+        !enough || (all_hung && seen.returned > 0 && seen.rested > 0 && seen.reconnects > 0 && seen.stalls > 0),
+        "{seen:?}"
+    );
 }

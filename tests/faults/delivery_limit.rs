@@ -51,7 +51,7 @@ impl Queues {
             r#"shutdown_timeout: 20s
 connections:
   rabbit: {{ rabbitmq: {{ urls: ["{}"] }} }}
-  events: {{ kafka: {{ bootstrap_servers: "{}" }} }}
+  events: {{ kafka: {{ bootstrap_servers: "{}", connect_timeout: 2s }} }}
 bridges:
   b:
     source: {{ rabbitmq: {{ connection: rabbit, queue: {} }} }}

@@ -15,6 +15,7 @@ mod processes;
 mod restarts;
 mod reverse;
 mod scene;
+mod unreadable;
 mod wires;
 
 use scene::{Scene, Setup, single_active_consumer};

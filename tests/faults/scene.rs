@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lapin::types::{AMQPValue, FieldTable};
-use tokio::sync::{MutexGuard, watch};
+use tokio::sync::{Mutex, MutexGuard, watch};
 
 use crate::{
     BROKERS,
@@ -13,7 +13,7 @@ use crate::{
         gantry::Gantry,
         kafka::{Cluster, Stored},
         oracle,
-        rabbit::{self, Rabbit},
+        rabbit::Rabbit,
         unique,
     },
 };
@@ -39,6 +39,8 @@ pub(crate) struct Scene {
     pub(crate) messages: u64,
     direction: Direction,
     partitions: i32,
+    /// Connects anew when it has to.
+    counter: Mutex<Option<Rabbit>>,
 }
 
 /// Where the bridge of a scene connects to.
@@ -149,8 +151,19 @@ impl Scene {
             Entrance { direction, kafka: kafka.clone(), queue: queue.clone(), topic: topic.clone(), partitions };
         entrance.publish(0, messages).await;
         let gantry = Gantry::start_with(environment, &yaml);
-        let scene =
-            Self { _brokers: brokers, rabbit, kafka, gantry, yaml, queue, topic, messages, direction, partitions };
+        let scene = Self {
+            _brokers: brokers,
+            rabbit,
+            kafka,
+            gantry,
+            yaml,
+            queue,
+            topic,
+            messages,
+            direction,
+            partitions,
+            counter: Mutex::new(None),
+        };
         scene.wait_for_count(500.min(messages)).await;
         scene
     }
@@ -214,9 +227,21 @@ impl Scene {
     pub(crate) async fn count(&self) -> i64 {
         eventually("the broker says how much came out", SOON, async || match self.direction {
             Direction::RabbitToKafka => self.kafka.count(&self.topic),
-            Direction::KafkaToRabbit => rabbit::all_messages(&self.queue)?.try_into().ok(),
+            Direction::KafkaToRabbit => self.in_queue().await,
         })
         .await
+    }
+
+    /// Messages in the queue, which nobody consumes, as of now: statistics are older than a kill and a start.
+    async fn in_queue(&self) -> Option<i64> {
+        let mut counter = self.counter.lock().await;
+        let rabbit = match counter.take() {
+            Some(rabbit) => rabbit,
+            None => Rabbit::try_connect().await.ok()?,
+        };
+        let ready = rabbit.try_ready(&self.queue).await?;
+        *counter = Some(rabbit);
+        Some(ready.into())
     }
 
     /// Waits until at least so many have come out.

@@ -22,21 +22,21 @@ pub struct Rabbit {
 impl Rabbit {
     /// Connects, and fails with what to do when there is no broker.
     pub async fn connect() -> Self {
-        let url = amqp_url();
-        let connected = Connection::connect(&url, ConnectionProperties::default()).await;
-        let connection = connected
-            .unwrap_or_else(|error| panic!("no RabbitMQ for the tests ({error}): run `scripts/brokers up` first"));
-        let channel = connection.create_channel().await.expect("a channel");
-        channel.confirm_select(ConfirmSelectOptions::default()).await.expect("confirms");
-        Self { _connection: connection, channel }
+        let connected = Self::try_connect().await;
+        connected.unwrap_or_else(|error| panic!("no RabbitMQ for the tests ({error}): run `scripts/brokers up` first"))
+    }
+
+    /// Connects, if the broker is there.
+    pub async fn try_connect() -> lapin::Result<Self> {
+        let connection = Connection::connect(&amqp_url(), ConnectionProperties::default()).await?;
+        let channel = connection.create_channel().await?;
+        channel.confirm_select(ConfirmSelectOptions::default()).await?;
+        Ok(Self { _connection: connection, channel })
     }
 
     /// Connects, waiting until a broker that is starting answers.
     pub async fn connect_when_up() -> Self {
-        let connect = async || Connection::connect(&amqp_url(), ConnectionProperties::default()).await.ok();
-        let connection = eventually("RabbitMQ answers", SOON, connect).await;
-        drop(connection);
-        Self::connect().await
+        eventually("RabbitMQ answers", SOON, async || Self::try_connect().await.ok()).await
     }
 
     /// A durable queue of that name.
@@ -78,9 +78,14 @@ impl Rabbit {
 
     /// Messages that are ready in the queue; those that a consumer holds do not count.
     pub async fn ready(&self, name: &str) -> u32 {
+        self.try_ready(name).await.expect("asking for the queue")
+    }
+
+    /// The same, if there is an answer: the broker or the queue may be away.
+    pub async fn try_ready(&self, name: &str) -> Option<u32> {
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         let queue = self.channel.queue_declare(name.into(), options, FieldTable::default()).await;
-        queue.expect("asking for the queue").message_count()
+        Some(queue.ok()?.message_count())
     }
 
     /// Waits until nothing is left in the queue, not even with a consumer.
@@ -134,9 +139,11 @@ impl Rabbit {
     }
 }
 
-/// Ready and unacknowledged messages by the management API; `None` while it has no numbers yet.
+/// Ready and unacknowledged messages by the management API; `None` while it has no numbers yet. Totals alone are as fresh
+/// as the broker's statistics; everything else of a queue is some seconds old.
 pub fn all_messages(queue: &str) -> Option<u64> {
-    management(&format!("/api/queues/%2f/{queue}"))?["messages"].as_u64()
+    let queues = management("/api/queues/%2f?disable_stats=true&enable_queue_totals=true")?;
+    queues.as_array()?.iter().find(|found| found["name"] == queue)?["messages"].as_u64()
 }
 
 /// Asks the management API.

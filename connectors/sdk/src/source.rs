@@ -13,6 +13,8 @@
 //!   delivery. [`Source::resume`] goes on, on the same lanes in the same epoch, and may come before [`Polled::Suspended`].
 //! - [`Source::tend`] is called instead of a poll while there is no credit or the bridge is paused. It notices what a poll
 //!   would notice, above all the end of the connection.
+//! - [`Source::give_back`] gives back what is not committed and keeps the rest of the instance, for a runtime that ends an
+//!   incarnation for another's fault. What was given back comes again, in order; a commit of it from before is never made.
 //! - [`Source::close`] gives back what is not committed, so that it keeps its place and its order, and disconnects.
 //! - Records of a lane are in the broker's order. A record that cannot be converted is still a record: conversion is
 //!   total.
@@ -92,6 +94,14 @@ pub trait Source: Send {
     /// Takes from the broker again.
     async fn resume(&mut self) -> Result<()> {
         Ok(())
+    }
+
+    /// Gives back what is not committed, so that it is polled again, in order and before what follows it. `true`: the
+    /// instance is as good as new, and is polled again later or closed. `false`, or an error: it is worth nothing any
+    /// more, and is closed; so it is after every error that this instance has returned. Only for sources for which
+    /// connecting anew costs much more than this, like a member of a consumer group. Never called while suspended.
+    async fn give_back(&mut self) -> Result<bool> {
+        Ok(false)
     }
 
     /// Looks after the connection while nothing is polled. Returns only when the source has ended, with the reason.

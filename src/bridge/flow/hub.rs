@@ -109,6 +109,11 @@ impl<'t> Hub<'t> {
         }
     }
 
+    /// Whether the source is neither suspended nor exhausted.
+    pub(super) fn is_flowing(&self) -> bool {
+        self.intake == Intake::Flowing
+    }
+
     /// Whether nothing more comes that the sink could wait for, to fill up what it sends.
     pub(super) fn wants_flush(&self, room: Option<Limits>) -> bool {
         let last = match self.intake {

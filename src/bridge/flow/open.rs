@@ -4,6 +4,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
 use gantry_sdk::{Context, Health, Result, Sink, Source};
+use tokio::time::Instant;
 
 use super::conditions::reason_of;
 use crate::bridge::{
@@ -14,6 +15,9 @@ use crate::bridge::{
 
 /// Closing a connection to a broker that does not answer takes no longer than this.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
+/// A source that is kept open is given up when its sink has been away for so long: what it holds of a broker, a member's
+/// partitions above all, others may want.
+const KEPT: Duration = Duration::from_secs(30);
 /// How often somebody looks while a paused task waits to open its source.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -70,9 +74,76 @@ impl Outlets {
                 within_deadline(dead_letter.close()).await;
             }
         };
-        if AssertUnwindSafe(closing).catch_unwind().await.is_err() {
-            tracing::debug!("closing panicked");
+        closed(closing).await;
+    }
+}
+
+/// A source, open.
+pub(super) struct Inlet {
+    pub(super) source: Box<dyn Source>,
+    pub(super) health: Health,
+}
+
+/// A source that outlived an incarnation which another part ended. It has given back what it held.
+pub(super) struct Rested {
+    inlet: Inlet,
+    since: Instant,
+}
+
+impl Inlet {
+    /// Takes the one that was kept, or opens a new one.
+    pub(super) async fn take_or_open(kept: &mut Option<Rested>, task: &Task, heart: &Heart) -> Result<Self> {
+        match kept.take() {
+            Some(Rested { inlet, .. }) => Ok(inlet),
+            None => Self::open(task, heart).await,
         }
+    }
+
+    async fn open(task: &Task, heart: &Heart) -> Result<Self> {
+        let (part, health) = (&task.definition.source, Health::new());
+        let mut source = (part.plugin.create)(&part.resolve()?, context(task, &health, false))?;
+        heart.beat("opening the source");
+        if let Err(error) = source.open().await {
+            within_deadline(source.close()).await;
+            return Err(error);
+        }
+        Ok(Self { source, health })
+    }
+
+    /// Gives back what it holds; keeps the rest of it in `kept` if that can be, else closes it.
+    pub(super) async fn rest(mut self, kept: &mut Option<Rested>, heart: &Heart) {
+        heart.beat("giving back to the source");
+        match tokio::time::timeout(CLOSE_DEADLINE, self.source.give_back()).await {
+            Ok(Ok(true)) => *kept = Some(Rested { inlet: self, since: Instant::now() }),
+            Ok(Ok(false) | Err(_)) | Err(_) => self.close(heart).await,
+        }
+    }
+
+    pub(super) async fn close(mut self, heart: &Heart) {
+        heart.beat("closing the source");
+        within_deadline(self.source.close()).await;
+    }
+}
+
+impl Rested {
+    /// Closes the one that is kept, if it has been for too long.
+    pub(super) async fn close_if_stale(kept: &mut Option<Self>, heart: &Heart) {
+        if kept.as_ref().is_some_and(|rested| rested.since.elapsed() > KEPT) {
+            Self::close(kept, heart).await;
+        }
+    }
+
+    /// Closes the one that is kept, if there is one. A panic in a connector ends here.
+    pub(super) async fn close(kept: &mut Option<Self>, heart: &Heart) {
+        let Some(Self { inlet, .. }) = kept.take() else { return };
+        closed(inlet.close(heart)).await;
+    }
+}
+
+/// A panic in a connector ends here.
+async fn closed(closing: impl Future<Output = ()>) {
+    if AssertUnwindSafe(closing).catch_unwind().await.is_err() {
+        tracing::debug!("closing panicked");
     }
 }
 
@@ -82,18 +153,6 @@ async fn open_dead_letter(task: &Task, health: &Health, heart: &Heart) -> Result
     heart.beat("opening the dead letter");
     sink.open().await?;
     Ok(Some(sink))
-}
-
-/// A new instance of the source, and what it says of its broker.
-pub(super) async fn open_source(task: &Task, heart: &Heart) -> Result<(Box<dyn Source>, Health)> {
-    let (part, health) = (&task.definition.source, Health::new());
-    let mut source = (part.plugin.create)(&part.resolve()?, context(task, &health, false))?;
-    heart.beat("opening the source");
-    if let Err(error) = source.open().await {
-        within_deadline(source.close()).await;
-        return Err(error);
-    }
-    Ok((source, health))
 }
 
 /// Returns when the task is not paused. A source takes as soon as it is open, and what it took would have to go through or

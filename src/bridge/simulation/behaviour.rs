@@ -247,6 +247,34 @@ async fn a_long_outage_of_the_sink_gives_everything_back_and_takes_nothing_until
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_source_stays_open_while_only_the_sink_is_lost_but_not_for_long() {
+    for (number, away, sources) in [(11, 10 * MINUTE + MINUTE / 3, 1), (12, 11 * MINUTE, 2)] {
+        let scene = Scene::set(number, 500, |definition| definition.errors.give_back_after = Some(10 * MINUTE));
+        scene.until_taken().await;
+        scene.world.take_the_sink_away(away);
+        scene.until_state(TaskState::BackingOff).await;
+        assert_eq!((scene.unacked_and_returned().0, scene.opened().1), (0, 1), "it holds nothing");
+        scene.until_state(TaskState::Running).await;
+        assert_eq!(scene.opened().1, sources);
+        scene.end().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_closes_a_source_that_was_kept() {
+    let scene = Scene::set(13, 500, |definition| definition.errors.give_back_after = Some(10 * MINUTE));
+    scene.until_taken().await;
+    scene.world.take_the_sink_away(10 * MINUTE + MINUTE / 3);
+    scene.until_state(TaskState::BackingOff).await;
+    scene.bridge.set_target(Target::Stopped);
+    scene.until_state(TaskState::Stopped).await;
+    assert!(scene.world.state().cut, "it is disconnected");
+    scene.world.take_the_sink_away(Duration::ZERO);
+    scene.bridge.set_target(Target::Running);
+    scene.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_an_outage_gives_back_is_told() {
     let scene = Scene::set(9, 500, |definition| {
         definition.errors.give_back_after = Some(10 * MINUTE);

@@ -10,12 +10,13 @@ pub(super) enum Call {
     Commit,
     Suspend,
     Resume,
+    GiveBack,
     CloseSource,
     CloseSink,
 }
 
 impl Call {
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::OpenSink,
         Self::OpenSource,
         Self::Poll,
@@ -23,6 +24,7 @@ impl Call {
         Self::Commit,
         Self::Suspend,
         Self::Resume,
+        Self::GiveBack,
         Self::CloseSource,
         Self::CloseSink,
     ];
@@ -49,6 +51,8 @@ pub(super) struct Misfortune {
     pub(super) lost: usize,
     /// The destination ends a put.
     pub(super) failed_put: usize,
+    /// The source cannot give back and stay open.
+    pub(super) one_way: usize,
     /// The destination goes out of reach for a while.
     pub(super) outage: usize,
     /// A call never returns; more often for those that are rare.
@@ -68,6 +72,7 @@ impl Misfortune {
             forgotten: 150,
             lost: if hangs { 700 } else { 0 },
             failed_put: 200,
+            one_way: 3,
             outage: 150,
             hang: if hangs { 400 } else { 0 },
         }

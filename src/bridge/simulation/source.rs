@@ -182,6 +182,21 @@ impl Source for SimulatedSource {
         Ok(())
     }
 
+    async fn give_back(&mut self) -> Result<bool> {
+        assert!(!self.suspended, "gives back while it is suspended");
+        self.world.may_hang(Call::GiveBack).await;
+        self.check()?;
+        let mut state = self.world.state();
+        if state.random.one_in(self.world.nature.misfortune.one_way) {
+            return Ok(false);
+        }
+        state.take_back();
+        state.rested += 1;
+        drop(state);
+        self.here.clear();
+        Ok(true)
+    }
+
     async fn tend(&mut self) -> Error {
         let world = self.world.clone();
         loop {

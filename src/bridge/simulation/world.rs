@@ -81,6 +81,8 @@ pub(super) struct State {
     pub(super) returned: u64,
     /// Times that a sink, dead letters' ones included, and a source were opened.
     pub(super) opened: (u64, u64),
+    /// Times that a source gave back and stayed open.
+    pub(super) rested: u64,
 }
 
 /// What becomes of a message by its number: fixed, so that the end can be judged.
@@ -129,6 +131,7 @@ impl World {
             hung: BTreeSet::new(),
             returned: 0,
             opened: (0, 0),
+            rested: 0,
         };
         let world = Arc::new(Self { nature, state: Mutex::new(state), changed: Notify::new() });
         WORLDS.lock().unwrap_or_else(PoisonError::into_inner).insert(seed, world.clone());
@@ -210,9 +213,14 @@ impl World {
 }
 
 impl State {
-    /// The connection is gone: what it held is ready again, in its place.
+    /// The connection is gone: what it held is ready again.
     pub(super) fn cut(&mut self) {
         self.cut = true;
+        self.take_back();
+    }
+
+    /// What the connection holds is ready again, in its place.
+    pub(super) fn take_back(&mut self) {
         let held = std::mem::take(&mut self.unacked);
         self.returned += held.len() as u64;
         for (_, id) in held.into_iter().rev() {

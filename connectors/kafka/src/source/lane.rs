@@ -40,6 +40,8 @@ struct State {
     queue: Option<PartitionQueue<Events>>,
     /// It is being taken away: nothing more is handed out.
     leaving: bool,
+    /// The offset of the record that was handed out first.
+    first: Option<i64>,
     /// The offset of the record that was handed out last.
     handed: Option<i64>,
     /// The offset of the last record up to which all are settled.
@@ -85,7 +87,15 @@ impl Lane {
     }
 
     pub(super) fn without_queue(id: u32, place: &Place) -> Self {
-        let state = State { queue: None, leaving: false, handed: None, settled: None, committed: None, begin: None };
+        let state = State {
+            queue: None,
+            leaving: false,
+            first: None,
+            handed: None,
+            settled: None,
+            committed: None,
+            begin: None,
+        };
         Self {
             id: LaneId(id),
             topic: place.topic.as_str().into(),
@@ -102,7 +112,7 @@ impl Lane {
             return None;
         }
         let mut state = self.lock();
-        let State { queue: Some(queue), leaving: false, handed, .. } = &mut *state else { return None };
+        let State { queue: Some(queue), leaving: false, first, handed, .. } = &mut *state else { return None };
         let (mut records, mut bytes, mut error) = (Vec::new(), 0, None);
         loop {
             if records.len() >= limits.records || bytes >= limits.bytes {
@@ -117,6 +127,7 @@ impl Lane {
                     let record = converter.record(&message, &self.topic);
                     bytes += record.size();
                     records.push(record);
+                    first.get_or_insert(message.offset());
                     *handed = Some(message.offset());
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => {}
@@ -166,6 +177,23 @@ impl Lane {
     pub(super) fn is_settled(&self) -> bool {
         let state = self.lock();
         state.handed == state.settled
+    }
+
+    /// Where to read again what was handed out and is not settled; `None` when nothing is, or when it is another's soon.
+    pub(super) fn unsettled(&self) -> Option<i64> {
+        let state = self.lock();
+        let is_unsettled = state.handed != state.settled && !state.leaving;
+        state.settled.map(|settled| settled + 1).or(state.first).filter(|_| is_unsettled)
+    }
+
+    /// What was handed out and is not settled counts as never handed out: it is read again.
+    pub(super) fn rewind(&self) {
+        let mut state = self.lock();
+        state.handed = state.settled;
+        if state.handed.is_none() {
+            state.first = None;
+        }
+        self.ready.store(true, Ordering::Release);
     }
 
     /// The offset behind what was handed out.

@@ -9,6 +9,10 @@
 //! handed out is settled, or the time is over, the lane ends, what is settled is committed, and only then librdkafka is
 //! told that the partition is given up: so its next owner begins behind what is settled. A partition that is lost already
 //! ends at once and commits nothing (I3).
+//!
+//! # How everything is given back
+//! What was handed out and is not settled is read again: the member seeks, and stays in the group with all it has. That is
+//! for a sink that was lost and comes back; leaving the group and joining it again would cost seconds.
 
 use std::{
     sync::Arc,
@@ -38,6 +42,8 @@ const TURN: Duration = Duration::from_millis(50);
 const SHORT_TURN: Duration = Duration::from_millis(2);
 /// How long the last commit of a partition, or of the consumer, may take.
 const LAST_COMMIT: Duration = Duration::from_secs(3);
+/// How long seeking may take: librdkafka does it by itself, no broker is asked.
+const SEEK: Duration = Duration::from_secs(2);
 /// With more partitions than this times what was counted at the start, more would be read ahead than memory is meant for.
 const GROWTH: usize = 2;
 
@@ -95,6 +101,10 @@ impl Member {
             self.shared.say_lag(&self.plan, &self.lanes, &standings);
         }
         self.rebalance()?;
+        if let Some(rewound) = self.shared.wants_rewind() {
+            // Whoever asked may be gone.
+            let _ = rewound.send(self.rewind());
+        }
         self.commits.turn(&self.consumer, &self.lanes);
         self.watch.look(&self.consumer, &self.plan)
     }
@@ -210,6 +220,31 @@ impl Member {
         let unassigned = self.consumer.incremental_unassign(&list_of(&leaving.places));
         unassigned.map_err(|failed| self.broken("giving up partitions", &failed))?;
         Ok(None)
+    }
+
+    /// Everything that is not settled is read again. `false`: it cannot be, at least not now.
+    fn rewind(&mut self) -> bool {
+        let mut list = TopicPartitionList::new();
+        for (place, lane) in &self.lanes {
+            if let Some(offset) = lane.unsettled()
+                && list.add_partition_offset(&place.topic, place.partition, Offset::Offset(offset)).is_err()
+            {
+                return false;
+            }
+        }
+        if list.count() > 0 {
+            // From this call on librdkafka hands out nothing that it read before.
+            let sought = self.consumer.seek_partitions(list, SEEK);
+            let refused = sought.and_then(|list| list.elements().iter().try_for_each(|element| element.error()));
+            if let Err(failed) = refused {
+                let bridge = &*self.plan.context.bridge;
+                tracing::debug!(bridge, "reading again what was given back: {}", error::plain(&failed));
+                return false;
+            }
+        }
+        self.lanes.values().for_each(|lane| lane.rewind());
+        self.commits.hurry();
+        true
     }
 
     fn end(&mut self, place: &Place) {

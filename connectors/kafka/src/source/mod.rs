@@ -6,7 +6,7 @@
 //!   while the partition is ours (I3): on a timer, when the partition is taken away, and at the end.
 //! - Without credit nothing is taken, and what librdkafka reads ahead is bounded by the task's bytes (I4). The member stays
 //!   in the group all the same.
-//! - A partition that is taken away is drained first; see [`member`].
+//! - A partition that is taken away is drained first, and a sink's failure costs the group nothing; see [`member`].
 //! - librdkafka reconnects by itself and says so by health. What it cannot mend ends the instance.
 //!
 //! # Parts
@@ -63,6 +63,8 @@ struct Running {
     converter: Converter,
     /// It came behind records that were handed out first.
     trouble: Option<Error>,
+    /// It has returned an error: there is nothing more to expect of it.
+    has_failed: bool,
 }
 
 /// The member's thread. Dropped, it ends soon.
@@ -96,6 +98,7 @@ impl Source for KafkaSource {
             turn: 0,
             converter: Converter::new(Arc::clone(&self.plan)),
             trouble: None,
+            has_failed: false,
         });
         Ok(())
     }
@@ -130,7 +133,7 @@ impl Source for KafkaSource {
         let shared = Arc::clone(&running.member.shared);
         loop {
             let woken = shared.wake().notified();
-            if let Some(error) = running.trouble.take().or_else(|| shared.take_failure()) {
+            if let Some(error) = running.failure() {
                 return error;
             }
             running.admit();
@@ -140,6 +143,13 @@ impl Source for KafkaSource {
 
     async fn backlog(&mut self) -> Result<Option<u64>> {
         Ok(self.running()?.member.shared.backlog())
+    }
+
+    async fn give_back(&mut self) -> Result<bool> {
+        let running = self.running()?;
+        running.admit();
+        let is_sound = !running.has_failed && running.trouble.is_none();
+        Ok(is_sound && running.member.shared.rewind().await.unwrap_or(false))
     }
 
     async fn close(&mut self) -> Result<()> {
@@ -155,7 +165,7 @@ impl Source for KafkaSource {
 impl Running {
     /// What there is to tell or to hand out.
     fn take(&mut self, limits: Limits) -> Result<Option<Polled>> {
-        if let Some(error) = self.trouble.take().or_else(|| self.member.shared.take_failure()) {
+        if let Some(error) = self.failure() {
             return Err(error);
         }
         self.admit();
@@ -168,6 +178,7 @@ impl Running {
                 self.turn = index + 1;
                 let error = taken.error.map(|failed| failure::of_lane(&failed, lane, &self.plan));
                 if taken.records.is_empty() {
+                    self.has_failed |= error.is_some();
                     return error.map_or(Ok(None), Err);
                 }
                 self.trouble = error;
@@ -180,6 +191,13 @@ impl Running {
             return Ok(Some(Polled::LaneEnded(self.lanes.remove(index).id)));
         }
         Ok(None)
+    }
+
+    /// Why it has ended.
+    fn failure(&mut self) -> Option<Error> {
+        let error = self.trouble.take().or_else(|| self.member.shared.take_failure());
+        self.has_failed |= error.is_some();
+        error
     }
 
     /// Takes over new lanes, and forgets those that ended before anybody heard of them.

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use gantry_sdk::Error;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use super::{IsolationLevel, commits::Lanes, lag::Standing, lane::Lane, plan::Plan};
 
@@ -26,6 +26,8 @@ struct Inner {
     /// Lanes that the source has not seen yet.
     arrivals: Vec<Arc<Lane>>,
     failure: Option<Error>,
+    /// Somebody waits for everything to be rewound, and for whether that worked.
+    rewind: Option<oneshot::Sender<bool>>,
 }
 
 impl Shared {
@@ -59,6 +61,17 @@ impl Shared {
 
     pub(super) fn take_failure(&self) -> Option<Error> {
         self.lock().failure.take()
+    }
+
+    /// What is not settled is to be read again. The receiver says whether it will be.
+    pub(super) fn rewind(&self) -> oneshot::Receiver<bool> {
+        let (rewound, when_rewound) = oneshot::channel();
+        self.lock().rewind = Some(rewound);
+        when_rewound
+    }
+
+    pub(super) fn wants_rewind(&self) -> Option<oneshot::Sender<bool>> {
+        self.lock().rewind.take()
     }
 
     pub(super) fn arrive(&self, lanes: Vec<Arc<Lane>>) {
