@@ -85,14 +85,11 @@ impl Starter {
     pub(crate) fn start(&self, contender: Contender, route: Route<'_>) -> Result<Process> {
         match contender {
             Contender::Floor => {
-                let from_rabbitmq = [&self.amqp_url, route.queue];
-                let from_kafka = [&self.bootstrap_servers, route.topic];
-                let (program, from, to) = match route.direction {
-                    Direction::ToKafka => (&self.floor, from_rabbitmq, from_kafka),
-                    Direction::ToRabbitmq => (&self.floor_to_rabbitmq, from_kafka, from_rabbitmq),
-                };
-                let mut command = Command::new(program);
-                command.args(from).args(to);
+                let mut command = Command::new(match route.direction {
+                    Direction::ToKafka => &self.floor,
+                    Direction::ToRabbitmq => &self.floor_to_rabbitmq,
+                });
+                command.args([&self.amqp_url, route.queue, &self.bootstrap_servers, route.topic]);
                 if route.case.headers {
                     command.arg("--headers");
                 }

@@ -93,6 +93,13 @@ impl Kafka {
         producer.flush(TIMEOUT).context("filling a topic")
     }
 
+    /// Writes to the topic one record at a time, without delay.
+    pub(crate) fn writer(&self, topic: &str) -> Result<Writer> {
+        let mut config = config(&self.bootstrap_servers);
+        let producer = config.set("linger.ms", "0").create().context("creating a producer")?;
+        Ok(Writer { producer, topic: topic.to_owned() })
+    }
+
     /// Starts reading the topic from its beginning.
     pub(crate) fn reader(&self, topic: &str) -> Result<Reader> {
         let consumer: BaseConsumer = config(&self.bootstrap_servers).create().context("creating a consumer")?;
@@ -117,6 +124,19 @@ fn config(bootstrap_servers: &str) -> ClientConfig {
         .set("group.id", "gantry-bench")
         .set("enable.auto.commit", "false");
     config
+}
+
+/// Writes to a topic.
+pub(crate) struct Writer {
+    producer: FutureProducer,
+    topic: String,
+}
+
+impl Writer {
+    /// Sends one record. What becomes of it the queue will tell.
+    pub(crate) fn write(&self, case: Case, sequence: u64) -> Result<()> {
+        send(&self.producer, &self.topic, case, sequence).map(drop)
+    }
 }
 
 /// Reads a topic, and accepts only the messages 1, 2, 3 … as they were sent.

@@ -1,7 +1,7 @@
 //! How long a message takes at a steady pace.
 //!
-//! Message number n is due at a fixed moment, and its latency runs from that moment until a Kafka consumer of ours has it:
-//! a message that waits because another one stalled is not let off.
+//! Message number n is due at a fixed moment, and its latency runs from that moment until a consumer of ours has it at the
+//! other end: a message that waits because another one stalled is not let off.
 
 use std::time::{Duration, Instant};
 
@@ -11,10 +11,10 @@ use tokio::{runtime::Handle, task::spawn_blocking};
 
 use crate::{
     case::Case,
-    contender::{Contender, Route},
-    kafka::Reader,
-    process::eventually,
-    rabbit::Rabbit,
+    contender::{Contender, Direction, Route},
+    kafka::{self, Writer},
+    process::{Process, eventually},
+    rabbit::{self, Rabbit},
     run::Bench,
 };
 
@@ -55,6 +55,18 @@ impl Schedule {
     }
 }
 
+/// Where messages go in.
+enum Entrance {
+    Queue { rabbit: Rabbit, queue: String },
+    Topic(Writer),
+}
+
+/// Where they come out.
+enum Exit {
+    Topic(kafka::Reader),
+    Queue(Box<rabbit::Reader>),
+}
+
 /// Sends `messages` at that pace through the program, and adds their latencies to `into`.
 pub(crate) async fn measure(
     bench: &Bench,
@@ -65,45 +77,80 @@ pub(crate) async fn measure(
     into: &mut Latencies,
 ) -> Result<()> {
     let mut process = bench.starter.start(contender, route)?;
-    eventually("the program consumes", START_DEADLINE, async || {
-        process.check()?;
-        Ok((bench.rabbit.consumers(route.queue).await? > 0).then_some(()))
-    })
-    .await?;
+    let sent = until_it_consumes(bench, route, &mut process).await?;
     bench.quiet().await;
     let warm_up = WARM_UP_SECONDS * pace;
     let schedule = Schedule { first: Instant::now() + LEAD, pace, warm_up, last: warm_up + messages };
-    let reader = bench.kafka.reader(route.topic)?;
-    let size = route.case.size;
+    let (entrance, exit) = match route.direction {
+        Direction::ToKafka => (
+            Entrance::Queue { rabbit: bench.rabbit.clone(), queue: route.queue.to_owned() },
+            Exit::Topic(bench.kafka.reader(route.topic)?),
+        ),
+        Direction::ToRabbitmq => (
+            Entrance::Topic(bench.kafka.writer(route.topic)?),
+            Exit::Queue(Box::new(bench.rabbit.reader(route.queue).await?)),
+        ),
+    };
+    let case = route.case;
     // Threads of their own: neither end may wait for a turn on the runtime.
-    let collecting = spawn_blocking(move || collect(reader, schedule, size));
-    let (rabbit, queue, case) = (bench.rabbit.clone(), route.queue.to_owned(), route.case);
-    spawn_blocking(move || send(&rabbit, &queue, case, schedule)).await.context("sending")??;
+    let collecting = spawn_blocking(move || collect(exit, schedule, case.size));
+    spawn_blocking(move || send(&entrance, case, schedule, sent)).await.context("sending")??;
     let latencies = collecting.await.context("collecting")??;
     process.terminate().await?;
     eprintln!("  {contender:<6} {:>7.1} ms median latency", latencies.value_at_quantile(0.5) as f64 / 1000.0);
     into.0.add(&latencies).context("adding up latencies")
 }
 
-fn send(rabbit: &Rabbit, queue: &str, case: Case, schedule: Schedule) -> Result<()> {
+/// Returns when the program consumes; how many messages that took.
+async fn until_it_consumes(bench: &Bench, route: Route<'_>, process: &mut Process) -> Result<u64> {
+    let sent = match route.direction {
+        Direction::ToKafka => 0,
+        // Nobody sees from outside that a member of a group has its partition, but by what it does.
+        Direction::ToRabbitmq => 1,
+    };
+    if sent > 0 {
+        bench.kafka.fill(route.topic, route.case, sent).await?;
+    }
+    eventually("the program consumes", START_DEADLINE, async || {
+        process.check()?;
+        let consumes = match route.direction {
+            Direction::ToKafka => bench.rabbit.consumers(route.queue).await?,
+            Direction::ToRabbitmq => bench.rabbit.ready(route.queue).await?,
+        };
+        Ok((consumes > 0).then_some(sent))
+    })
+    .await
+}
+
+/// Sends what was not sent yet.
+fn send(entrance: &Entrance, case: Case, schedule: Schedule, sent: u64) -> Result<()> {
     let runtime = Handle::current();
-    for sequence in 1..=schedule.last {
+    for sequence in sent + 1..=schedule.last {
         let early = schedule.due(sequence).saturating_duration_since(Instant::now());
         if !early.is_zero() {
             std::thread::sleep(early);
         }
-        runtime.block_on(rabbit.publish(queue, case, sequence))?;
+        match entrance {
+            Entrance::Queue { rabbit, queue } => runtime.block_on(rabbit.publish(queue, case, sequence))?,
+            Entrance::Topic(writer) => writer.write(case, sequence)?,
+        }
     }
     Ok(())
 }
 
-fn collect(mut reader: Reader, schedule: Schedule, size: usize) -> Result<Histogram<u64>> {
+fn collect(mut exit: Exit, schedule: Schedule, size: usize) -> Result<Histogram<u64>> {
+    const WAIT: Duration = Duration::from_millis(100);
+    let runtime = Handle::current();
     let Latencies(mut latencies) = Latencies::default();
     let deadline = schedule.due(schedule.last) + ARRIVAL_DEADLINE;
     let mut read = 0;
     while read < schedule.last {
         ensure!(Instant::now() < deadline, "{read} of {} messages arrived", schedule.last);
-        let Some(sequence) = reader.next(Duration::from_millis(100), size)? else { continue };
+        let next = match &mut exit {
+            Exit::Topic(reader) => reader.next(WAIT, size)?,
+            Exit::Queue(reader) => runtime.block_on(reader.next(WAIT, size))?,
+        };
+        let Some(sequence) = next else { continue };
         read = sequence;
         if sequence > schedule.warm_up {
             let latency = schedule.due(sequence).elapsed();

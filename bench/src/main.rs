@@ -3,7 +3,7 @@
 //! # What is measured
 //! - **Rate**: both programs empty equal, freshly filled queues, in turn (A B A B …), so that a machine that slows down
 //!   slows both. Messages a second, CPU a message of the program and of both brokers, peak memory.
-//! - **Latency**: from the moment a message was due at a steady pace until a Kafka consumer has it.
+//! - **Latency**: from the moment a message was due at a steady pace until a consumer at the other end has it.
 //! - **Own cost**: gantry from a generator into nothing, without a broker: CPU a record of the whole process.
 //!
 //! Every run ends by reading the topic: each message once, in order, unaltered. A run that is not correct is an error, not

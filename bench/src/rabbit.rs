@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use futures_util::{StreamExt as _, future::try_join_all};
 use gantry_generate::payload;
 use lapin::{
-    Channel, Connection, ConnectionProperties, Queue,
+    Channel, Connection, ConnectionProperties, Consumer, Queue,
     options::{BasicCancelOptions, BasicConsumeOptions, BasicPublishOptions, QueueDeclareOptions, QueueDeleteOptions},
     types::{AMQPValue, FieldTable},
 };
@@ -23,8 +23,7 @@ const EXPIRES_MILLIS: i64 = 600_000;
 /// A connection to RabbitMQ.
 #[derive(Clone)]
 pub(crate) struct Rabbit {
-    // Held so that it lives as long as the channel.
-    _connection: Arc<Connection>,
+    connection: Arc<Connection>,
     channel: Channel,
 }
 
@@ -33,7 +32,7 @@ impl Rabbit {
         let connected = Connection::connect(url, ConnectionProperties::default()).await;
         let connection = connected.context("connecting to RabbitMQ (is it up? `scripts/brokers up` starts one)")?;
         let channel = connection.create_channel().await.context("opening a channel")?;
-        Ok(Self { _connection: Arc::new(connection), channel })
+        Ok(Self { connection: Arc::new(connection), channel })
     }
 
     /// Creates an empty queue.
@@ -84,26 +83,23 @@ impl Rabbit {
         self.channel.queue_declare(queue.into(), options, FieldTable::default()).await.context("looking at a queue")
     }
 
-    /// Takes the messages 1 to `count` out of the queue and accepts them only in order, as they were sent; the headers of
-    /// the first, sorted.
-    pub(crate) async fn read_all(&self, queue: &str, count: u64, size: usize) -> Result<Vec<Header>> {
+    /// Starts taking messages out of the queue, on a channel of its own.
+    pub(crate) async fn reader(&self, queue: &str) -> Result<Reader> {
+        let channel = self.connection.create_channel().await.context("opening a channel")?;
         let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
-        let consumer = self.channel.basic_consume(queue.into(), "check".into(), options, FieldTable::default());
-        let mut consumer = consumer.await.context("reading a queue")?;
-        let mut first = Vec::new();
-        for expected in 1..=count {
-            let message = tokio::time::timeout(FILL_DEADLINE, consumer.next()).await;
-            let message = message.with_context(|| format!("message {expected} cannot be read"))?;
-            let message = message.context("RabbitMQ cancelled the consumer")?.context("reading a queue")?;
-            let sequence = payload::verify(&message.data).map_err(anyhow::Error::msg)?;
-            ensure!(sequence == expected, "message {sequence} is where message {expected} should be");
-            ensure!(message.data.len() == size, "message {sequence} has {} bytes, not {size}", message.data.len());
-            if expected == 1 {
-                first = headers(message.properties.headers().as_ref());
-            }
+        let consumer = channel.basic_consume(queue.into(), "check".into(), options, FieldTable::default());
+        let consumer = consumer.await.context("reading a queue")?;
+        Ok(Reader { channel, consumer, read: 0, first: None })
+    }
+
+    /// Takes the messages 1 to `count` out of the queue; the headers of the first, sorted.
+    pub(crate) async fn read_all(&self, queue: &str, count: u64, size: usize) -> Result<Vec<Header>> {
+        let mut reader = self.reader(queue).await?;
+        while reader.read < count {
+            let read = reader.next(FILL_DEADLINE, size).await?;
+            read.with_context(|| format!("message {} cannot be read", reader.read + 1))?;
         }
-        self.channel.basic_cancel("check".into(), BasicCancelOptions::default()).await.context("reading a queue")?;
-        Ok(first)
+        reader.end().await
     }
 
     /// Checks that nothing was left unacknowledged once the consumer has gone, and removes the queue.
@@ -112,6 +108,36 @@ impl Rabbit {
         ensure!(left == 0, "{left} messages were delivered and never acknowledged");
         self.channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.context("deleting a queue")?;
         Ok(())
+    }
+}
+
+/// Empties a queue, and accepts only the messages 1, 2, 3 … as they were sent.
+pub(crate) struct Reader {
+    channel: Channel,
+    consumer: Consumer,
+    read: u64,
+    first: Option<Vec<Header>>,
+}
+
+impl Reader {
+    /// The next message's number; `None` when there is none within `wait`.
+    pub(crate) async fn next(&mut self, wait: Duration, size: usize) -> Result<Option<u64>> {
+        let Ok(message) = tokio::time::timeout(wait, self.consumer.next()).await else { return Ok(None) };
+        let message = message.context("RabbitMQ cancelled the consumer")?.context("reading a queue")?;
+        let (sequence, expected) = (payload::verify(&message.data).map_err(anyhow::Error::msg)?, self.read + 1);
+        ensure!(sequence == expected, "message {sequence} is where message {expected} should be");
+        ensure!(message.data.len() == size, "message {sequence} has {} bytes, not {size}", message.data.len());
+        if self.first.is_none() {
+            self.first = Some(headers(message.properties.headers().as_ref()));
+        }
+        self.read = sequence;
+        Ok(Some(sequence))
+    }
+
+    /// Stops; the headers of the first message, sorted.
+    pub(crate) async fn end(self) -> Result<Vec<Header>> {
+        self.channel.basic_cancel("check".into(), BasicCancelOptions::default()).await.context("reading a queue")?;
+        Ok(self.first.unwrap_or_default())
     }
 }
 

@@ -134,10 +134,10 @@ impl Bench {
                 }
                 results.rates.push([floor, gantry]);
             }
-            if options.wants(Part::Latency) && direction == Direction::ToKafka {
+            if options.wants(Part::Latency) {
                 let latencies = results.latencies.get_or_insert_default();
                 for (contender, latencies) in CONTENDERS.into_iter().zip(latencies) {
-                    self.latency(contender, case, options, latencies).await?;
+                    self.latency(contender, direction, case, options, latencies).await?;
                 }
             }
         }
@@ -151,9 +151,16 @@ impl Bench {
         .await
     }
 
-    async fn latency(&self, contender: Contender, case: Case, options: &Options, into: &mut Latencies) -> Result<()> {
+    async fn latency(
+        &self,
+        contender: Contender,
+        direction: Direction,
+        case: Case,
+        options: &Options,
+        into: &mut Latencies,
+    ) -> Result<()> {
         let (pace, messages) = (options.pace, options.paced_messages());
-        self.on_fresh_route(contender, Direction::ToKafka, case, async |route| {
+        self.on_fresh_route(contender, direction, case, async |route| {
             latency::measure(self, contender, route, pace, messages, into).await
         })
         .await

@@ -5,6 +5,9 @@
 //! metrics, no reconnecting: the first error ends it with status 1, and unacknowledged messages stay in the queue. SIGTERM
 //! delivers and acknowledges what is in flight, and ends it with status 0.
 
+#[path = "../floor_args.rs"]
+mod args;
+
 use std::{
     borrow::Cow,
     collections::VecDeque,
@@ -16,7 +19,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use clap::Parser;
+use clap::Parser as _;
 use futures_util::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use lapin::{
@@ -36,6 +39,8 @@ use tokio::{
     sync::Notify,
 };
 
+use args::Args;
+
 /// RabbitMQ's own ceiling for quorum queues, and gantry's default.
 const PREFETCH: u16 = 2000;
 /// Messages a batch: a tenth of the prefetch, so that the broker goes on sending while a batch is under way.
@@ -44,20 +49,6 @@ const BATCH: u32 = 200;
 const SLOTS: usize = 2048;
 /// Added to a batch's count while it may still grow, so that it does not look complete too early.
 const OPEN: u32 = 1 << 31;
-
-/// Moves messages from a RabbitMQ queue to a Kafka topic, as a bare program would.
-#[derive(Parser)]
-struct Args {
-    /// amqp://user:password@host:port/vhost
-    amqp_url: String,
-    queue: String,
-    /// host:port
-    bootstrap_servers: String,
-    topic: String,
-    /// Map message properties and headers to Kafka headers, as gantry does with `encoding: text`.
-    #[arg(long)]
-    headers: bool,
-}
 
 #[tokio::main]
 async fn main() -> Result<()> {

@@ -5,13 +5,16 @@
 //! gap. One topic of one partition, one queue, no configuration, no metrics, no reconnecting: the first error ends it with
 //! status 1, and what is not committed is read again. SIGTERM confirms and commits what is in flight, and ends it with status 0.
 
+#[path = "../floor_args.rs"]
+mod args;
+
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail};
-use clap::Parser;
+use clap::Parser as _;
 use futures_util::{FutureExt as _, StreamExt as _, stream::FuturesOrdered};
 use lapin::{
     BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, PublisherConfirm,
@@ -25,26 +28,14 @@ use rdkafka::{
 };
 use tokio::signal::unix::{SignalKind, signal};
 
+use args::Args;
+
 /// Messages that RabbitMQ has not confirmed: gantry's default for one channel.
 const WINDOW: usize = 1000;
 /// How often offsets are committed: gantry's default.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(5);
 /// Persistent.
 const DELIVERY_MODE: u8 = 2;
-
-/// Moves records from a Kafka topic to a RabbitMQ queue, as a bare program would.
-#[derive(Parser)]
-struct Args {
-    /// host:port
-    bootstrap_servers: String,
-    topic: String,
-    /// amqp://user:password@host:port/vhost
-    amqp_url: String,
-    queue: String,
-    /// Map Kafka headers to the headers of the message, as text.
-    #[arg(long)]
-    headers: bool,
-}
 
 #[tokio::main]
 async fn main() -> Result<()> {
