@@ -162,6 +162,7 @@ tests! {
     json_edit: 20_000,
     json_pick: 20_000,
     quantity: 20_000,
+    rabbitmq_envelope: 20_000,
     template: 20_000,
     transform: 20_000,
     typed_headers: 20_000,

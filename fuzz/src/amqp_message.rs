@@ -2,16 +2,14 @@
 
 use gantry_kafka::headers::HeaderMapping;
 use gantry_rabbitmq::fuzzing;
+use gantry_sdk::{Record, Value, testkit::same};
 use lapin::{
     message::Delivery,
     protocol::basic::parse_properties,
     types::{AMQPValue, FieldTable},
 };
 
-use super::{
-    typed_headers::{Written, assert_survives},
-    values,
-};
+use super::typed_headers::{Written, assert_survives};
 
 /// As deep as the typed encoding keeps lists and tables apart; deeper ones it keeps as text.
 const DEEPEST: usize = 64;
@@ -37,24 +35,33 @@ pub(super) fn run(data: &[u8]) {
         assert_eq!(own, &**name);
         assert_eq!(written.as_deref(), value.to_text().as_deref(), "{value:?}");
     }
-    if record.headers.iter().all(|(_, value)| values::depth(value) <= DEEPEST) {
+    if record.headers.iter().all(|(_, value)| depth(value) <= DEEPEST) {
         assert_survives(&record);
     }
 }
 
 /// Every header is there, and is for AMQP what it was.
-fn assert_comes_back(record: &gantry_sdk::Record, table: &FieldTable) {
+fn assert_comes_back(record: &Record, table: &FieldTable) {
     assert_eq!(record.headers.len(), table.inner().len());
     for ((name, value), (own, original)) in record.headers.iter().zip(table.inner()) {
         assert_eq!(&**name, own.as_str());
         let back = fuzzing::to_amqp(value).unwrap_or_else(|reason| panic!("{original:?}: {reason}"));
         // A short string comes back as a long one: RabbitMQ itself sends none in headers.
         let (back, original) = (fuzzing::from_amqp(&back), fuzzing::from_amqp(original));
-        assert!(values::same(&back, &original), "{original:?} came back as {back:?}");
+        assert!(same(&back, &original), "{original:?} came back as {back:?}");
         if let (AMQPValue::FieldTable(_) | AMQPValue::FieldArray(_), None) =
             (table.inner()[own].clone(), value.to_text())
         {
             panic!("{value:?} has no text");
         }
+    }
+}
+
+/// How deep lists and tables lie in one another.
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::List(items) => 1 + items.iter().map(depth).max().unwrap_or_default(),
+        Value::Table(fields) => 1 + fields.iter().map(|(_, value)| depth(value)).max().unwrap_or_default(),
+        _ => 0,
     }
 }

@@ -7,6 +7,7 @@
 //! | `json_edit` | operations, an empty line, a body | the `json` transform does what a plain model of it does |
 //! | `json_pick` | a path, a line break, a body | picking one field finds what a whole parse finds |
 //! | `quantity` | a duration or a size | the value is right, and what is written reads back |
+//! | `rabbitmq_envelope` | a body | it is an envelope or a reason why not, and what is unwrapped survives another round |
 //! | `template` | a template, a line break, a body | parsing and rendering agree with a plain model |
 //! | `transform` | `NAME OPTIONS`, a line break, a body | `check` and `create` agree, no record is lost, no reason quotes a value |
 //! | `typed_headers` | `name=value` lines, an empty line, `gantry.types` | foreign bytes never panic; what decodes survives another round |
@@ -19,10 +20,10 @@ mod input;
 mod json_edit;
 mod json_pick;
 mod quantity;
+mod rabbitmq_envelope;
 mod template;
 mod transform;
 mod typed_headers;
-mod values;
 
 /// One target: its name, which is that of its binary and of its folder of seeds, and its body.
 pub type Target = (&'static str, fn(&[u8]));
@@ -34,6 +35,7 @@ pub const TARGETS: &[Target] = &[
     ("json_edit", json_edit::run),
     ("json_pick", json_pick::run),
     ("quantity", quantity::run),
+    ("rabbitmq_envelope", rabbitmq_envelope::run),
     ("template", template::run),
     ("transform", transform::run),
     ("typed_headers", typed_headers::run),

@@ -1,9 +1,9 @@
 //! Kafka headers that claim to be `typed`: foreign bytes.
 
 use gantry_kafka::headers::{Encoding, HeaderMapping, Mapper, Out, Scratch, decode::Decoder, typed};
-use gantry_sdk::{Record, Value};
+use gantry_sdk::{Record, Value, testkit};
 
-use super::{input, values};
+use super::input;
 
 pub(super) fn run(data: &[u8]) {
     let (lines, types) = input::lines(data);
@@ -25,7 +25,7 @@ pub(super) fn run(data: &[u8]) {
         return;
     };
     assert!(rebuilt.exact && rebuilt.properties == decoded.properties, "two answers about the same headers");
-    values::assert_same(&rebuilt.headers, &decoded.headers);
+    testkit::assert_same(&rebuilt.headers, &decoded.headers);
     assert!(decoded.headers.len() < list.len(), "more headers than there were");
     if let Some(time) = decoded.properties.timestamp {
         assert_sound(&Value::Timestamp(time));
@@ -68,7 +68,7 @@ pub(super) fn assert_survives(record: &Record) {
     let written = Written::by(&mapping, record);
     match written.decode() {
         Some(decoded) => {
-            values::assert_same(&decoded.headers, &record.headers);
+            testkit::assert_same(&decoded.headers, &record.headers);
             assert_eq!(decoded.properties, *record.properties());
             assert_eq!(decoded.rest, written.0.len());
         }

@@ -38,31 +38,17 @@ controller.quorum.voters=$(cluster_voters)
 listeners=PLAINTEXT://127.0.0.1:$(cluster_port "$node"),SASL://127.0.0.1:$(cluster_sasl_port "$node"),CONTROLLER://127.0.0.1:$(cluster_controller_port "$node")
 advertised.listeners=PLAINTEXT://127.0.0.1:$(cluster_port "$node"),SASL://127.0.0.1:$(cluster_sasl_port "$node")
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
-controller.listener.names=CONTROLLER
 listener.name.sasl.sasl.enabled.mechanisms=PLAIN
 listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_$CLUSTER_USER="$CLUSTER_PASSWORD";
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 # Who comes without a name: the brokers themselves, and tests on the open listener.
 super.users=User:ANONYMOUS
-log.dirs=$dir/data
-# Retention goes by the records' own timestamps, and tests send old ones.
-log.retention.ms=-1
-auto.create.topics.enable=false
-default.replication.factor=3
 min.insync.replicas=1
-offsets.topic.replication.factor=3
-offsets.topic.num.partitions=4
-transaction.state.log.replication.factor=3
-transaction.state.log.min.isr=1
-transaction.state.log.num.partitions=4
-group.initial.rebalance.delay.ms=0
-# A killed node is missed soon, and a restarted one does not wait long for its own old session.
-broker.session.timeout.ms=3000
-broker.heartbeat.interval.ms=500
 replica.lag.time.max.ms=5000
 # The first replica leads again soon after it is back, so that a test can move a leader there and back.
 leader.imbalance.check.interval.seconds=5
 CONF
+  kafka_settings "$dir" 3 >>"$dir/server.properties"
   kafka_prepare "$dir"
 }
 
@@ -126,6 +112,16 @@ cluster_down() {
   for node in "${CLUSTER_NODES[@]}"; do sweep "$(cluster_name "$node")"; done
 }
 
+# As if the node's disk were full: no file of its grows beyond 64 KiB any more, which leaves its own log readable. Kafka halts with
+# the next write to a topic that is larger, so somebody has to write. Started again, it has room.
+cluster_fill() {
+  local name
+  name=$(cluster_name "$1")
+  cluster_running "$1" || die "$name does not run"
+  prlimit --pid "$(cat "$(pid_file "$name")")" --fsize=65536:
+  wait_until 60 gone "$name" || die "nobody writes to $name: it has not noticed"
+}
+
 cluster_purge() {
   local node
   for node in "${CLUSTER_NODES[@]}"; do rm -rf "${BROKERS_DIR:?}/$(cluster_name "$node")"; done
@@ -169,12 +165,13 @@ cluster() {
     say "cluster-$1: $action"
     if [[ $action == kill ]]; then halt "$(cluster_name "$1")" KILL 10; else halt "$(cluster_name "$1")" TERM 60; fi
     ;;
+  fill) check_node "$@" && lock && cluster_fill "$1" ;;
   start)
     check_node "$@" && lock
     [[ -f $BROKERS_DIR/$(cluster_name "$1")/server.properties ]] || die "the cluster was never started: scripts/brokers cluster up"
     cluster_launch "$1"
     cluster_await
     ;;
-  *) die "cluster takes up, down, status, stop N, kill N, start N or acls, not '$action'" ;;
+  *) die "cluster takes up, down, status, stop N, kill N, fill N, start N or acls, not '$action'" ;;
   esac
 }

@@ -54,26 +54,33 @@ controller.quorum.voters=1@127.0.0.1:$KAFKA_CONTROLLER_PORT
 listeners=PLAINTEXT://127.0.0.1:$KAFKA_PORT,PROXIED://127.0.0.1:$KAFKA_BEHIND_PROXY_PORT,TLS://127.0.0.1:$KAFKA_TLS_PORT,SECURE://127.0.0.1:$KAFKA_SECURE_PORT,SECUREPROXIED://127.0.0.1:$KAFKA_SECURE_BEHIND_PROXY_PORT,CONTROLLER://127.0.0.1:$KAFKA_CONTROLLER_PORT
 advertised.listeners=$(kafka_advertised)
 listener.security.protocol.map=$KAFKA_PROTOCOLS
+CONF
+  kafka_settings "$dir" 1 >>"$dir/server.properties"
+  kafka_security "$BROKERS_DIR/tls" >>"$dir/server.properties"
+  kafka_prepare "$dir"
+}
+
+# kafka_settings DIRECTORY REPLICAS - what every node has, alone or in the cluster.
+kafka_settings() {
+  cat <<CONF
 controller.listener.names=CONTROLLER
-log.dirs=$dir/data
+log.dirs=$1/data
 # Retention goes by the records' own timestamps, and tests send old ones.
 log.retention.ms=-1
 auto.create.topics.enable=false
-default.replication.factor=1
-offsets.topic.replication.factor=1
+default.replication.factor=$2
+offsets.topic.replication.factor=$2
 offsets.topic.num.partitions=4
-transaction.state.log.replication.factor=1
+transaction.state.log.replication.factor=$2
 transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=4
-share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.replication.factor=$2
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 # The controller holds the place of a killed broker for one session: a restart after SIGKILL waits that long.
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 CONF
-  kafka_security "$BROKERS_DIR/tls" >>"$dir/server.properties"
-  kafka_prepare "$dir"
 }
 
 KAFKA_PROTOCOLS=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,TLS:SSL,SECURE:SASL_SSL,SECUREPROXIED:SASL_SSL,CONTROLLER:PLAINTEXT

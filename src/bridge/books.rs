@@ -15,7 +15,7 @@ use std::{
 };
 
 use gantry_sdk::{
-    Epoch, FailureKind, Lane, Ledger, Limits, Position, Receipt, Record,
+    Epoch, Error, FailureKind, Lane, Ledger, Limits, Position, Receipt, Record,
     ledger::Sequence,
     receipt::{Failure, Outcome, OutcomeSender, Route},
 };
@@ -92,7 +92,7 @@ pub(super) enum Verdict {
     /// These records of that batch can never be delivered.
     Refused(Lane, Sequence, Vec<Condemned>),
     /// The lane cannot go on: a record may be deliverable later, but not by this incarnation.
-    Stop(Arc<str>),
+    Stop(Error),
     /// The bridge must not go on by itself: a record has nowhere to go.
     Halt(Arc<str>),
 }
@@ -363,14 +363,15 @@ fn size_of_record(originals: &[Record], root: u32) -> u64 {
 fn reason_to_end(outcome: &Outcome) -> Option<Verdict> {
     let retriable = outcome.failures.iter().find(|(_, failure)| failure.kind != FailureKind::Rejected);
     if let Some((_, failure)) = retriable {
-        return Some(Verdict::Stop(match outcome.route {
-            Route::Sink => failure.reason.clone(),
-            Route::DeadLetter => format!("the dead letter cannot be written: {}", failure.reason).into(),
-        }));
+        let reason = match outcome.route {
+            Route::Sink => failure.reason.to_string(),
+            Route::DeadLetter => format!("the dead letter cannot be written: {}", failure.reason),
+        };
+        return Some(Verdict::Stop(Error::new(failure.cause, reason)));
     }
     if outcome.abandoned > 0 {
         let reason = format!("the sink dropped {} records without an answer", outcome.abandoned);
-        return Some(Verdict::Stop(reason.into()));
+        return Some(Verdict::Stop(Error::disconnected(reason)));
     }
     // A refused dead letter has nowhere to go, and trying again would only burn deliveries of the record.
     let (_, failure) = outcome.failures.first().filter(|_| outcome.route == Route::DeadLetter)?;

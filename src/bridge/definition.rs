@@ -122,11 +122,13 @@ impl Definition {
     }
 }
 
-/// The same connector or transform with the same options, in whatever order they were written.
+/// The same connector or transform with the same options, in whatever order they were written. Only in a `map` the order
+/// counts: its expressions are tried one after the other.
 impl<P> PartialEq for Part<P> {
     fn eq(&self, other: &Self) -> bool {
+        let tried = |part: &Self| part.options["map"].as_object().map(|map| map.keys().cloned().collect::<Vec<_>>());
         // Plugins are constants of the registry: there is one of each.
-        std::ptr::eq(self.plugin, other.plugin) && self.options == other.options
+        std::ptr::eq(self.plugin, other.plugin) && self.options == other.options && tried(self) == tried(other)
     }
 }
 

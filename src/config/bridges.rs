@@ -135,7 +135,13 @@ fn dead_letter(
             }
             Some(DeadLetter::Reject)
         }
-        _ => part(findings, at, POINTER, written, resolved, connections).map(DeadLetter::Sink),
+        _ => {
+            let sink: Section<SinkPlugin> = part(findings, at, POINTER, written, resolved, connections)?;
+            for problem in (sink.plugin.check_dead_letter)(&sink.resolved) {
+                findings.add_unless_missing(problem.under(&sink.at));
+            }
+            Some(DeadLetter::Sink(sink))
+        }
     }
 }
 

@@ -302,6 +302,20 @@ fn what_stands_in_the_place_of_a_section_is_never_passed_over() {
 }
 
 #[test]
+fn a_queue_of_dead_letters_is_a_queue_of_its_own() {
+    let bridge = |letters: &str| {
+        format!(
+            "connections: {{ rabbit: {{ rabbitmq: {{ urls: [\"amqp://rabbit1\"] }} }} }}\n\
+             bridges: {{ a: {{ source: {{ generate: }}, sink: {{ rabbitmq: {{ connection: rabbit, queue: orders }} }}, \
+             errors: {{ dead_letter: {{ rabbitmq: {{ connection: rabbit, queue: {letters} }} }} }} }} }}"
+        )
+    };
+    assert_eq!(good(&bridge("orders-dead")).bridges.len(), 1);
+    let problems = with(&bridge("orders"), &[], true).expect_err("it is the same");
+    assert!(problems.len() == 1 && problems[0].contains("rabbitmq.queue: the same as the sink's"), "{problems:?}");
+}
+
+#[test]
 fn limits_that_contradict_each_other_are_errors() {
     let text = ORDERS.replace(
         "    errors: {",
@@ -391,6 +405,17 @@ fn reject_is_for_sources_that_can_and_is_warned_of_without_an_exchange() {
     let source =
         wrong("bridges: { a: { source: { generate: }, sink: { console: }, errors: { dead_letter: { reject: } } } }");
     assert!(source[0].contains("the source generate has no dead letter of its own"), "{source:?}");
+}
+
+#[test]
+fn a_dead_letter_that_could_not_be_replayed_is_refused_and_the_same_sink_is_not() {
+    let confluent = "header_mapping: { encoding: confluent }";
+    let letter = ORDERS.replace("topic: orders-dead", &format!("topic: orders-dead, {confluent}"));
+    let found = with(&letter, &[], true).expect_err("it cannot be replayed");
+    let at = "bridges.orders.errors.dead_letter.kafka.header_mapping.encoding: a dead letter in encoding confluent";
+    assert!(found[0].contains(at) && found.len() == 1, "{found:?}");
+    let sink = ORDERS.replace("topic: orders,", &format!("topic: orders, {confluent},"));
+    assert_eq!(warnings(&sink), Vec::<String>::new());
 }
 
 #[test]

@@ -109,13 +109,16 @@ fn holds_key(options: &Json, key: &str) -> bool {
 
 /// There, dead letters cannot be told from good records: a replay would send those again, and each time more of them.
 fn own_place(findings: &mut Findings<'_>, bridge: &Bridge, letters: &Section<SinkPlugin>) {
-    let place = |options: &Json| ["connection", "topic", "path"].map(|key| options.get(key).cloned());
-    let own = place(&letters.resolved);
-    let names_one = own[1..].iter().any(Option::is_some);
-    if names_one && letters.plugin.name == bridge.sink.plugin.name && own == place(&bridge.sink.resolved) {
+    const NAMES: [&str; 3] = ["topic", "queue", "path"];
+    let place = |options: &Json| ["connection"].iter().chain(&NAMES).map(|key| options.get(key).cloned()).collect();
+    let own: Vec<_> = place(&letters.resolved);
+    let named = NAMES.iter().zip(&own[1..]).find(|(_, value)| value.is_some());
+    if let Some((key, _)) = named
+        && letters.plugin.name == bridge.sink.plugin.name
+        && own == place(&bridge.sink.resolved)
+    {
         let message = "the same as the sink's: nobody could tell the dead letters from the good records, and a replay would \
                        send those again; give the dead letters a place of their own";
-        let key = if own[1].is_some() { "topic" } else { "path" };
         findings.error(path::key(&letters.at, key), message);
     }
 }

@@ -45,7 +45,12 @@ pub trait Display: Send + Sync {
 
 /// Starts logging to stderr, through `display` if there is one.
 pub fn init(settings: &Log, display: Option<Arc<dyn Display>>) -> Result<(), InitError> {
-    let filter = filter(settings.level, std::env::var(VARIABLE).ok().as_deref())?;
+    init_without(&[], settings, display)
+}
+
+/// The same for a command that itself tells what these modules would log.
+pub fn init_without(modules: &[&str], settings: &Log, display: Option<Arc<dyn Display>>) -> Result<(), InitError> {
+    let filter = filter(modules, settings.level, std::env::var(VARIABLE).ok().as_deref())?;
     let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     // A terminal or a pipe that is gone must not end what logs: the layer would tell of it on stderr, and panic.
     let lines = tracing_subscriber::fmt::layer().log_internal_errors(false);
@@ -58,7 +63,7 @@ pub fn init(settings: &Log, display: Option<Arc<dyn Display>>) -> Result<(), Ini
     .map_err(InitError::from)
 }
 
-fn filter(level: LogLevel, variable: Option<&str>) -> Result<EnvFilter, InitError> {
+fn filter(modules: &[&str], level: LogLevel, variable: Option<&str>) -> Result<EnvFilter, InitError> {
     let refused = |origin| move |source| InitError::Filter { origin, source };
     if let Some(directives) = variable.filter(|directives| !directives.trim().is_empty()) {
         return EnvFilter::try_new(directives).map_err(refused(VARIABLE));
@@ -70,7 +75,8 @@ fn filter(level: LogLevel, variable: Option<&str>) -> Result<EnvFilter, InitErro
         LogLevel::Off | LogLevel::Error | LogLevel::Warn | LogLevel::Info => "off",
     };
     let quieted: String = LIBRARIES.iter().map(|library| format!("{library}={libraries},")).collect();
-    EnvFilter::try_new(quieted + level.as_str()).map_err(refused("the configuration"))
+    let silent: String = modules.iter().map(|module| format!("{module}=off,")).collect();
+    EnvFilter::try_new(silent + &quieted + level.as_str()).map_err(refused("the configuration"))
 }
 
 /// Writes each line in one piece.

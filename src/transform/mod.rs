@@ -7,8 +7,9 @@
 //! - Reasons name fields, types and sizes, never values: a body may hold secrets, and reasons reach logs and headers.
 //! - What cannot work (no operation, two that contradict each other) is found by `check`, before any record.
 //!
-//! In reading order: the transforms [`filter`], [`route`], [`headers`], [`key`], [`json`] and [`timestamp`], then what
-//! they share: `field`, `body`, `regex`, `policy`. Adding one is a file and a line in [`PLUGINS`]. [`hops`] is the bridge's own.
+//! In reading order: the transforms [`filter`], [`route`], [`headers`], [`key`], [`json`], [`timestamp`] and
+//! [`rabbitmq_envelope`], then what they share: `field`, `body`, `regex`, `policy`. Adding one is a file and a line in
+//! [`PLUGINS`]. [`hops`] is the bridge's own.
 
 mod field;
 pub mod filter;
@@ -17,6 +18,7 @@ pub mod hops;
 pub mod json;
 pub mod key;
 mod policy;
+pub mod rabbitmq_envelope;
 mod regex;
 pub mod route;
 pub mod timestamp;
@@ -38,6 +40,10 @@ pub static PLUGINS: &[TransformPlugin] = &[
     TransformPlugin::of::<key::Options>("key", "Sets the key from a template."),
     TransformPlugin::of::<json::Options>("json", "Extracts, renames, drops, masks and inserts fields of a JSON body."),
     TransformPlugin::of::<timestamp::Options>("timestamp", "Sets the timestamp from a field."),
+    TransformPlugin::of::<rabbitmq_envelope::Options>(
+        "rabbitmq_envelope",
+        "Wraps a record in the JSON envelope of jcustenborder's RabbitMQ connector, or takes it out.",
+    ),
 ];
 
 /// The error of whoever builds without having checked.

@@ -112,25 +112,35 @@ async fn an_exchange_that_is_missing_is_named_and_waited_for() {
     rabbit.queue(&queue).await;
     kafka::create_topic(&topic, 1).await;
     let cluster = Cluster::at(&bootstrap_servers(), 1);
-    Feeder::new(&cluster).sequence(&topic, 1, 0, 1_000, 100).await;
+    let mut feeder = Feeder::new(&cluster);
+    feeder.sequence(&topic, 1, 0, 1_000, 100).await;
     let sink = format!("rabbitmq: {{ connection: rabbit, exchange: {exchange}, routing_key: k }}");
     let backoff = "errors: { backoff: { initial: 100ms, max: 1s } }";
     let gantry = Gantry::start(&bridges(&[("b", &from_topic(&topic), &sink, backoff)]));
-    let error = gantry.wait_for_state("b", "failed").await;
-    assert!(error.contains(&exchange), "{error}");
-    rabbit.exchange(&exchange, &queue, "k").await;
     let mut taken = Vec::new();
-    eventually("everything is in the queue", SOON, async || {
-        taken.extend(rabbit.take_stored(&queue).await);
-        oracle::judge(&taken, 1_000).missing.is_empty().then_some(())
-    })
-    .await;
-    cluster.wait_until_committed(&topic, &topic).await;
-    gantry.check_conservation("b");
-    oracle::assert_nothing_lost(&taken, 1_000);
+    // Before it starts, and while it runs.
+    for messages in [1_000, 2_000] {
+        let error = gantry.wait_for_state("b", "failed").await;
+        assert!(error.contains(&exchange), "{error}");
+        rabbit.exchange(&exchange, &queue, "k").await;
+        eventually("everything is in the queue", SOON, async || {
+            taken.extend(rabbit.take_stored(&queue).await);
+            oracle::judge(&taken, messages).missing.is_empty().then_some(())
+        })
+        .await;
+        cluster.wait_until_committed(&topic, &topic).await;
+        gantry.check_conservation("b");
+        rabbit.delete_exchange(&exchange).await;
+        if messages < 2_000 {
+            feeder.sequence(&topic, 1, messages, 2_000, 100).await;
+        }
+    }
+    oracle::assert_nothing_lost(&taken, 2_000);
+    let log = gantry.log();
+    let backs_off = |line: &&str| line.contains("trying again in") && !line.contains("failed: ");
+    assert_eq!(log.lines().find(backs_off), None, "it says at once that it needs a person");
     drop(gantry);
     rabbit.delete(&queue).await;
-    rabbit.delete_exchange(&exchange).await;
     kafka::delete_topic(&topic).await;
 }
 

@@ -35,10 +35,18 @@ pub(crate) fn start(config: &Path, arguments: &[&str]) -> Child {
     command(config, arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starting gantry")
 }
 
+/// What `list --json` says.
+pub(crate) fn list(config: &Path) -> serde_json::Value {
+    let ended = dlq(config, &["list", "--json"]);
+    serde_json::from_str(&ended.out).unwrap_or_else(|error| panic!("{error}: {ended:?}"))
+}
+
 /// How many letters there are.
 pub(crate) fn count(config: &Path) -> u64 {
-    let ended = dlq(config, &["list", "--json"]);
-    let report: serde_json::Value =
-        serde_json::from_str(&ended.out).unwrap_or_else(|error| panic!("{error}: {ended:?}"));
-    report["letters"].as_u64().expect("a count")
+    list(config)["letters"].as_u64().expect("a count")
+}
+
+/// The first letter of the largest group.
+pub(crate) fn first_id(config: &Path) -> String {
+    list(config)["groups"][0]["example"].as_str().expect("an example").to_owned()
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     bridge,
     command::{count, dlq, start},
-    kafka_letters,
+    kafka_letters, rabbit_letters,
     support::{SOON, eventually, gantry::Gantry, kafka, oracle, rabbit::Rabbit, unique},
 };
 
@@ -15,7 +15,7 @@ const LETTERS: u64 = 20_000;
 async fn kill_9_in_the_middle_repeats_some_and_loses_none() {
     let dead = unique("dead");
     kafka::create_topic(&dead, 1).await;
-    kill_three_replays(&kafka_letters(&dead)).await;
+    kill_three_replays(&kafka_letters(&dead), None).await;
     kafka::delete_topic(&dead).await;
 }
 
@@ -23,10 +23,18 @@ async fn kill_9_in_the_middle_repeats_some_and_loses_none() {
 async fn kill_9_loses_no_letter_of_a_file() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("dead.jsonl");
-    kill_three_replays(&format!("{{ file: {{ path: {} }} }}", path.display())).await;
+    kill_three_replays(&format!("{{ file: {{ path: {} }} }}", path.display()), None).await;
 }
 
-async fn kill_three_replays(letters: &str) {
+#[tokio::test(flavor = "multi_thread")]
+async fn kill_9_loses_no_letter_of_a_queue() {
+    let dead = unique("dead");
+    kill_three_replays(&rabbit_letters(&dead), Some(&dead)).await;
+    Rabbit::connect().await.delete(&dead).await;
+}
+
+/// `held` is a queue of letters: what a replay held is back only when RabbitMQ has noticed its end.
+async fn kill_three_replays(letters: &str, held: Option<&str>) {
     let (queue, topic) = (unique("kill"), unique("kill"));
     let rabbit = Rabbit::connect().await;
     rabbit.queue(&queue).await;
@@ -53,6 +61,13 @@ async fn kill_three_replays(letters: &str) {
         .await;
         replay.kill().expect("killing it");
         replay.wait().expect("its end");
+        if let Some(dead) = held {
+            eventually("what was held is back", SOON, async || {
+                // What is not there any more has arrived.
+                (u64::from(rabbit.ready(dead).await) + kafka_end(&topic).await >= LETTERS).then_some(())
+            })
+            .await;
+        }
     }
     let left = count(&config);
     assert!(left > 0 && left < LETTERS, "{left} left: the kills were not in the middle");

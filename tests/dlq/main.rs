@@ -6,6 +6,7 @@ mod support;
 mod command;
 mod file;
 mod kill;
+mod queue;
 mod replay;
 
 use lapin::{
@@ -34,6 +35,11 @@ bridges:
 /// Dead letters into a topic that is there.
 fn kafka_letters(topic: &str) -> String {
     format!("{{ kafka: {{ connection: events, topic: {topic} }} }}")
+}
+
+/// Dead letters into a queue.
+fn rabbit_letters(queue: &str) -> String {
+    format!("{{ rabbitmq: {{ connection: rabbit, queue: {queue}, declare: {{ queue: {{}} }} }} }}")
 }
 
 /// A transform that takes only JSON.

@@ -5,7 +5,7 @@ use lapin::BasicProperties;
 use crate::{
     ONLY_JSON, bridge,
     command::{count, dlq},
-    kafka_letters, properties,
+    kafka_letters, properties, rabbit_letters,
     support::{
         gantry::Gantry,
         kafka::{self, Stored},
@@ -25,18 +25,33 @@ fn content(stored: &Stored) -> Content {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replayed_record_arrives_as_if_it_had_never_been_refused() {
-    let (queue, topic, dead) = (unique("replay"), unique("replay"), unique("dead"));
+    let dead = unique("dead");
+    kafka::create_topic(&dead, 1).await;
+    arrives_as_if_never_refused(&kafka_letters(&dead)).await;
+    kafka::delete_topic(&dead).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_replayed_out_of_a_queue_arrives_as_if_it_had_never_been_refused() {
+    let dead = unique("dead");
+    arrives_as_if_never_refused(&rabbit_letters(&dead)).await;
+    let rabbit = Rabbit::connect().await;
+    assert_eq!(rabbit.ready(&dead).await, 0, "a replayed letter is gone");
+    rabbit.delete(&dead).await;
+}
+
+async fn arrives_as_if_never_refused(letters: &str) {
+    let (queue, topic) = (unique("replay"), unique("replay"));
     let rabbit = Rabbit::connect().await;
     rabbit.queue(&queue).await;
     kafka::create_topic(&topic, 1).await;
-    kafka::create_topic(&dead, 1).await;
     let publish = async || {
         rabbit.publish(&queue, b"not json", properties("m-1")).await;
         rabbit.publish(&queue, b"\xff\x00 not text", BasicProperties::default()).await;
         rabbit.publish(&queue, b"", properties("m-3")).await;
     };
     publish().await;
-    let gantry = Gantry::start(&bridge(&queue, ONLY_JSON, &topic, &kafka_letters(&dead)));
+    let gantry = Gantry::start(&bridge(&queue, ONLY_JSON, &topic, letters));
     rabbit.wait_until_empty(&queue).await;
     assert_eq!(gantry.metric("gantry_records_dead_lettered_total", "b"), Some(3.0));
     gantry.check_conservation("b");
@@ -51,7 +66,7 @@ async fn a_replayed_record_arrives_as_if_it_had_never_been_refused() {
         listed.out.contains("the body is not JSON") && listed.out.contains("3 dead letters of \"b\""),
         "{listed:?}"
     );
-    let shown = dlq(&config, &["show", "--id", "0:0"]);
+    let shown = dlq(&config, &["show", "--limit", "1"]);
     for part in ["not json", "property message_id      m-1", "retries", "-7 (i16)", "stage", "connector.name"] {
         assert!(shown.out.contains(part), "{part}: {}", shown.out);
     }
@@ -62,7 +77,7 @@ async fn a_replayed_record_arrives_as_if_it_had_never_been_refused() {
     assert_eq!((count(&config), kafka::read_all(&topic).len()), (3, 0));
 
     // Mended. The service runs on with the old configuration; the replay has its own.
-    gantry.configure(&bridge(&queue, "", &topic, &kafka_letters(&dead)));
+    gantry.configure(&bridge(&queue, "", &topic, letters));
     let replayed = dlq(&config, &["replay", "--yes"]);
     assert!(replayed.code == Some(0) && replayed.out.contains("3 of 3 replayed: 3 delivered"), "{replayed:?}");
     let again = dlq(&config, &["replay", "--yes"]);
@@ -74,7 +89,7 @@ async fn a_replayed_record_arrives_as_if_it_had_never_been_refused() {
     let straight = unique("straight");
     kafka::create_topic(&straight, 1).await;
     publish().await;
-    let gantry = Gantry::start(&bridge(&queue, "", &straight, &kafka_letters(&dead)));
+    let gantry = Gantry::start(&bridge(&queue, "", &straight, letters));
     rabbit.wait_until_empty(&queue).await;
     gantry.check_conservation("b");
     let of = |topic: &str| kafka::read_all(topic).iter().map(content).collect::<Vec<_>>();
@@ -85,7 +100,7 @@ async fn a_replayed_record_arrives_as_if_it_had_never_been_refused() {
     let (detour, expected) = (&kafka::read_all(&topic)[1], &kafka::read_all(&straight)[1]);
     assert_eq!((&detour.value, &detour.headers), (&expected.value, &expected.headers));
     rabbit.delete(&queue).await;
-    for topic in [topic, straight, dead] {
+    for topic in [topic, straight] {
         kafka::delete_topic(&topic).await;
     }
 }
@@ -155,27 +170,42 @@ async fn only_what_is_chosen_is_replayed_and_what_is_refused_again_is_a_new_lett
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replay_keeps_order_and_the_oracle_agrees() {
-    let (queue, topic, dead) = (unique("order"), unique("order"), unique("dead"));
+    let dead = unique("dead");
+    kafka::create_topic(&dead, 1).await;
+    keeps_order(&kafka_letters(&dead)).await;
+    kafka::delete_topic(&dead).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_out_of_a_queue_keeps_order_and_the_oracle_agrees() {
+    let dead = unique("dead");
+    keeps_order(&rabbit_letters(&dead)).await;
+    Rabbit::connect().await.delete(&dead).await;
+}
+
+/// Also after the letters were looked at, which a queue must not notice.
+async fn keeps_order(letters: &str) {
+    let (queue, topic) = (unique("order"), unique("order"));
     let rabbit = Rabbit::connect().await;
     rabbit.queue(&queue).await;
     kafka::create_topic(&topic, 1).await;
-    kafka::create_topic(&dead, 1).await;
     rabbit.publish_sequence(&queue, 0, 3_000, 200).await;
     // Every message lacks the field that the topic's name needs.
-    let refusing = bridge(&queue, "", "\"{header.nowhere}\"", &kafka_letters(&dead));
+    let refusing = bridge(&queue, "", "\"{header.nowhere}\"", letters);
     let gantry = Gantry::start(&refusing);
     rabbit.wait_until_empty(&queue).await;
     gantry.check_conservation("b");
     assert_eq!(gantry.metric("gantry_records_dead_lettered_total", "b"), Some(3_000.0));
     let config = gantry.directory().join("gantry.yaml");
-    gantry.configure(&bridge(&queue, "", &topic, &kafka_letters(&dead)));
+    gantry.configure(&bridge(&queue, "", &topic, letters));
+    assert_eq!(count(&config), 3_000);
+    assert!(dlq(&config, &["show", "--limit", "3"]).out.contains("seq"));
     let replayed = dlq(&config, &["replay", "--yes"]);
     assert!(replayed.code == Some(0) && replayed.out.contains("3000 of 3000 replayed"), "{replayed:?}");
     assert_eq!(oracle::assert_nothing_lost(&kafka::read_all(&topic), 3_000).duplicates, 0);
     assert_eq!(count(&config), 0);
     rabbit.delete(&queue).await;
     kafka::delete_topic(&topic).await;
-    kafka::delete_topic(&dead).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -220,6 +250,10 @@ async fn what_cannot_be_read_back_says_so() {
         ("{ kafka: { connection: events, topic: \"dead-{queue}\" } }", "fixed name"),
         ("{ kafka: { connection: events, topic: no-such-topic-at-all } }", "it does not exist"),
         ("{ file: { path: /nonexistent/letters.jsonl } }", "nothing was written there yet"),
+        ("{ rabbitmq: { connection: rabbit, exchange: amq.topic } }", "`queue: NAME`"),
+        ("{ rabbitmq: { connection: rabbit, queue: \"dead-{queue}\" } }", "`queue: NAME`"),
+        ("{ rabbitmq: { connection: rabbit, queue: dead, map: { orders: other } } }", "`queue: NAME`"),
+        ("{ rabbitmq: { connection: rabbit, queue: no-such-queue-at-all } }", "it does not exist"),
     ];
     for (letters, words) in cases {
         std::fs::write(&config, bridge("q", "", "t", letters)).expect("writing the configuration");

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use crate::{THERE_AND_BACK, gantry};
+use crate::{Files, THERE_AND_BACK, gantry};
 
 fn page() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations/graph.md");
@@ -47,6 +47,24 @@ fn a_secret_that_is_not_there_does_not_hide_the_broker() {
     let ended = gantry("graph", &yaml, &[]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.out.contains("rabbitmq rabbit1:5672"), "{ended:?}");
+}
+
+#[test]
+fn a_url_that_is_a_reference_shows_the_broker() {
+    let with = |variable: &str| {
+        let url = THERE_AND_BACK
+            .replace("amqp://gantry:${env:RABBITMQ_PASSWORD}@rabbit1:5672", &format!("${{env:{variable}}}"));
+        let files = Files::of(&[("gantry.yaml", &url)]);
+        files
+            .gantry(
+                &["graph", "gantry.yaml", "--format", "dot"],
+                &[("RABBIT_URL", "amqp://gantry:hunter2@rabbit7:5672")],
+            )
+            .out
+    };
+    let (known, unknown) = (with("RABBIT_URL"), with("NOT_THERE"));
+    assert!(known.contains("rabbitmq rabbit7:5672") && !known.contains("hunter2"), "{known}");
+    assert!(unknown.contains("rabbitmq ${env:NOT_THERE}"), "{unknown}");
 }
 
 #[test]

@@ -13,14 +13,20 @@ use proptest::prelude::*;
 
 use crate::{
     assert_same, cases,
-    support::{self, SOON, eventually, gantry::Gantry, kafka, rabbit::Rabbit, unique},
+    support::{
+        self, SOON, eventually,
+        gantry::Gantry,
+        kafka::{self, Stored},
+        rabbit::Rabbit,
+        unique,
+    },
 };
 
 /// A message as an AMQP client sees it.
 #[derive(Debug)]
-struct Message {
-    properties: BasicProperties,
-    body: Bytes,
+pub(crate) struct Message {
+    pub properties: BasicProperties,
+    pub body: Bytes,
 }
 
 fn short() -> impl Strategy<Value = ShortString> {
@@ -61,7 +67,7 @@ fn scalar() -> impl Strategy<Value = AMQPValue> {
     ]
 }
 
-fn table(value: impl Strategy<Value = AMQPValue>, size: Range<usize>) -> impl Strategy<Value = FieldTable> {
+pub(crate) fn table(value: impl Strategy<Value = AMQPValue>, size: Range<usize>) -> impl Strategy<Value = FieldTable> {
     prop::collection::btree_map(short(), value, size).prop_map(FieldTable::from)
 }
 
@@ -109,7 +115,7 @@ fn properties() -> impl Strategy<Value = BasicProperties> {
     })
 }
 
-fn message() -> impl Strategy<Value = Message> {
+pub(crate) fn message() -> impl Strategy<Value = Message> {
     let body = prop_oneof![
         20 => prop::collection::vec(any::<u8>(), 0..200),
         // More than a frame.
@@ -133,53 +139,80 @@ async fn publish(rabbit: &Rabbit, queue: &str, messages: &[Message]) {
     }
 }
 
-fn yaml(input: &str, topic: &str, output: &str) -> String {
-    format!(
-        r#"connections:
+/// Two bridges, `there` and `back`.
+#[derive(Default)]
+pub(crate) struct Way {
+    /// More options of the Kafka sink.
+    pub there: &'static str,
+    /// The transform in front of it.
+    pub wrap: &'static str,
+    /// More options of the Kafka source.
+    pub back: &'static str,
+    /// The transform behind it.
+    pub unwrap: &'static str,
+}
+
+impl Way {
+    fn yaml(&self, input: &str, topic: &str, output: &str) -> String {
+        let Self { there, wrap, back, unwrap } = self;
+        format!(
+            r#"connections:
   rabbit: {{ rabbitmq: {{ urls: ["{}"] }} }}
   events: {{ kafka: {{ bootstrap_servers: "{}" }} }}
 bridges:
   there:
     source: {{ rabbitmq: {{ connection: rabbit, queue: {input} }} }}
-    sink: {{ kafka: {{ connection: events, topic: {topic}, header_mapping: {{ encoding: typed }} }} }}
+    transforms: [{wrap}]
+    sink: {{ kafka: {{ connection: events, topic: {topic}, {there} }} }}
   back:
-    source: {{ kafka: {{ connection: events, topic: {topic}, group: {topic}, commit_interval: 500ms }} }}
+    source: {{ kafka: {{ connection: events, topic: {topic}, group: {topic}, commit_interval: 500ms, {back} }} }}
+    transforms: [{unwrap}]
     sink: {{ rabbitmq: {{ connection: rabbit, queue: {output}, persistent: false }} }}
 "#,
-        support::amqp_url(),
-        support::bootstrap_servers(),
-    )
+            support::amqp_url(),
+            support::bootstrap_servers(),
+        )
+    }
+
+    /// Sends the messages there and back: as they lie in the topic, and as they come out of the last queue.
+    pub(crate) async fn round(&self, sent: &[Message]) -> (Vec<Stored>, Vec<Message>) {
+        let (input, topic, output) = (unique("round-in"), unique("round"), unique("round-out"));
+        let rabbit = Rabbit::connect().await;
+        rabbit.queue(&input).await;
+        rabbit.queue(&output).await;
+        // Times at random are older than any retention.
+        kafka::create_topic_with(&topic, 1, &[("retention.ms", "-1")]).await;
+        publish(&rabbit, &input, sent).await;
+
+        let gantry = Gantry::ready(&self.yaml(&input, &topic, &output)).await;
+        let mut back = Vec::with_capacity(sent.len());
+        eventually("as many come out as went in", 3 * SOON, async || {
+            let taken = rabbit.take_deliveries(&output).await.into_iter();
+            back.extend(taken.map(|delivery| Message { properties: delivery.properties, body: delivery.data.into() }));
+            let has_halted =
+                ["there", "back"].iter().any(|bridge| gantry.task(bridge).is_some_and(|task| task.0 == "failed"));
+            (back.len() >= sent.len() || has_halted).then_some(())
+        })
+        .await;
+        assert!(back.len() >= sent.len(), "{} of {} came back:\n{}", back.len(), sent.len(), gantry.log());
+        let stored = kafka::read_all(&topic);
+        rabbit.wait_until_empty(&input).await;
+        for bridge in ["there", "back"] {
+            gantry.check_conservation(bridge);
+        }
+        drop(gantry);
+        rabbit.delete(&input).await;
+        rabbit.delete(&output).await;
+        kafka::delete_topic(&topic).await;
+        (stored, back)
+    }
 }
 
 /// Every property, every field type, nested: what comes out of the second queue is what went into the first.
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_come_back_from_kafka_as_they_were() {
     let sent = cases(&message());
-    let (input, topic, output) = (unique("round-in"), unique("round"), unique("round-out"));
-    let rabbit = Rabbit::connect().await;
-    rabbit.queue(&input).await;
-    rabbit.queue(&output).await;
-    // Times at random are older than any retention.
-    kafka::create_topic_with(&topic, 1, &[("retention.ms", "-1")]).await;
-    publish(&rabbit, &input, &sent).await;
-
-    let gantry = Gantry::ready(&yaml(&input, &topic, &output)).await;
-    let mut back = Vec::with_capacity(sent.len());
-    eventually("as many come out as went in", 3 * SOON, async || {
-        let taken = rabbit.take_deliveries(&output).await.into_iter();
-        back.extend(taken.map(|delivery| Message { properties: delivery.properties, body: delivery.data.into() }));
-        let has_halted =
-            ["there", "back"].iter().any(|bridge| gantry.task(bridge).is_some_and(|task| task.0 == "failed"));
-        (back.len() >= sent.len() || has_halted).then_some(())
-    })
-    .await;
+    let way = Way { there: "header_mapping: { encoding: typed }", ..Way::default() };
+    let (_, back) = way.round(&sent).await;
     assert_same(&sent, &back);
-    rabbit.wait_until_empty(&input).await;
-    for bridge in ["there", "back"] {
-        gantry.check_conservation(bridge);
-    }
-    drop(gantry);
-    rabbit.delete(&input).await;
-    rabbit.delete(&output).await;
-    kafka::delete_topic(&topic).await;
 }

@@ -9,6 +9,7 @@ mod support;
 
 mod amqp;
 mod kafka;
+mod others;
 
 use std::{collections::hash_map::RandomState, fmt::Debug, hash::BuildHasher as _};
 

@@ -2,13 +2,16 @@
 
 use std::path::Path;
 
-use crate::support::{
-    self,
-    gantry::Gantry,
-    kafka::{self, Cluster},
-    oracle,
-    rabbit::Rabbit,
-    unique,
+use crate::{
+    imposter::Imposter,
+    support::{
+        self, SOON, eventually,
+        gantry::Gantry,
+        kafka::{self, Cluster},
+        oracle,
+        rabbit::Rabbit,
+        unique,
+    },
 };
 
 /// A bridge under way. The test itself talks to the open listeners.
@@ -92,12 +95,21 @@ pub(crate) async fn kafka_refuses(connection: &str, state: &str, secrets: &[&str
 }
 
 async fn refused(source: &str, sink: &str, state: &str, secrets: &[&str]) -> String {
-    let yaml = format!("bridges:\n  b:\n    source: {{ {source} }}\n    sink: {{ {sink} }}\n");
-    let gantry = Gantry::start(&yaml);
+    let gantry = Gantry::start(&bridge(source, sink));
     let error = gantry.wait_for_state("b", state).await;
     hides(&gantry, secrets);
     eprintln!("{error}");
     error
+}
+
+fn bridge(source: &str, sink: &str) -> String {
+    format!("bridges:\n  b:\n    source: {{ {source} }}\n    sink: {{ {sink} }}\n")
+}
+
+/// The host that such a bridge asks the imposter for in the handshake.
+pub(crate) async fn host_asked_for(imposter: &Imposter, source: &str, sink: &str) -> String {
+    let _gantry = Gantry::start(&bridge(source, sink));
+    eventually("a client comes through", SOON, async || imposter.asked_for().first().cloned()).await
 }
 
 /// No secret is in the log, the metrics or an answer.

@@ -6,9 +6,9 @@ use crate::{
     amqps,
     certificates::{Authority, PASSWORD, ca_file},
     imposter::Imposter,
-    journey::{delivers, rabbitmq_refuses, says},
+    journey::{delivers, host_asked_for, rabbitmq_refuses, says},
     rabbit_user,
-    support::{self, SOON, brokers::rabbitmqctl, eventually, unique},
+    support::{self, brokers::rabbitmqctl, unique},
 };
 
 fn kafka() -> String {
@@ -142,14 +142,12 @@ async fn tls_at_a_plain_port_and_the_other_way_round_are_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_host_is_named_in_the_handshake() {
     let imposter = Imposter::showing(&Authority::of_the_brokers().server());
-    let yaml = format!(
-        "bridges:\n  b:\n    source: {{ rabbitmq: {{ connection: {{ urls: [\"amqps://localhost:{}\"], tls: {{ ca_file: {} }} }}, queue: q }} }}\n    sink: {{ \"null\": {{}} }}\n",
+    let source = format!(
+        "rabbitmq: {{ connection: {{ urls: [\"amqps://localhost:{}\"], tls: {{ ca_file: {} }} }}, queue: q }}",
         imposter.port(),
         ca_file()
     );
-    let _gantry = support::gantry::Gantry::start(&yaml);
-    eventually("a client comes through", SOON, async || imposter.asked_for().first().cloned()).await;
-    assert_eq!(imposter.asked_for()[0], "localhost");
+    assert_eq!(host_asked_for(&imposter, &source, "\"null\": {}").await, "localhost");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,30 +19,68 @@ use crate::{
     },
 };
 
+/// A member that cannot log in any more cannot leave its group either: the next one waits for the end of its session, which
+/// Kafka allows to be no shorter.
+const SESSION: &str = ", properties: { session.timeout.ms: 6000, heartbeat.interval.ms: 1000 }";
+
+/// A bridge from Kafka to RabbitMQ under way. The test itself talks to the open listeners.
+pub(crate) struct WayBack {
+    cluster: Cluster,
+    rabbit: Rabbit,
+    gantry: Gantry,
+    topic: String,
+    queue: String,
+    records: u64,
+    secrets: Vec<String>,
+}
+
+impl WayBack {
+    /// The first records have gone over these connections.
+    pub(crate) async fn begin(kafka: &str, rabbitmq: &str, secrets: &[&str]) -> Self {
+        let (topic, queue) = (unique("back"), unique("back"));
+        let rabbit = Rabbit::connect().await;
+        rabbit.queue(&queue).await;
+        kafka::create_topic(&topic, 1).await;
+        let yaml = format!(
+            r#"bridges:
+  b:
+    source: {{ kafka: {{ connection: {{ {kafka} }}, topic: {topic}, group: {topic}, commit_interval: 500ms{SESSION} }} }}
+    sink: {{ rabbitmq: {{ connection: {{ {rabbitmq} }}, queue: {queue} }} }}
+    errors: {{ backoff: {{ initial: 100ms, max: 1s }} }}
+"#
+        );
+        let gantry = Gantry::start(&yaml);
+        let cluster = Cluster::at(&support::bootstrap_servers(), 1);
+        let secrets = secrets.iter().map(|secret| (*secret).to_owned()).collect();
+        let mut way = Self { cluster, rabbit, gantry, topic, queue, records: 0, secrets };
+        way.goes_on().await;
+        way
+    }
+
+    /// More records go over.
+    pub(crate) async fn goes_on(&mut self) {
+        let more = self.records + 500;
+        Feeder::new(&self.cluster).sequence(&self.topic, 1, self.records, more, 100).await;
+        self.records = more;
+        self.cluster.wait_until_committed(&self.topic, &self.topic).await;
+    }
+
+    /// Everything has arrived, in order, and no secret was shown on the way. How often something came twice.
+    pub(crate) async fn ends_well(self) -> u64 {
+        self.gantry.wait_until_ready().await;
+        self.gantry.check_conservation("b");
+        let verdict = oracle::assert_nothing_lost(&self.rabbit.take_stored(&self.queue).await, self.records);
+        hides(&self.gantry, &self.secrets);
+        self.rabbit.delete(&self.queue).await;
+        kafka::delete_topic(&self.topic).await;
+        verdict.duplicates
+    }
+}
+
 /// 500 records go from Kafka to RabbitMQ over these connections, once and in order.
 async fn comes_back(kafka: &str, rabbitmq: &str, secrets: &[&str]) {
-    const RECORDS: u64 = 500;
-    let (topic, queue) = (unique("back"), unique("back"));
-    let cluster = Cluster::at(&support::bootstrap_servers(), 1);
-    let rabbit = Rabbit::connect().await;
-    rabbit.queue(&queue).await;
-    kafka::create_topic(&topic, 1).await;
-    Feeder::new(&cluster).sequence(&topic, 1, 0, RECORDS, 100).await;
-    let yaml = format!(
-        r#"bridges:
-  b:
-    source: {{ kafka: {{ connection: {{ {kafka} }}, topic: {topic}, group: {topic}, commit_interval: 500ms }} }}
-    sink: {{ rabbitmq: {{ connection: {{ {rabbitmq} }}, queue: {queue} }} }}
-"#
-    );
-    let gantry = Gantry::ready(&yaml).await;
-    cluster.wait_until_committed(&topic, &topic).await;
-    gantry.check_conservation("b");
-    let verdict = oracle::assert_nothing_lost(&rabbit.take_stored(&queue).await, RECORDS);
-    assert_eq!(verdict.duplicates, 0);
-    hides(&gantry, secrets);
-    rabbit.delete(&queue).await;
-    kafka::delete_topic(&topic).await;
+    let way = WayBack::begin(kafka, rabbitmq, secrets).await;
+    assert_eq!(way.ends_well().await, 0, "nothing comes twice");
 }
 
 #[tokio::test(flavor = "multi_thread")]

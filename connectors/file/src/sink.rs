@@ -207,8 +207,8 @@ impl Writer {
     /// Fails what is held and everything behind it, in order (I5).
     fn give_up(mut self, taken: Vec<Batch>, error: &Error) {
         self.batches.close();
-        self.context.health.set(Condition::Failed(error.chain().into()));
-        let failure = Failure::retriable(STAGE, error.chain());
+        let failure = Failure::ended(STAGE, error);
+        self.context.health.set(Condition::Failed(failure.cause, failure.reason.clone()));
         let behind = std::iter::from_fn(|| self.batches.try_recv().ok());
         for batch in taken.into_iter().chain(behind) {
             (0..batch.receipt.unsettled()).for_each(|index| batch.receipt.fail(index, failure.clone()));

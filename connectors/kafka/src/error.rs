@@ -55,10 +55,7 @@ pub(crate) fn reason(code: Code, topic: &str) -> String {
         Code::InvalidRecord | Code::InvalidDifferentRecord => {
             format!("topic \"{topic}\" refuses the record as invalid (a compacted topic takes no record without a key)")
         }
-        Code::InvalidTimestamp => format!(
-            "topic \"{topic}\" refuses the record's timestamp (its message.timestamp.before.max.ms and \
-             message.timestamp.after.max.ms say how far from the broker's clock it may be)"
-        ),
+        Code::InvalidTimestamp => format!("topic \"{topic}\" refuses the record's timestamp ({TIME_LIMITS})"),
         Code::UnknownPartition => format!("topic \"{topic}\" has no such partition"),
         Code::InvalidTopic => format!("\"{topic}\" is not a legal topic name"),
         Code::UnknownTopic | Code::UnknownTopicOrPartition => missing_topic(topic),
@@ -73,6 +70,18 @@ pub(crate) fn reason(code: Code, topic: &str) -> String {
         other => format!("delivering to topic \"{topic}\": {}", words(other)),
     }
 }
+
+/// A record without a time of its own got this machine's, and `topic` refuses that.
+pub(crate) fn wrong_clock(topic: &str) -> String {
+    format!(
+        "topic \"{topic}\" refuses the time of this machine's clock, which records without a time of their own get: set \
+         this clock or Kafka's right ({TIME_LIMITS})"
+    )
+}
+
+/// Kafka's settings of a topic that refuse timestamps.
+const TIME_LIMITS: &str = "the topic's message.timestamp.before.max.ms and message.timestamp.after.max.ms say how far from \
+                           the broker's clock a time may be";
 
 /// How to come by a topic.
 pub(crate) fn missing_topic(topic: &str) -> String {

@@ -8,7 +8,8 @@
 //! 5. `source`: options, the member of the group, partitions as lanes, commits
 //! 6. `client`: what librdkafka says of itself
 //! 7. `letters`: reading dead letters back
-//! 8. `error`: what its error codes mean
+//! 8. `names`: what Kafka takes as a topic's name and a partition's number
+//! 9. `error`: what its error codes mean
 //!
 //! # Architecture invariant
 //! librdkafka's blocking calls never run on an async thread, and its callbacks never block.
@@ -20,6 +21,7 @@ pub mod partitioner;
 mod client;
 mod error;
 mod letters;
+mod names;
 mod sink;
 mod source;
 

@@ -15,7 +15,7 @@ use rdkafka::{
     types::{RDKafkaApiKey, RDKafkaRespErr},
 };
 use serde_json::{Value as Json, json};
-use support::{DEADLINE, Topic, context, last_writes, merge, open, options, record};
+use support::{DEADLINE, Topic, context, last_writes, merge, open, options, put, record};
 
 type Mock = MockCluster<'static, DefaultProducerContext>;
 
@@ -126,8 +126,8 @@ async fn a_record_that_is_given_up_takes_everything_behind_it_along() {
     // The next ones are younger: their own time is not over when that of the first is.
     tokio::time::sleep(Duration::from_millis(500)).await;
     sink.put(courier.batch(records(100..150))).await.unwrap();
-    let failed = wait_for(&context, |condition| matches!(condition, Condition::Failed(_))).await;
-    assert!(matches!(&failed, Condition::Failed(reason) if reason.contains("did not confirm")), "{failed:?}");
+    let failed = wait_for(&context, |condition| matches!(condition, Condition::Failed(..))).await;
+    assert!(matches!(&failed, Condition::Failed(_, reason) if reason.contains("did not confirm")), "{failed:?}");
     cluster.broker_up(-1).unwrap();
     sink.put(courier.batch(records(150..200))).await.unwrap();
     tokio::time::timeout(DEADLINE, sink.flush()).await.expect("flush ends").unwrap();
@@ -188,9 +188,28 @@ async fn without_the_right_to_write_the_sink_fails_and_says_what_to_grant() {
     let summary = courier.outcomes(DEADLINE).await;
     assert_eq!((summary.delivered, summary.failed.len()), (0, 10));
     assert!(summary.failed.iter().all(|failure| failure.kind == FailureKind::Retriable));
-    let Condition::Failed(reason) = context.health.get() else { panic!("{:?}", context.health.get()) };
-    assert!(reason.contains("grant WRITE"), "{reason}");
+    let Condition::Failed(kind, reason) = context.health.get() else { panic!("{:?}", context.health.get()) };
+    assert!(kind.needs_a_person() && reason.contains("grant WRITE"), "{kind:?} {reason}");
     sink.close().await.unwrap();
+}
+
+/// A dead letter is stamped when it becomes one, whatever its record says.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_time_is_the_records_own_or_this_machines() {
+    let own = |dead_letter: bool, timestamp: Option<i64>| async move {
+        let cluster = mock();
+        let context = Context { dead_letter, ..context() };
+        let mut sink = open(&mock_options(&cluster, json!({})), context).await;
+        cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP; 9]);
+        let summary = put(&mut *sink, vec![Record { timestamp, ..records(0..1).remove(0) }]).await;
+        sink.close().await.unwrap();
+        assert_eq!((summary.delivered, summary.failed.len()), (0, 1), "{summary:?}");
+        summary.failed[0].kind
+    };
+    assert_eq!(own(false, Some(1_000)).await, FailureKind::Rejected);
+    assert_eq!(own(false, None).await, FailureKind::Retriable);
+    assert_eq!(own(false, Some(-1)).await, FailureKind::Retriable, "Kafka cannot tell a time before 1970 from none");
+    assert_eq!(own(true, Some(1_000)).await, FailureKind::Retriable);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -203,8 +222,8 @@ async fn a_topic_that_disappears_fails_the_sink() {
     tokio::task::spawn_blocking(move || drop(topic)).await.unwrap();
     let mut courier = Courier::new();
     sink.put(courier.batch(records(0..10))).await.unwrap();
-    let failed = wait_for(&context, |condition| matches!(condition, Condition::Failed(_))).await;
-    let Condition::Failed(reason) = failed else { unreachable!() };
+    let failed = wait_for(&context, |condition| matches!(condition, Condition::Failed(..))).await;
+    let Condition::Failed(_, reason) = failed else { unreachable!() };
     assert!(reason.contains(&name) && reason.contains("gone") && reason.contains("create it"), "{reason}");
     let summary = courier.outcomes(DEADLINE).await;
     assert_eq!(summary.failed.len(), 10);

@@ -6,6 +6,7 @@ mod support;
 
 use gantry_sdk::{
     FailureKind, Record, Value,
+    health::Condition,
     testkit::{Courier, Summary},
 };
 use serde_json::json;
@@ -114,6 +115,22 @@ async fn a_timestamp_that_the_topic_refuses_takes_no_neighbour_with_it() {
         summary.failed
     );
     assert_eq!(written(&topic), good);
+}
+
+/// As if this machine's clock were wrong: the topic refuses every time that is past.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_the_topic_refuses_is_no_records_fault() {
+    let topic = Topic::new("clock", 1, &[("message.timestamp.before.max.ms", "0")]).await;
+    let (records, _) = with_poison(200, &[], Record::default);
+    let context = context();
+    let mut sink = open(&options(&topic.name, json!({ "linger": "50ms" })), context.clone()).await;
+    let summary = put(&mut *sink, records).await;
+    sink.close().await.unwrap();
+    assert_eq!((summary.delivered, summary.failed.len(), summary.abandoned), (0, 200, 0));
+    assert!(summary.failed.iter().all(|failure| failure.kind == FailureKind::Retriable), "{:?}", summary.failed);
+    let Condition::Failed(_, reason) = context.health.get() else { panic!("{:?}", context.health.get()) };
+    assert!(reason.contains("clock") && reason.contains(&topic.name), "{reason}");
+    assert_eq!(topic.read_all().len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

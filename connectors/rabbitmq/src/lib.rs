@@ -7,8 +7,9 @@
 //! 3. `sink`: publishing with confirms, a window on each of several channels
 //! 4. `convert`: AMQP deliveries, properties and typed header tables to records, and values back
 //! 5. `arguments`: typed arguments of queues, exchanges, bindings and consumers, as YAML says them
-//! 6. `error`: what RabbitMQ and the client library say, in the kinds that the runtime acts on
-//! 7. `management`: bindings, asked of the management API for `gantry graph`
+//! 6. `letters`: dead letters out of their queue, and what the sink writes so that they come back whole
+//! 7. `error`: what RabbitMQ and the client library say, in the kinds that the runtime acts on
+//! 8. `management`: bindings, asked of the management API for `gantry graph`
 //!
 //! # Architecture invariants
 //! - Automatic recovery of the client library is off. An instance connects once and ends with its connection; the
@@ -20,6 +21,7 @@ mod arguments;
 mod connection;
 mod convert;
 mod error;
+mod letters;
 mod management;
 mod sink;
 mod source;
@@ -31,7 +33,7 @@ use gantry_sdk::plugin::{ConnectionPlugin, SinkPlugin, SourcePlugin};
 
 pub use arguments::Arguments;
 pub use connection::{AuthMechanism, ConnectionOptions, TlsOptions};
-pub use sink::{HeaderEncoding, PropertyOptions, SinkOptions, Tombstones, Unroutable};
+pub use sink::{HeaderEncoding, PropertyOptions, QueueMap, SinkOptions, Tombstones, Unroutable};
 pub use source::{BindingOptions, DeclareOptions, ExchangeOptions, GiveBack, QueueOptions, SourceOptions};
 
 /// `connections: { x: { rabbitmq: … } }`.
@@ -48,7 +50,8 @@ pub const SOURCE: SourcePlugin = SourcePlugin::of::<SourceOptions>(
 pub const SINK: SinkPlugin = SinkPlugin::of::<SinkOptions>(
     "rabbitmq",
     "Publishes to RabbitMQ over AMQP 0-9-1 with confirms; nothing unroutable counts as delivered.",
-);
+)
+.with_letters::<SinkOptions>();
 
 #[cfg(test)]
 mod tests {

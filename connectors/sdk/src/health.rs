@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::ErrorKind;
+
 /// A connector's own view of its connection.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Condition {
@@ -16,8 +18,8 @@ pub enum Condition {
     Down(Arc<str>),
     /// The broker asked us to hold back (`Connection.Blocked`, throttling).
     Blocked(Arc<str>),
-    /// This instance will never work again: the runtime must close it and open a new one.
-    Failed(Arc<str>),
+    /// This instance will never work again: the runtime must close it and open a new one, as the kind of error says.
+    Failed(ErrorKind, Arc<str>),
 }
 
 /// Given to a connector when it is made; cheap to clone, usable from any thread, never blocks.
@@ -41,7 +43,7 @@ impl Health {
     /// Says how things are. A failed instance stays failed.
     pub fn set(&self, condition: Condition) {
         self.sender.send_if_modified(|current| {
-            if *current == condition || matches!(current, Condition::Failed(_)) {
+            if *current == condition || matches!(current, Condition::Failed(..)) {
                 return false;
             }
             *current = condition;

@@ -1,14 +1,15 @@
 //! Reading dead letters back, to list them, to show one, to send them through their bridge again.
 //!
 //! # The contract
-//! - A store of dead letters is a log that a dead letter's sink wrote: nothing in it is changed or removed by reading.
+//! - A store of dead letters is a log or a queue that a dead letter's sink wrote: reading changes and removes nothing in it. A
+//!   queue is held while it is read, and [`Letters::close`] gives back what is not marked, in its order.
 //! - [`Letters::open`] fixes the end: what is written later is not read by this instance.
 //! - [`Letters::next`] yields every letter up to that end that nobody has marked yet, each stream of the store in the
 //!   order in which it was written, with the record as the source once gave it: key, value, headers and properties. What
 //!   was added to it is in [`Letter::reason`]; whether the record is whole is in [`Letter::fidelity`]. A letter that cannot
 //!   be read is still a letter: it is never left out.
-//! - [`Letters::mark`] notes in the store itself that letters are dealt with. It is called once their replay is durable, so
-//!   a replay that is killed in between repeats letters and loses none.
+//! - [`Letters::mark`] notes in the store itself that letters are dealt with, or removes them from it. It is called once
+//!   their replay is durable, so a replay that is killed in between repeats letters and loses none.
 
 mod feed;
 mod marks;
@@ -30,7 +31,7 @@ pub use reason::Reason;
 pub struct LetterId {
     /// The stream that it stands in, in the connector's own words: Kafka's partition. Without `:`, `;` and spaces.
     pub stream: ByteString,
-    /// Its number there, growing.
+    /// Its number there: the same at each reading.
     pub number: u64,
 }
 
@@ -72,10 +73,10 @@ pub trait Letters: Send {
     /// The next letter that is not marked; `None` at the end. Cancel-safe.
     async fn next(&mut self) -> Result<Option<Letter>>;
 
-    /// These are dealt with. Durable when it returns.
+    /// These are dealt with. Durable when it returns, as far as the store's own acknowledgement is.
     async fn mark(&mut self, letters: &Marks) -> Result<()>;
 
-    /// Disconnects.
+    /// Gives back what was only held, and disconnects.
     async fn close(&mut self) -> Result<()>;
 }
 

@@ -79,6 +79,11 @@ pub trait SinkConfig: DeserializeOwned + JsonSchema {
         Vec::new()
     }
 
+    /// What is wrong with it for dead letters, besides what [`check`](Self::check) finds.
+    fn check_dead_letter(&self) -> Vec<Problem> {
+        Vec::new()
+    }
+
     /// What it writes to, without I/O.
     fn describe(&self) -> Description {
         Description::default()
@@ -160,6 +165,9 @@ plugin!(
 plugin!(
     /// A sink that can be named in YAML.
     SinkPlugin, SinkConfig, dyn Sink, (context: Context),
+    /// What is wrong with it for dead letters, besides what `check` finds; nothing when the options do not parse.
+    check_dead_letter: fn(&Json) -> Vec<Problem> =
+        |options| parse::<C>(options).map(|config| config.check_dead_letter()).unwrap_or_default(),
     /// Reads back what was written there as a dead letter; `None` when it cannot be read back.
     letters: Option<fn(&Json, Context) -> Result<Box<dyn Letters>>> = None,
     /// What it writes to, by its options; nothing when they do not parse.

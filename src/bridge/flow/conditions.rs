@@ -43,7 +43,7 @@ impl Conditions {
                 Condition::Up => {}
                 Condition::Down(reason) => complaints.push(format!("{name} unreachable: {reason}")),
                 Condition::Blocked(reason) => complaints.push(format!("{name} blocked by its broker: {reason}")),
-                Condition::Failed(reason) => return Err(End::Failed(Error::disconnected(reason.as_ref()))),
+                Condition::Failed(kind, reason) => return Err(End::Failed(Error::new(*kind, reason.as_ref()))),
             }
         }
         Ok((!complaints.is_empty()).then(|| complaints.join("; ").into()))
@@ -66,7 +66,7 @@ impl Conditions {
 pub(super) fn reason_of(condition: &Condition) -> Option<Arc<str>> {
     match condition {
         Condition::Up => None,
-        Condition::Down(reason) | Condition::Blocked(reason) | Condition::Failed(reason) => Some(reason.clone()),
+        Condition::Down(reason) | Condition::Blocked(reason) | Condition::Failed(_, reason) => Some(reason.clone()),
     }
 }
 

@@ -38,7 +38,7 @@ impl Settler {
                     self.books.part_done(lane, sequence);
                 }
                 Verdict::Halt(reason) => return Err(End::Halted(Error::config(reason.as_ref()))),
-                Verdict::Stop(reason) => return Err(End::Failed(Error::disconnected(reason.as_ref()))),
+                Verdict::Stop(error) => return Err(End::Failed(error)),
             }
             next = others.try_recv().ok();
         }

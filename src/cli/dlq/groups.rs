@@ -110,7 +110,7 @@ impl Groups {
         let mut notes = String::new();
         if self.lossy > 0 {
             notes += &format!(
-                "{} of them cannot be rebuilt exactly (`show` says why): their bodies are whole, header types are not\n",
+                "{} of them cannot be rebuilt exactly (`show` says why): their bodies are whole, something else is not\n",
                 self.lossy
             );
         }

@@ -42,8 +42,8 @@ const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Send dead letters through their bridge again: its transforms and its sink, as they are configured now.
 ///
 /// A letter is marked as replayed when the sink has confirmed its record, a rule has filtered it, or, if it was refused
-/// again, its new dead letter is written. Killed at any moment it loses nothing; what was not marked is replayed next time, so
-/// some records may arrive twice. The service may run meanwhile.
+/// again, its new dead letter is written; out of a queue of RabbitMQ it is removed then. Killed at any moment it loses
+/// nothing; what was not marked is replayed next time, so some records may arrive twice. The service may run meanwhile.
 ///
 /// Exit codes: 0 all were delivered or filtered, or there was nothing to do; 1 not all: some were refused again or cannot be
 /// read, or it ended early; 2 it could not start; 130 ended by a signal.

@@ -97,3 +97,16 @@ fn names_come_and_go() {
     assert_eq!(after(&BEFORE.replace("hello:", "welcome:")), ["welcome", "", "hello", "orders bills"]);
     assert_eq!(after("bridges: {}"), ["", "", "orders bills hello", ""]);
 }
+
+#[test]
+fn another_order_of_a_map_is_another_bridge() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    fs::write(directory.path().join("secret"), "one").expect("writing a secret");
+    let map = |entries: &str| {
+        let sink = format!("rabbitmq: {{ connection: rabbit, map: {{ {entries} }} }}");
+        load(&directory, &BEFORE.replace("kafka: { connection: events, topic: orders }", &sink))
+    };
+    let between = |old: &str, new: &str| Difference::between(&map(old), map(new)).changed.len();
+    assert_eq!(between("/a/: q, /./: r", "/a/: q, /./: r"), 0);
+    assert_eq!(between("/a/: q, /./: r", "/./: r, /a/: q"), 1);
+}

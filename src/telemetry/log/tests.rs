@@ -9,23 +9,23 @@ fn holds(filter: &EnvFilter, directive: &str) -> bool {
 
 #[test]
 fn libraries_are_quieter_than_gantry() {
-    let normal = filter(LogLevel::Info, None).expect("a level");
+    let normal = filter(&[], LogLevel::Info, None).expect("a level");
     assert!(holds(&normal, "info") && holds(&normal, "lapin=off"), "{normal}");
-    let chatty = filter(LogLevel::Debug, Some("  ")).expect("a level");
+    let chatty = filter(&[], LogLevel::Debug, Some("  ")).expect("a level");
     assert!(holds(&chatty, "debug") && holds(&chatty, "librdkafka=warn"), "{chatty}");
-    let silent = filter(LogLevel::Off, None).expect("a level");
+    let silent = filter(&[], LogLevel::Off, None).expect("a level");
     assert!(holds(&silent, "off") && holds(&silent, "rdkafka=off"), "{silent}");
 }
 
 #[test]
 fn the_variable_overrides_everything() {
-    let filter = filter(LogLevel::Info, Some("warn,lapin=trace")).expect("directives");
+    let filter = filter(&[], LogLevel::Info, Some("warn,lapin=trace")).expect("directives");
     assert!(holds(&filter, "lapin=trace") && holds(&filter, "warn") && !holds(&filter, "info"), "{filter}");
 }
 
 #[test]
 fn a_bad_filter_says_where_it_came_from() {
-    let error = filter(LogLevel::Info, Some("gantry=loud")).expect_err("no such level");
+    let error = filter(&[], LogLevel::Info, Some("gantry=loud")).expect_err("no such level");
     assert!(error.to_string().starts_with("reading the log level from GANTRY_LOG: "), "{error}");
 }
 

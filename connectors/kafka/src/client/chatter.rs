@@ -11,6 +11,8 @@ use std::{
 
 use rdkafka::{config::RDKafkaLogLevel, error::KafkaError, types::RDKafkaErrorCode};
 
+use super::brokers::Brokers;
+
 /// How long a repeated line is only counted.
 const QUIET: Duration = Duration::from_secs(60);
 /// Different lines that are remembered; librdkafka has a few dozen that come by themselves.
@@ -22,6 +24,7 @@ pub(crate) struct Chatter {
     who: Arc<str>,
     inner: Mutex<Inner>,
     suspicious: AtomicBool,
+    pub brokers: Brokers,
 }
 
 #[derive(Debug, Default)]
@@ -52,7 +55,7 @@ pub(crate) struct Trouble {
 impl Chatter {
     /// For the client that `who` names in logs.
     pub(crate) fn new(who: Arc<str>) -> Self {
-        Self { who, inner: Mutex::default(), suspicious: AtomicBool::new(false) }
+        Self { who, inner: Mutex::default(), suspicious: AtomicBool::new(false), brokers: Brokers::default() }
     }
 
     /// What went wrong so far.

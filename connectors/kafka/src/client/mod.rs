@@ -1,5 +1,6 @@
 //! What every librdkafka client of ours shares: what it says of itself, and how it proves who it is.
 
+mod brokers;
 mod chatter;
 mod handshake;
 mod token;
@@ -7,6 +8,7 @@ mod voice;
 
 use std::time::Duration;
 
+pub(crate) use brokers::ask_for_statistics;
 pub(crate) use chatter::Chatter;
 pub(crate) use handshake::Trust;
 pub(crate) use token::{Oidc, Origin, TokenSource};

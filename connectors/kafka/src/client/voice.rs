@@ -29,6 +29,10 @@ impl ClientContext for Voice {
         self.chatter.line(level, facility, text);
     }
 
+    fn stats_raw(&self, statistics: &[u8]) {
+        self.chatter.brokers.take(statistics);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         match self.trust.explain(reason) {
             Some(refusal) => self.chatter.error(&KafkaError::Global(RDKafkaErrorCode::SSL), &refusal),

@@ -84,7 +84,7 @@ const RULES: &[Rule] = &[
     Rule::own("sasl.oauthbearer.token.endpoint.url", "sasl.oidc.token_url"),
     Rule::refused("plugin.library.paths", "plug-ins that are loaded at run time are not supported"),
     Rule::refused("log.queue", "logging belongs to Gantry"),
-    Rule::refused("statistics.interval.ms", "the source sets it for its own use, and nobody else reads statistics"),
+    Rule::refused("statistics.interval.ms", "Gantry sets it for its own use, and nobody else reads statistics"),
 ];
 
 impl ConnectionOptions {

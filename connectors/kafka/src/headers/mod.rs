@@ -3,8 +3,9 @@
 //! In order: the message properties under a prefix, the application's headers, in `typed` encoding one header that
 //! remembers what text forgets ([`typed::TYPES`]), and where the record came from. The mapping is total: there is no
 //! value that stops a record. `docs/connectors/kafka.md` has the table. [`decode`] is the way back, and [`read`]
-//! what the source makes of anybody's headers.
+//! what the source makes of anybody's headers. `confluent` is another connector's convention.
 
+mod confluent;
 pub mod decode;
 mod nested;
 mod properties;
@@ -12,7 +13,7 @@ pub mod read;
 mod text;
 pub mod typed;
 
-use gantry_sdk::Record;
+use gantry_sdk::{Record, config::Problem};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -39,7 +40,13 @@ pub enum Encoding {
     Text,
     /// The same text, and one more header, `gantry.types`, from which the original can be rebuilt bit for bit.
     Typed,
+    /// As Confluent's RabbitMQ source connector writes them: 17 headers `rabbitmq.…` on every record, null where it has
+    /// nothing, then the application's headers under `rabbitmq.`. The types are lost.
+    Confluent,
 }
+
+/// The default of [`HeaderMapping::property_prefix`].
+const PROPERTY_PREFIX: &str = "amqp.";
 
 /// What can become headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -63,6 +70,8 @@ pub trait Out {
 #[derive(Debug)]
 pub struct Mapper {
     encoding: Encoding,
+    /// Writes everything, in place of what follows.
+    confluent: Option<confluent::Writer>,
     properties: Option<[String; properties::COUNT]>,
     headers: Option<String>,
     origin: Option<[String; 3]>,
@@ -83,9 +92,33 @@ impl Default for HeaderMapping {
         Self {
             encoding: None,
             include: vec![Include::Properties, Include::Headers],
-            property_prefix: "amqp.".to_owned(),
+            property_prefix: PROPERTY_PREFIX.to_owned(),
             header_prefix: String::new(),
         }
+    }
+}
+
+impl HeaderMapping {
+    /// What contradicts itself.
+    pub(crate) fn check(&self) -> Vec<Problem> {
+        if self.encoding == Some(Encoding::Confluent) { confluent::check(self) } else { Vec::new() }
+    }
+
+    /// The same for a sink, which writes them.
+    pub(crate) fn check_sink(&self) -> Vec<Problem> {
+        let mut problems = self.check();
+        if self.encoding == Some(Encoding::Confluent) && !self.include.contains(&Include::Properties) {
+            let message = "encoding: confluent always writes the properties: leave it out, or write [properties]";
+            problems.push(Problem::error("include", message));
+        }
+        problems
+    }
+
+    /// The same for a sink of dead letters.
+    pub(crate) fn check_dead_letter(&self) -> Option<Problem> {
+        let message =
+            "a dead letter in encoding confluent could not be replayed as it was: leave it out, or write typed";
+        (self.encoding == Some(Encoding::Confluent)).then(|| Problem::error("encoding", message))
     }
 }
 
@@ -96,8 +129,10 @@ impl Mapper {
     pub fn new(mapping: &HeaderMapping) -> Self {
         let has = |what| mapping.include.contains(&what);
         let prefixed = |name: &str| format!("{}{name}", mapping.property_prefix);
+        let encoding = mapping.encoding.unwrap_or_default();
         Self {
-            encoding: mapping.encoding.unwrap_or_default(),
+            encoding,
+            confluent: (encoding == Encoding::Confluent).then(|| confluent::Writer::new(mapping)),
             properties: has(Include::Properties).then(|| properties::NAMES.map(prefixed)),
             headers: has(Include::Headers).then(|| mapping.header_prefix.clone()),
             origin: has(Include::Origin).then(|| ["exchange", "routing_key", "queue"].map(prefixed)),
@@ -106,6 +141,9 @@ impl Mapper {
 
     /// At least as many headers as [`Mapper::write`] will add, or 0 if it will add none.
     pub fn count(&self, record: &Record) -> usize {
+        if let Some(confluent) = &self.confluent {
+            return confluent.count(record);
+        }
         let properties = match (&self.properties, &record.properties) {
             (Some(_), Some(_)) => properties::COUNT,
             _ => 0,
@@ -119,6 +157,9 @@ impl Mapper {
 
     /// Writes the headers of a record.
     pub fn write(&self, record: &Record, scratch: &mut Scratch, out: &mut impl Out) {
+        if let Some(confluent) = &self.confluent {
+            return confluent.write(record, scratch, out);
+        }
         let Scratch { name, text, types } = scratch;
         let mut types = (self.encoding == Encoding::Typed).then_some(types);
         if let Some(types) = types.as_deref_mut() {

@@ -6,11 +6,11 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
-use gantry_sdk::{Headers, Properties, Value};
+use gantry_sdk::{Headers, Properties, Record, Value};
 use rdkafka::message::Headers as NativeHeaders;
 
 use super::{
-    Encoding, HeaderMapping, Include,
+    Encoding, HeaderMapping, Include, confluent,
     decode::{Native, is_property},
     typed,
 };
@@ -19,6 +19,8 @@ use super::{
 #[derive(Debug, Clone)]
 pub struct HeaderReader {
     typed: bool,
+    /// Reads everything, in place of what follows.
+    confluent: Option<confluent::Reader>,
     /// The prefix of properties, if there are any to be read.
     properties: Option<String>,
     /// The prefix of the application's headers, if they are to be read.
@@ -43,15 +45,27 @@ impl HeaderReader {
     /// Makes a mapping ready.
     pub fn new(mapping: &HeaderMapping) -> Self {
         let has = |what| mapping.include.contains(&what);
+        let encoding = mapping.encoding.unwrap_or(Encoding::Typed);
         Self {
-            typed: mapping.encoding.unwrap_or(Encoding::Typed) == Encoding::Typed,
+            typed: encoding == Encoding::Typed,
+            confluent: (encoding == Encoding::Confluent).then(|| confluent::Reader::new(mapping)),
             properties: has(Include::Properties).then(|| mapping.property_prefix.clone()),
             headers: has(Include::Headers).then(|| mapping.header_prefix.clone()),
         }
     }
 
-    /// What the headers say.
-    pub fn read(&self, list: &[Native<'_>]) -> (Headers, Properties) {
+    /// Puts what the headers say into the record.
+    pub fn fill(&self, list: &[Native<'_>], record: &mut Record) {
+        let (headers, properties) = match &self.confluent {
+            Some(confluent) => confluent.read(list, &mut record.origin),
+            None => self.read(list),
+        };
+        record.headers = headers;
+        record.set_properties(properties);
+    }
+
+    /// What the headers say, in the encodings of our own.
+    fn read(&self, list: &[Native<'_>]) -> (Headers, Properties) {
         if self.properties.is_none() && self.headers.is_none() {
             return (Headers::EMPTY, Properties::EMPTY);
         }
@@ -85,7 +99,7 @@ impl HeaderReader {
     }
 }
 
-fn native_value(value: Option<&[u8]>) -> Value {
+pub(super) fn native_value(value: Option<&[u8]>) -> Value {
     match value {
         None => Value::Null,
         Some(bytes) if std::str::from_utf8(bytes).is_ok() => Value::String(Bytes::copy_from_slice(bytes)),

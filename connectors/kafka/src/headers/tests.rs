@@ -2,7 +2,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use gantry_sdk::{
     Headers, Properties, Timestamp, Value,
-    testkit::{any_headers, any_properties, any_value},
+    testkit::{self, any_headers, any_properties, any_value},
 };
 use proptest::prelude::*;
 
@@ -46,29 +46,9 @@ fn decode(written: &Written) -> Option<typed::Decoded> {
     typed::decode(&list)
 }
 
-/// Equal to the last bit, which `==` on floats is not.
-fn same(left: &Value, right: &Value) -> bool {
-    match (left, right) {
-        (Value::F32(left), Value::F32(right)) => left.to_bits() == right.to_bits(),
-        (Value::F64(left), Value::F64(right)) => left.to_bits() == right.to_bits(),
-        (Value::List(left), Value::List(right)) => {
-            left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same(left, right))
-        }
-        (Value::Table(left), Value::Table(right)) => {
-            left.len() == right.len()
-                && left.iter().zip(right).all(|((a, left), (b, right))| a == b && same(left, right))
-        }
-        (left, right) => left == right,
-    }
-}
-
 fn assert_same(decoded: &typed::Decoded, headers: &Headers, properties: &Properties) {
     assert_eq!(&decoded.properties, properties);
-    assert_eq!(decoded.headers.len(), headers.len());
-    for ((name, value), (own, original)) in decoded.headers.iter().zip(headers) {
-        assert_eq!(name, own);
-        assert!(same(value, original), "{name}: {value:?} is not {original:?}");
-    }
+    testkit::assert_same(&decoded.headers, headers);
 }
 
 /// What AMQP 0-9-1 cannot say but a record can: repeated names, names that look like ours, 64 unsigned bits, nanoseconds.

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use gantry_sdk::config::Problem;
 
-use super::{SinkOptions, names};
+use super::SinkOptions;
 use crate::{
     connection::{CONNECTION_RULES, Mechanism, Rule, check_properties},
     headers::typed::TYPES,
+    names,
     partitioner::Partitioner,
 };
 
@@ -52,6 +53,7 @@ pub(super) fn check(options: &SinkOptions) -> Vec<Problem> {
     let mut problems: Vec<_> =
         options.connection.check(RULES).into_iter().map(|problem| problem.under("connection")).collect();
     problems.extend(check_properties(&options.properties, &[RULES, CONNECTION_RULES]));
+    problems.extend(options.header_mapping.check_sink().into_iter().map(|problem| problem.under("header_mapping")));
     topic(options, &mut problems);
     placement(options, &mut problems);
     batches(options, &mut problems);

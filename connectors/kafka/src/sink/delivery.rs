@@ -19,13 +19,13 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use gantry_sdk::{Batch, Failure, FailureKind, Health, Record, health::Condition};
+use gantry_sdk::{Batch, ErrorKind, Failure, FailureKind, Health, Record, health::Condition};
 use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::Notify;
 
 mod table;
 
-pub(super) use table::{Held, Token};
+pub(super) use table::{Held, Refusal, Token};
 use table::{Phase, Slot, Table};
 
 use super::STAGE;
@@ -117,11 +117,11 @@ impl Delivery {
                 if !table.was_refused((topic, partition)) {
                     table.refused.push((topic.into(), partition));
                 }
-                self.hold(table, token, Some(error::reason(code, topic).into()));
+                self.hold(table, token, Some(Refusal::new(code, topic)));
             }
             // Sent again alone it turns out which of the two it is.
             (_, Meaning::NoPartition) if self.placed => {
-                self.hold(table, token, Some(error::reason(code, topic).into()))
+                self.hold(table, token, Some(Refusal::new(code, topic)));
             }
             (_, Meaning::Purged) => self.hold(table, token, None),
             (_, meaning @ (Meaning::NoTopic | Meaning::NoPartition)) => {
@@ -134,7 +134,12 @@ impl Delivery {
                     self.fail(table, token, Failure::rejected(STAGE, reason));
                 }
             }
-            (_, Meaning::Denied | Meaning::GivenUp) => {
+            (_, Meaning::Denied) => {
+                // A topic may be looked up by who may not write to it: opening again would not find out.
+                let failure = Failure::retriable(STAGE, error::reason(code, topic)).because(ErrorKind::Refused);
+                self.fail(table, token, failure);
+            }
+            (_, Meaning::GivenUp) => {
                 self.fail(table, token, Failure::retriable(STAGE, error::reason(code, topic)));
             }
         }
@@ -163,7 +168,7 @@ impl Delivery {
         table.phase = Phase::Stopped(failure.clone());
         let held = std::mem::take(&mut table.held);
         drop(table);
-        self.health.set(Condition::Failed(Arc::clone(&failure.reason)));
+        self.health.set(Condition::Failed(failure.cause, Arc::clone(&failure.reason)));
         self.take_back(Reach::Everything);
         for held in held {
             self.refuse(held.token, failure.clone());
@@ -289,7 +294,7 @@ impl Delivery {
         }
     }
 
-    fn hold(&self, mut table: MutexGuard<'_, Table>, token: Token, refusal: Option<Arc<str>>) {
+    fn hold(&self, mut table: MutexGuard<'_, Table>, token: Token, refusal: Option<Refusal>) {
         let Some(sequence) = table.sequence_of(token) else { return };
         let refused_first = refusal.is_some() && table.held.iter().all(|held| held.refusal.is_none());
         table.held.push(Held { token, sequence, refusal });

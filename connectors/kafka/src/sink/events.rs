@@ -35,6 +35,10 @@ impl ClientContext for Events {
         self.voice.error(error, reason);
     }
 
+    fn stats_raw(&self, statistics: &[u8]) {
+        self.voice.stats_raw(statistics);
+    }
+
     fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
         self.voice.generate_oauth_token(config)
     }

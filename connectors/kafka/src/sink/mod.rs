@@ -20,7 +20,6 @@ mod cluster;
 mod delivery;
 mod events;
 mod limit;
-pub(crate) mod names;
 mod open;
 mod options;
 mod plan;
@@ -190,7 +189,7 @@ impl Running {
                 Err(_) => tokio::time::sleep(RETRY).await,
             }
         };
-        shared.delivery.stop(Failure::retriable(STAGE, error.chain()));
+        shared.delivery.stop(Failure::ended(STAGE, &error));
     }
 
     async fn flush(&self) {

@@ -118,6 +118,10 @@ impl SinkConfig for SinkOptions {
         check::check(self)
     }
 
+    fn check_dead_letter(&self) -> Vec<Problem> {
+        self.header_mapping.check_dead_letter().map(|problem| problem.under("header_mapping")).into_iter().collect()
+    }
+
     fn describe(&self) -> Description {
         Description {
             broker: self.connection.bootstrap_servers.0.clone(),

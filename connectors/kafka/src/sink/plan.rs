@@ -3,11 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use gantry_sdk::{Context, Error, Record, Result, Template, config::Problem};
+use gantry_sdk::{Context, Error, Record, Result, Template, config::Problem, plugin::SinkConfig as _};
 use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 
 use super::{SinkOptions, check, limit::Limit};
-use crate::headers::{Encoding, Mapper};
+use crate::{
+    client::ask_for_statistics,
+    headers::{Encoding, Mapper},
+};
 
 /// Everything that a running sink needs to know.
 #[derive(Debug)]
@@ -67,6 +70,9 @@ impl Plan {
         let piece = |template: &Option<Template>| template.as_ref().map(Piece::new);
         let mut mapping = options.header_mapping.clone();
         if context.dead_letter {
+            if let Some(problem) = options.check_dead_letter().first() {
+                return Err(Error::config(Problem::to_string(problem)));
+            }
             // So that it can be replayed as it was.
             mapping.encoding.get_or_insert(Encoding::Typed);
         }
@@ -122,6 +128,7 @@ impl Plan {
         options.connection.apply(&mut config);
         options.properties.apply(&mut config);
         config.set("message.max.bytes", limit.bytes().to_string());
+        ask_for_statistics(&mut config);
         config.set("enable.idempotence", "true");
         config.set("acks", "all");
         config.set("partitioner", options.partitioner.as_str());

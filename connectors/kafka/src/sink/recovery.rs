@@ -11,16 +11,16 @@
 
 use std::{collections::VecDeque, sync::atomic::Ordering, time::Duration};
 
-use gantry_sdk::Failure;
-use rdkafka::producer::Producer as _;
+use gantry_sdk::{Failure, Record};
+use rdkafka::{producer::Producer as _, types::RDKafkaErrorCode};
 
 use super::{
     STAGE,
-    delivery::{Held, Reach, Token},
+    delivery::{Held, Reach, Refusal, Token},
     pump::Shared,
     writer::Obstacle,
 };
-use crate::headers::Scratch;
+use crate::{error, headers::Scratch};
 
 /// How long one look for reports takes.
 const STEP: Duration = Duration::from_millis(2);
@@ -108,8 +108,8 @@ fn settle(shared: &Shared) -> Vec<Held> {
 
 /// Rejects the record that was refused alone, or puts what came back in front of the rest. Says how much to send next.
 fn next_portion(shared: &Shared, pending: &mut VecDeque<Token>, back: Vec<Held>, sent: usize) -> usize {
-    if let ([Held { token, refusal: Some(reason), .. }], 1) = (back.as_slice(), sent) {
-        shared.delivery.refuse(*token, Failure::rejected(STAGE, reason.clone()));
+    if let ([Held { token, refusal: Some(refusal), .. }], 1) = (back.as_slice(), sent) {
+        shared.delivery.refuse(*token, verdict(shared, *token, refusal));
         return 1;
     }
     let refused = back.iter().any(|held| held.refusal.is_some());
@@ -118,6 +118,19 @@ fn next_portion(shared: &Shared, pending: &mut VecDeque<Token>, back: Vec<Held>,
         pending.push_front(held.token);
     }
     next
+}
+
+/// What it means that the broker refuses this record alone. One without a time of its own was stamped by this machine's
+/// clock: that is not its fault, and it is delivered once the clocks agree.
+fn verdict(shared: &Shared, token: Token, Refusal { code, topic }: &Refusal) -> Failure {
+    let has_time =
+        |records: &[Record]| records.get(token.index() as usize).is_some_and(|record| shared.writer.has_time(record));
+    if *code == RDKafkaErrorCode::InvalidTimestamp
+        && shared.delivery.records(token).is_some_and(|records| !has_time(&records))
+    {
+        return Failure::retriable(STAGE, error::wrong_clock(topic));
+    }
+    Failure::rejected(STAGE, error::reason(*code, topic))
 }
 
 fn over(shared: &Shared) -> bool {

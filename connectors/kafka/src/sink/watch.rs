@@ -55,6 +55,11 @@ impl Watch {
             shared.delivery.stop(Failure::retriable(STAGE, reason));
             return;
         }
+        if let Some(lost) = shared.chatter.brokers.lost() {
+            let address = shared.writer.plan.options.connection.address();
+            shared.delivery.stop(Failure::retriable(STAGE, format!("no connection to Kafka at {address}: {lost}")));
+            return;
+        }
         let (reports, waiting) = shared.delivery.progress();
         if reports != self.reports || !waiting {
             self.reports = reports;

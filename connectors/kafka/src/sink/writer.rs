@@ -15,13 +15,12 @@ use super::{
     delivery::Token,
     events::Producer,
     limit::Limit,
-    names,
     plan::{Piece, Plan},
 };
 use crate::{
     error::{self, Meaning},
     headers::{Out, Scratch},
-    letters,
+    letters, names,
 };
 
 /// Writes records; shared by the sink and, after a refused batch, the pump.
@@ -149,6 +148,11 @@ impl Writer {
                 Err(self.obstacle(code, topic, size))
             }
         }
+    }
+
+    /// Whether the record is sent with a time of its own. One without is stamped by librdkafka, with this machine's.
+    pub(super) fn has_time(&self, record: &Record) -> bool {
+        matches!(timestamp(&self.plan, record), Ok(Some(_)))
     }
 
     fn obstacle(&self, code: RDKafkaErrorCode, topic: &str, size: impl FnOnce() -> usize) -> Obstacle {

@@ -7,7 +7,7 @@ use gantry_sdk::config::Problem;
 use super::SourceOptions;
 use crate::{
     connection::{CONNECTION_RULES, Rule, check_properties},
-    sink::names,
+    names,
 };
 
 const MEMORY: &str = "how much is read ahead is said by the bridge's limits.in_flight_bytes";
@@ -45,6 +45,7 @@ pub(super) fn check(options: &SourceOptions) -> Vec<Problem> {
     let mut problems: Vec<_> =
         options.connection.check(RULES).into_iter().map(|problem| problem.under("connection")).collect();
     problems.extend(check_properties(&options.properties, &[RULES, CONNECTION_RULES]));
+    problems.extend(options.header_mapping.check().into_iter().map(|problem| problem.under("header_mapping")));
     topics(options, &mut problems);
     group(options, &mut problems);
     let commit = options.commit_interval.0;

@@ -61,9 +61,7 @@ impl Converter {
             Ok(list) => (list, 0),
             Err(decode::Unreadable) => read::readable(message.headers()),
         };
-        let (headers, properties) = self.plan.headers.read(&list);
-        record.headers = headers;
-        record.set_properties(properties);
+        self.plan.headers.fill(&list, record);
         if unreadable > 0 {
             record.headers.push(UNREADABLE, Value::U32(unreadable));
             self.tell_of_unreadable(message);

@@ -98,6 +98,7 @@ impl ClientContext for Events {
 
     fn stats_raw(&self, statistics: &[u8]) {
         self.lock().standings = lag::standings(statistics);
+        self.voice.stats_raw(statistics);
     }
 
     fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {

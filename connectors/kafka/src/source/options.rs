@@ -54,7 +54,8 @@ pub struct SourceOptions {
     #[serde(default = "default_revoke_timeout")]
     pub revoke_timeout: DurationText,
     /// How Kafka headers become message properties and headers. `encoding: typed`, the default here, rebuilds what a sink with
-    /// the same encoding wrote; headers that no such sink wrote are read as text.
+    /// the same encoding wrote; headers that no such sink wrote are read as text. `confluent` reads what Confluent's RabbitMQ
+    /// source wrote.
     #[serde(default)]
     pub header_mapping: HeaderMapping,
     /// Any other librdkafka property by its own name; wins over the connection's.

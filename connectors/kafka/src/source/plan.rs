@@ -9,14 +9,12 @@ use gantry_sdk::{
 use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 
 use super::{OffsetReset, SourceOptions, Start, check};
-use crate::headers::read::HeaderReader;
+use crate::{client::ask_for_statistics, headers::read::HeaderReader};
 
 /// librdkafka's own default.
 const MAX_POLL_INTERVAL: Duration = Duration::from_secs(300);
 /// How often it looks for new topics that match. librdkafka's own five minutes are long for somebody who waits.
 const LOOK_FOR_TOPICS: Duration = Duration::from_secs(30);
-/// How often librdkafka says how far behind it is, and with that how old the lag may be.
-const STATISTICS: Duration = Duration::from_secs(5);
 /// Least and most that may be read ahead of one partition, in bytes.
 const LEAST_AHEAD: usize = 32 << 10;
 const MOST_AHEAD: usize = 512 << 20;
@@ -115,7 +113,7 @@ impl Plan {
         config.set("enable.auto.commit", "false").set("enable.auto.offset.store", "false");
         config.set("allow.auto.create.topics", "false").set("enable.partition.eof", "false");
         config.set("partition.assignment.strategy", "cooperative-sticky");
-        config.set("statistics.interval.ms", STATISTICS.as_millis().to_string());
+        ask_for_statistics(&mut config);
         config.set("group.id", self.group());
         config.set("auto.offset.reset", options.offset_reset.as_str());
         config.set("isolation.level", options.isolation_level.as_str());

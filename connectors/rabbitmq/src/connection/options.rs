@@ -162,16 +162,20 @@ impl ConnectionOptions {
     }
 
     /// Where it connects to, for [`gantry_sdk::Description`]: `host:port` each, and `/vhost` behind it if that is not the
-    /// default one. What does not parse is left out.
+    /// default one. A reference to a variable or file that is not there stands as it is written. What does not parse is left
+    /// out.
     pub(crate) fn addresses(&self) -> Vec<String> {
-        let uris = self.urls.iter().filter_map(|url| url::parse(url.reveal()).ok());
-        uris.map(|uri| {
-            let AMQPUri { authority, vhost, .. } = self.overridden(uri);
-            let vhost = if vhost == "/" { String::new() } else { format!("/{}", vhost.replace('/', "%2f")) };
-            let (host, port) = (authority.host, authority.port);
-            if host.contains(':') { format!("[{host}]:{port}{vhost}") } else { format!("{host}:{port}{vhost}") }
-        })
-        .collect()
+        self.urls.iter().filter_map(|url| self.address(url.reveal())).collect()
+    }
+
+    fn address(&self, url: &str) -> Option<String> {
+        let behind = |vhost: &str| if vhost == "/" { String::new() } else { format!("/{}", vhost.replace('/', "%2f")) };
+        if let Some(reference) = url::reference(url) {
+            return Some(format!("{reference}{}", self.vhost.as_deref().map_or_else(String::new, behind)));
+        }
+        let AMQPUri { authority, vhost, .. } = self.overridden(url::parse(url).ok()?);
+        let (host, port, vhost) = (authority.host, authority.port, behind(&vhost));
+        Some(if host.contains(':') { format!("[{host}]:{port}{vhost}") } else { format!("{host}:{port}{vhost}") })
     }
 
     fn overridden(&self, mut uri: AMQPUri) -> AMQPUri {

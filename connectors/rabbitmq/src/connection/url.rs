@@ -42,6 +42,16 @@ pub(crate) fn parse(text: &str) -> Result<AMQPUri, String> {
     Ok(uri)
 }
 
+/// The place in a URL that is a reference which is not resolved: all of `${env:RABBIT_URL}`, the host and what follows of
+/// `amqp://user:password@${env:RABBIT_HOST}:5672/vhost`. `None` where a part of it could be a password.
+pub(crate) fn reference(url: &str) -> Option<&str> {
+    let place = url.rsplit_once('@').or_else(|| url.split_once("://")).map_or(url, |(_, place)| place);
+    let (reference, behind) = place.split_at(place.find('}')? + 1);
+    let port = behind.split('/').next().unwrap_or_default();
+    let is_port = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+    (reference.starts_with("${") && is_port).then_some(place)
+}
+
 fn explain(error: ParseError) -> String {
     match error {
         ParseError::RelativeUrlWithoutBase => {
@@ -72,6 +82,27 @@ fn check_parameters(url: &Url) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reference_is_shown_and_nothing_that_may_be_a_password() {
+        for (url, place) in [
+            ("${env:URL}", "${env:URL}"),
+            ("amqp://${env:HOST}", "${env:HOST}"),
+            ("amqps://gantry:hunter2@${env:HOST}:5671/orders", "${env:HOST}:5671/orders"),
+            ("amqp://${env:USER}:${env:PASSWORD}@${file:/run/host}", "${file:/run/host}"),
+        ] {
+            assert_eq!(reference(url), Some(place), "{url}");
+        }
+        for url in [
+            "amqp://gantry:${env:PASSWORD}@rabbit1:5672",
+            "amqp://${env:USER}:hunter2",
+            "amqp://${env:USER}hunter2",
+            "amqp://gantry:hunter2${env:REST}",
+            "amqp://rabbit1/${env:VHOST}",
+        ] {
+            assert_eq!(reference(url), None, "{url}");
+        }
+    }
 
     #[test]
     fn reads_every_part() {

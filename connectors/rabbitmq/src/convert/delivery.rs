@@ -40,20 +40,25 @@ impl Converter {
     /// Total. The body moves, what the client library lends only by reference is copied.
     pub(crate) fn record(&mut self, delivery: Delivery) -> Record {
         let Delivery { exchange, routing_key, redelivered, properties, data, .. } = delivery;
+        let origin = Origin {
+            address: self.queue.clone(),
+            exchange: String::from(exchange).into(),
+            routing_key: String::from(routing_key).into(),
+            redelivered,
+            ..Origin::default()
+        };
+        Record { origin, ..self.content(&properties, data) }
+    }
+
+    /// The same of a message of which nobody knows the way.
+    pub(crate) fn content(&mut self, properties: &BasicProperties, data: Vec<u8>) -> Record {
         let table = properties.headers().as_ref();
         let is_tombstone = data.is_empty() && table.is_some_and(marks_tombstone);
         Record {
             value: (!is_tombstone).then(|| Bytes::from(data)),
             headers: table.map_or(Headers::EMPTY, |table| restored(self.headers(table), table, is_tombstone)),
             timestamp: properties.timestamp().and_then(millis),
-            origin: Origin {
-                address: self.queue.clone(),
-                exchange: String::from(exchange).into(),
-                routing_key: String::from(routing_key).into(),
-                redelivered,
-                ..Origin::default()
-            },
-            properties: self.properties(&properties),
+            properties: self.properties(properties),
             ..Record::default()
         }
     }

@@ -87,29 +87,11 @@ fn table_of(fields: &[(ByteString, Value)]) -> Result<FieldTable, String> {
 
 #[cfg(test)]
 mod tests {
-    use gantry_sdk::testkit::any_value;
+    use gantry_sdk::testkit::{any_value, same};
     use lapin::types::{ByteArray, LongString, ShortString};
     use proptest::prelude::*;
 
     use super::*;
-
-    /// Equal bit for bit: a NaN is not equal to itself. Fields are compared by name, for their order is not kept.
-    fn same(left: &Value, right: &Value) -> bool {
-        match (left, right) {
-            (Value::F32(left), Value::F32(right)) => left.to_bits() == right.to_bits(),
-            (Value::F64(left), Value::F64(right)) => left.to_bits() == right.to_bits(),
-            (Value::List(left), Value::List(right)) => {
-                left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same(left, right))
-            }
-            (Value::Table(left), Value::Table(right)) => {
-                left.len() == right.len()
-                    && left.iter().all(|(name, value)| {
-                        right.iter().any(|(other_name, other)| name == other_name && same(value, other))
-                    })
-            }
-            (left, right) => left == right,
-        }
-    }
 
     proptest! {
         #[test]

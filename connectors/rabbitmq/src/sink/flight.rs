@@ -23,6 +23,9 @@ pub(super) struct Item {
     index: u32,
     /// Its place among all records of the channel.
     pub sequence: u64,
+    /// When it came, if it is a dead letter, in milliseconds since 1970: it is in the message, and a message that comes back has
+    /// to be known again.
+    pub written: i64,
     /// When RabbitMQ refused it first.
     pub refused_since: Option<Instant>,
 }
@@ -64,8 +67,8 @@ pub(super) struct Looked {
 // === impl Item ===
 
 impl Item {
-    pub(super) const fn new(batch: Arc<Batch>, index: u32, sequence: u64) -> Self {
-        Self { batch, index, sequence, refused_since: None }
+    pub(super) const fn new(batch: Arc<Batch>, index: u32, sequence: u64, written: i64) -> Self {
+        Self { batch, index, sequence, written, refused_since: None }
     }
 
     pub(super) fn record(&self) -> &Record {
@@ -147,7 +150,7 @@ impl Flight {
         for returned in self.returns.drain(..) {
             let mut find = |exactly| {
                 let is_of = |sent: &&mut Sent| {
-                    sent.returned.is_none() && returns::is_of(&returned, sent.item.record(), plan, limits, exactly)
+                    sent.returned.is_none() && returns::is_of(&returned, &sent.item, plan, limits, exactly)
                 };
                 self.sent.iter_mut().find(is_of).map(|sent| sent.returned = Some(returns::reason(&returned)))
             };

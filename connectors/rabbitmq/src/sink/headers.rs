@@ -3,7 +3,7 @@
 //! A table's names are unique. Of headers that share a name `typed` makes one list under it, and names it in
 //! [`DUPLICATES`](crate::convert::DUPLICATES), so that the source can make them again; `text` joins them.
 
-use gantry_sdk::{Headers, Value};
+use gantry_sdk::{Headers, Value, letters::Reason};
 use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldArray, FieldTable, ShortString},
@@ -12,10 +12,8 @@ use lapin::{
 use super::HeaderEncoding;
 use crate::convert::{DUPLICATES, short_string, to_amqp};
 
-/// How many headers and properties of a dead letter AMQP could not hold.
-pub(super) const LEFT_OUT: &str = "gantry.left_out";
-/// Name, type and value of it.
-pub(super) const LEFT_OUT_SIZE: usize = 1 + LEFT_OUT.len() + 1 + 4;
+/// What a content header has besides the properties: class, weight, body size, flags, and the frame around it.
+const HEADER_FRAMING: usize = 2 + 2 + 8 + 2 + 8;
 
 /// The table. `take` decides what an error means: a refusal, or one header less.
 pub(super) fn table(
@@ -75,10 +73,11 @@ fn joined(first: &AMQPValue, second: &AMQPValue) -> Vec<u8> {
     [bytes(first), bytes(second)].join(&b", "[..])
 }
 
-/// Takes the largest headers out until the rest fits; says how many went.
-pub(super) fn shrink(table: &mut FieldTable, room: usize) -> u32 {
+/// Takes the largest headers out until the rest fits, and those that are Gantry's own last; says how many went.
+pub(crate) fn shrink(table: &mut FieldTable, room: usize) -> u32 {
+    let is_ours = |name: &str| name.starts_with("gantry.") || name.starts_with(Reason::PREFIX);
     let mut fields: Vec<_> = table.inner().iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-    fields.sort_by_key(|(name, value)| field_size(name, value));
+    fields.sort_by_key(|(name, value)| (!is_ours(name.as_str()), field_size(name, value)));
     let mut went = 0;
     let mut total = 4 + fields.iter().map(|(name, value)| field_size(name, value)).sum::<usize>();
     while total > room {
@@ -91,7 +90,7 @@ pub(super) fn shrink(table: &mut FieldTable, room: usize) -> u32 {
 }
 
 /// Bytes of the table on the wire (AMQP 0-9-1 §4.2.5, with RabbitMQ's field types).
-pub(super) fn size(table: &FieldTable) -> usize {
+pub(crate) fn size(table: &FieldTable) -> usize {
     4 + table.inner().iter().map(|(name, value)| field_size(name, value)).sum::<usize>()
 }
 
@@ -115,8 +114,13 @@ fn value_size(value: &AMQPValue) -> usize {
     }
 }
 
+/// Bytes that a table may take in a frame, beside these properties.
+pub(crate) fn room(frame: usize, properties: &BasicProperties) -> usize {
+    frame.saturating_sub(HEADER_FRAMING + properties_size(properties))
+}
+
 /// Bytes of all properties but the headers.
-pub(super) fn properties_size(properties: &BasicProperties) -> usize {
+fn properties_size(properties: &BasicProperties) -> usize {
     let text = |text: &Option<ShortString>| text.as_ref().map_or(0, |text| 1 + text.as_str().len());
     let texts = [
         properties.content_type(),

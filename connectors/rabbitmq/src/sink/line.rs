@@ -11,7 +11,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use futures_util::{FutureExt as _, future::BoxFuture};
@@ -152,11 +152,10 @@ impl Line {
 
     fn returned(&self, item: Item, reason: String) -> Result<()> {
         if self.shared.plan.options.unroutable == Unroutable::Fail {
-            item.fail(Failure::retriable(STAGE, reason.as_str()));
-            return Err(Error::new(
-                ErrorKind::Missing,
-                format!("publishing to {}: {reason}", self.shared.connected.place()),
-            ));
+            let place = self.shared.connected.place();
+            let error = Error::new(ErrorKind::Missing, format!("publishing to {place}: {reason}"));
+            item.fail(Failure::ended(STAGE, &error));
+            return Err(error);
         }
         item.fail(Failure::rejected(STAGE, reason));
         Ok(())
@@ -166,8 +165,9 @@ impl Line {
         let retry = self.shared.plan.context.retry;
         let since = *item.refused_since.get_or_insert_with(Instant::now);
         if retry.timeout.is_some_and(|timeout| since.elapsed() >= timeout) {
-            item.fail(Failure::retriable(STAGE, NACKED));
-            return Err(Error::disconnected(format!("publishing to {}: {NACKED}", self.shared.connected.place())));
+            let error = Error::disconnected(format!("publishing to {}: {NACKED}", self.shared.connected.place()));
+            item.fail(Failure::ended(STAGE, &error));
+            return Err(error);
         }
         self.refusal = Some(NACKED.into());
         if self.pause.is_none() {
@@ -186,8 +186,8 @@ impl Line {
     }
 
     /// The sink ends: says why of everything whose fate nobody knows. What waits is abandoned.
-    pub(super) fn give_up(&mut self, reason: &Arc<str>) {
-        lose(self.flight.take(), reason);
+    pub(super) fn give_up(&mut self, why: &Failure) {
+        lose(self.flight.take(), why);
     }
 
     /// RabbitMQ closed the channel, or the connection is gone.
@@ -196,7 +196,7 @@ impl Line {
         let mut undecided = self.flight.take();
         match blame::judge(error, &shared.plan, &shared.connected.place()) {
             Blame::Sink(error) => {
-                lose(undecided, &error.chain().into());
+                lose(undecided, &Failure::ended(STAGE, &error));
                 return Err(error);
             }
             Blame::Record(reason) => {
@@ -234,7 +234,7 @@ impl Line {
             && let Some(item) = self.next()
         {
             sent = true;
-            match self.shared.plan.fate(item.record(), &self.shared.limits) {
+            match self.shared.plan.fate(item.record(), item.written, &self.shared.limits) {
                 Fate::Publish(message) => self.flight.publish(item, self.publish(message)),
                 Fate::Skip => item.settle(),
                 Fate::Refuse(reason) => item.fail(Failure::rejected(STAGE, reason)),
@@ -248,7 +248,8 @@ impl Line {
             return Some(item);
         }
         let (batch, out) = self.unsent.front_mut()?;
-        let item = Item::new(Arc::clone(batch), *out, self.sequence);
+        let written = if self.shared.plan.context.dead_letter { now() } else { 0 };
+        let item = Item::new(Arc::clone(batch), *out, self.sequence, written);
         self.sequence += 1;
         *out += 1;
         // A batch has fewer than 2^32 records: its receipt counts them in as many bits.
@@ -270,10 +271,16 @@ impl Line {
     }
 }
 
+/// Milliseconds since 1970.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or_default()
+}
+
 /// Nobody knows whether RabbitMQ has them: the runtime sends them again, and says why.
-fn lose(undecided: Vec<Item>, reason: &Arc<str>) {
+fn lose(undecided: Vec<Item>, why: &Failure) {
     for item in undecided {
-        item.fail(Failure::retriable(STAGE, Arc::clone(reason)));
+        item.fail(why.clone());
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! What is found here is refused before it is sent: on the wire it would close the channel, or the connection, and take
 //! its neighbours with it. A dead letter's properties and headers that cannot be written are left out and counted instead:
-//! nothing comes after a dead letter.
+//! nothing comes after a dead letter. What it does not say of its record stands in a [`note`](crate::letters::note).
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -13,12 +13,14 @@ use lapin::{
 };
 
 use super::{
-    HeaderEncoding, Tombstones,
-    headers::{self, LEFT_OUT},
+    HeaderEncoding, Tombstones, headers,
     limits::Limits,
     plan::{Piece, Plan, text},
 };
-use crate::convert::{TOMBSTONE, short_string};
+use crate::{
+    convert::{TOMBSTONE, short_string},
+    letters::note::Draft,
+};
 
 /// What `basic.publish` takes.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,16 +47,14 @@ pub(super) enum Fate {
     Refuse(String),
 }
 
-/// What the time to live of a dead letter's record was. Kept as a property it would delete the dead letter.
-const EXPIRATION: &str = "gantry.expiration";
 /// AMQP's "persistent" (basic class, §1.8.3.5).
 const PERSISTENT: u8 = 2;
-/// What a content header has besides the properties: class, weight, body size, flags, and the frame around it.
-const HEADER_FRAMING: usize = 2 + 2 + 8 + 2 + 8;
+/// What a person can do who keeps dead letters in RabbitMQ.
+const NOWHERE_ELSE: &str = "; raise its max_message_size, or keep dead letters in Kafka or a file";
 
 impl Plan {
-    /// The record as AMQP writes it.
-    pub(super) fn fate(&self, record: &Record, limits: &Limits) -> Fate {
+    /// The record as AMQP writes it. `written` is when it became a dead letter, in milliseconds since 1970.
+    pub(super) fn fate(&self, record: &Record, written: i64, limits: &Limits) -> Fate {
         match (&record.value, self.tombstones()) {
             (None, Tombstones::Skip) => return Fate::Skip,
             (None, Tombstones::DeadLetter) => {
@@ -62,7 +62,7 @@ impl Plan {
             }
             _ => {}
         }
-        match self.message(record, limits) {
+        match self.message(record, written, limits) {
             Ok(message) => Fate::Publish(message),
             Err(reason) => Fate::Refuse(reason),
         }
@@ -73,17 +73,15 @@ impl Plan {
         if self.context.dead_letter { Tombstones::Header } else { self.options.tombstones }
     }
 
-    fn message(&self, record: &Record, limits: &Limits) -> Result<Message, String> {
+    fn message(&self, record: &Record, written: i64, limits: &Limits) -> Result<Message, String> {
         let way = self.way(record)?;
         let body = record.value.clone().unwrap_or_default();
         if body.len() > limits.body() {
-            return Err(format!(
-                "its body of {} bytes is larger than the {} that RabbitMQ takes",
-                body.len(),
-                limits.body()
-            ));
+            let remedy = if self.context.dead_letter { NOWHERE_ELSE } else { "" };
+            let (bytes, most) = (body.len(), limits.body());
+            return Err(format!("its body of {bytes} bytes is larger than the {most} that RabbitMQ takes{remedy}"));
         }
-        let properties = self.properties(record, limits)?;
+        let properties = self.properties(record, written, limits)?;
         Ok(Message { way, properties, body })
     }
 
@@ -111,7 +109,7 @@ impl Plan {
         name.map_err(|reason| format!("its exchange {reason}"))
     }
 
-    fn properties(&self, record: &Record, limits: &Limits) -> Result<BasicProperties, String> {
+    fn properties(&self, record: &Record, written: i64, limits: &Limits) -> Result<BasicProperties, String> {
         let mut taken = Taken { lenient: self.context.dead_letter, left_out: 0 };
         let (own, pieces) = (record.properties(), &self.properties);
         let mut out = BasicProperties::default();
@@ -135,14 +133,15 @@ impl Plan {
             kind: message_type, with_type, "type";
             app_id: app_id, with_app_id, "app id";
         }
-        // A dead letter outlives its record's time, and a restart of RabbitMQ.
+        // A dead letter outlives its record's time, and a restart of RabbitMQ. It is published by us, whoever made the record.
         let own_expiration = own.expiration.as_ref().filter(|_| !self.context.dead_letter);
         let own_mode = own.delivery_mode.filter(|_| !self.context.dead_letter);
+        let own_user = own.user_id.as_ref().filter(|_| !self.context.dead_letter);
         let expiration = text_or(&pieces.expiration, own_expiration, record).map(|text| text.and_then(millis));
         if let Some(expiration) = taken.take("expiration", expiration)? {
             out = out.with_expiration(expiration);
         }
-        let user = text_or(&pieces.user_id, own.user_id.as_ref(), record);
+        let user = text_or(&pieces.user_id, own_user, record);
         let user = user.map(|text| text.and_then(|user| allowed(user, limits.user())));
         if let Some(user) =
             taken.take("user id", user)?.filter(|user| !user.as_str().is_empty() || pieces.user_id.is_none())
@@ -164,7 +163,7 @@ impl Plan {
         if let Some(seconds) = taken.take("timestamp", self.timestamp(record))? {
             out = out.with_timestamp(seconds);
         }
-        self.with_headers(record, limits, out, taken)
+        self.with_headers(record, written, limits, out, taken)
     }
 
     /// AMQP counts seconds; a template yields milliseconds.
@@ -181,6 +180,7 @@ impl Plan {
     fn with_headers(
         &self,
         record: &Record,
+        written: i64,
         limits: &Limits,
         properties: BasicProperties,
         mut taken: Taken,
@@ -197,25 +197,19 @@ impl Plan {
         if record.value.is_none() && self.tombstones() == Tombstones::Header {
             table.insert(TOMBSTONE.into(), AMQPValue::Boolean(true));
         }
-        if let Some(expiration) = record.properties().expiration.as_ref().filter(|_| self.context.dead_letter) {
-            table.insert(EXPIRATION.into(), AMQPValue::LongString(expiration.as_bytes().as_ref().into()));
+        if self.context.dead_letter {
+            let (left_out, frame, added) = (taken.left_out, limits.frame, self.added.as_slice());
+            return Ok(Draft { record, properties, table, left_out, written, frame, added }.finish());
         }
-        if table.inner().is_empty() && taken.left_out == 0 {
+        if table.inner().is_empty() {
             return Ok(properties);
         }
-        let room = limits.frame.saturating_sub(HEADER_FRAMING + headers::properties_size(&properties));
-        if limits.frame != 0 && headers::size(&table) > room {
-            if !taken.lenient {
-                return Err(format!(
-                    "its headers of {} bytes do not fit in a frame of {}, RabbitMQ's frame_max",
-                    headers::size(&table),
-                    limits.frame
-                ));
-            }
-            taken.left_out += headers::shrink(&mut table, room.saturating_sub(headers::LEFT_OUT_SIZE));
-        }
-        if taken.left_out > 0 {
-            table.insert(LEFT_OUT.into(), AMQPValue::LongUInt(taken.left_out));
+        let size = headers::size(&table);
+        if limits.frame != 0 && size > headers::room(limits.frame, &properties) {
+            return Err(format!(
+                "its headers of {size} bytes do not fit in a frame of {}, RabbitMQ's frame_max",
+                limits.frame
+            ));
         }
         Ok(properties.with_headers(table))
     }
@@ -307,3 +301,6 @@ fn allowed(user: ShortString, only: Option<&str>) -> Result<ShortString, String>
         _ => Ok(user),
     }
 }
+
+#[cfg(test)]
+mod tests;

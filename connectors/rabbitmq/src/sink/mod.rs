@@ -12,15 +12,16 @@
 //! - When the connection goes, what is not confirmed is abandoned: the runtime opens another sink.
 //!
 //! # Parts
-//! [`options`] what a person writes · [`plan`] options made ready · [`message`] and [`headers`] one record as AMQP writes it ·
+//! [`options`] and [`map`] what a person writes · [`plan`] options made ready · [`message`] and [`headers`] one record as AMQP writes it ·
 //! [`open`] connecting and checking · [`publisher`] the task that owns the channels · [`line`] one channel: window, order,
 //! what is sent again · [`flight`] what is not confirmed yet
 
 mod blame;
 mod flight;
-mod headers;
+pub(crate) mod headers;
 mod limits;
 mod line;
+mod map;
 mod message;
 mod open;
 mod options;
@@ -38,6 +39,7 @@ use tokio::{
 };
 
 use crate::connection::Connected;
+pub use map::QueueMap;
 pub use options::{HeaderEncoding, PropertyOptions, SinkOptions, Tombstones, Unroutable};
 use plan::Plan;
 use publisher::{Order, Publisher};

@@ -7,11 +7,14 @@ use gantry_sdk::{
     config::{DurationText, Problem, Severity},
     plugin::SinkConfig,
 };
-use regex::Regex;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
-use super::{Sink, plan::Plan};
+use super::{
+    Sink,
+    map::{QueueMap, expression},
+    plan::Plan,
+};
 use crate::{ConnectionOptions, DeclareOptions, convert::short_string};
 
 /// Publishes to an exchange, or to queues by the default exchange.
@@ -31,10 +34,10 @@ pub struct SinkOptions {
     #[serde(default)]
     pub queue: Option<Template>,
     /// Topic (or queue) of the source to queue, by the default exchange: `orders: orders-queue`, or with a regular expression
-    /// `/^invoice-/: invoices`. An exact name wins, then the first expression in the order of the alphabet. What is not
-    /// here goes by `exchange`, `routing_key` or `queue`; without those it is refused.
+    /// `/^invoice-/: invoices`. An exact name wins, then the first expression that matches, in the order in which they are
+    /// written. What is not here goes by `exchange`, `routing_key` or `queue`; without those it is refused.
     #[serde(default)]
-    pub map: BTreeMap<String, String>,
+    pub map: QueueMap,
     /// Message properties by template; each is the record's own by default.
     #[serde(default)]
     pub properties: PropertyOptions,
@@ -91,7 +94,7 @@ pub struct PropertyOptions {
     pub reply_to: Option<Template>,
     /// Time to live in milliseconds.
     #[serde(deserialize_with = "text")]
-    #[schemars(with = "Option<Template>")]
+    #[schemars(schema_with = "number_or_template")]
     pub expiration: Option<Template>,
     /// The publisher's own name for the message.
     #[serde(deserialize_with = "text")]
@@ -111,15 +114,15 @@ pub struct PropertyOptions {
     pub user_id: Option<Template>,
     /// 0 to 255; RabbitMQ's queues use 0 to 9 by convention.
     #[serde(deserialize_with = "text")]
-    #[schemars(with = "Option<Template>")]
+    #[schemars(schema_with = "number_or_template")]
     pub priority: Option<Template>,
     /// When it was made, in milliseconds since 1970, as `{timestamp}` yields it; AMQP keeps whole seconds.
     #[serde(deserialize_with = "text")]
-    #[schemars(with = "Option<Template>")]
+    #[schemars(schema_with = "number_or_template")]
     pub timestamp: Option<Template>,
     /// 2 survives a restart of RabbitMQ, 1 does not. Default: the record's own, else what `persistent` says.
     #[serde(deserialize_with = "text")]
-    #[schemars(with = "Option<Template>")]
+    #[schemars(schema_with = "number_or_template")]
     pub delivery_mode: Option<Template>,
 }
 
@@ -203,6 +206,10 @@ fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Template>, 
     Template::parse(&text).map(Some).map_err(de::Error::custom)
 }
 
+fn number_or_template(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["string", "integer", "null"], "format": "template" })
+}
+
 impl SinkConfig for SinkOptions {
     fn check(&self) -> Vec<Problem> {
         let mut problems: Vec<_> =
@@ -233,8 +240,21 @@ impl SinkConfig for SinkOptions {
         problems
     }
 
+    fn check_dead_letter(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.header_mapping == HeaderEncoding::None {
+            let text = "none leaves out why a record is a dead letter, and its own headers; `gantry dlq` wants typed";
+            problems.push(Problem::warning("header_mapping", text));
+        }
+        if self.unroutable == Unroutable::Drop {
+            let text = "drop loses a dead letter that no queue takes, and it counts as kept";
+            problems.push(Problem::warning("unroutable", text));
+        }
+        problems
+    }
+
     fn describe(&self) -> Description {
-        let mut endpoints: Vec<_> = self.map.values().map(|queue| Endpoint::exact("queue", queue)).collect();
+        let mut endpoints: Vec<_> = self.map.queues().map(|queue| Endpoint::exact("queue", queue)).collect();
         if let Some(queue) = self.queue.as_ref() {
             endpoints.push(Endpoint::templated("queue", queue));
         } else if let Some(exchange) = self.exchange.as_ref().filter(|exchange| exchange.as_literal() != Some("")) {
@@ -268,7 +288,7 @@ impl SinkOptions {
         let by_default_exchange = self.exchange.as_ref().is_none_or(|exchange| exchange.as_literal() == Some(""));
         let key = self.routing_key.as_ref().filter(|_| by_default_exchange);
         let named = self.queue.iter().chain(key).filter_map(Template::as_literal);
-        let mut queues: Vec<_> = self.map.values().map(String::as_str).chain(named).collect();
+        let mut queues: Vec<_> = self.map.queues().chain(named).collect();
         queues.sort_unstable();
         queues.dedup();
         queues
@@ -296,7 +316,7 @@ impl SinkOptions {
 
     fn check_map(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        for (from, queue) in &self.map {
+        for (from, queue) in self.map.iter() {
             let path = format!("map.{from}");
             problems.extend(short_string(queue).err().map(|reason| Problem::error(&path, reason)));
             if queue.is_empty() {
@@ -331,11 +351,6 @@ impl SinkOptions {
         }
         problems
     }
-}
-
-/// The regular expression of a key of `map`, if it is one.
-pub(super) fn expression(key: &str) -> Option<Result<Regex, regex::Error>> {
-    key.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')).map(Regex::new)
 }
 
 // === impl PropertyOptions ===

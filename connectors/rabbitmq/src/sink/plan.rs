@@ -1,4 +1,4 @@
-//! The options made ready for work: constant texts as AMQP writes them, templates compiled, the map sorted.
+//! The options made ready for work: constant texts as AMQP writes them, templates compiled, the map taken apart.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use gantry_sdk::{Context, Error, Record, Result, Template};
 use lapin::types::ShortString;
 use regex::Regex;
 
-use super::{SinkOptions, options::expression};
+use super::{SinkOptions, map::expression};
 use crate::convert::short_string;
 
 /// Everything that a running sink needs to know.
@@ -21,8 +21,11 @@ pub(super) struct Plan {
     /// Whether there is a way for what the map does not name.
     pub has_way: bool,
     pub map: HashMap<String, ShortString>,
+    /// In the order in which they are tried.
     pub expressions: Vec<(Regex, ShortString)>,
     pub headers: Vec<(ShortString, Piece)>,
+    /// The names of those headers.
+    pub added: Vec<String>,
     pub properties: Pieces,
 }
 
@@ -99,13 +102,13 @@ impl Plan {
     pub(super) fn new(options: SinkOptions, context: Context) -> Result<Self> {
         let mut map = HashMap::new();
         let mut expressions = Vec::new();
-        for (from, queue) in &options.map {
+        for (from, queue) in options.map.iter() {
             let queue = short_string(queue).map_err(|reason| Error::config(format!("map.{from}: {reason}")))?;
             match expression(from) {
                 Some(Ok(expression)) => expressions.push((expression, queue)),
                 Some(Err(error)) => return Err(Error::config(format!("map.{from}: {error}"))),
                 None => {
-                    map.insert(from.clone(), queue);
+                    map.insert(from.to_owned(), queue);
                 }
             }
         }
@@ -118,6 +121,7 @@ impl Plan {
             map,
             expressions,
             headers: headers.collect::<Result<_>>()?,
+            added: options.headers.keys().cloned().collect(),
             properties: Pieces::new(&options),
             options,
             context,
@@ -150,5 +154,36 @@ impl Pieces {
             timestamp: Piece::of(own.timestamp.as_ref()),
             delivery_mode: Piece::of(own.delivery_mode.as_ref()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gantry_sdk::config::deserialize;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_name_comes_before_expressions_and_those_as_they_are_written() {
+        let options = json!({
+            "connection": { "urls": ["amqp://rabbit1"] },
+            "map": { "/^z/": "first", "/^zz?$/": "second", "/./": "rest", "zz": "named" },
+        });
+        let context = Context {
+            bridge: "b".into(),
+            task: 0,
+            health: gantry_sdk::Health::new(),
+            lag: gantry_sdk::Lag::default(),
+            retry: gantry_sdk::plugin::RetryPolicy::default(),
+            dead_letter: false,
+            in_flight_bytes: 1,
+        };
+        let plan = Plan::new(deserialize(&options).expect("it parses"), context).expect("it can be made");
+        let mapped = |from| plan.mapped(from).map(|queue| queue.as_str().to_owned());
+        for (from, queue) in [("zz", "named"), ("z", "first"), ("zzz", "first"), ("a", "rest")] {
+            assert_eq!(mapped(from).as_deref(), Some(queue), "{from}");
+        }
+        assert_eq!(mapped(""), None);
     }
 }

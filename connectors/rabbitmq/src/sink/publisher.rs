@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures_util::StreamExt as _;
-use gantry_sdk::{Batch, Error, Result, health::Condition};
+use gantry_sdk::{Batch, Error, Failure, Result, health::Condition};
 use lapin::Event;
 use tokio::{
     sync::{mpsc, oneshot},
@@ -16,6 +16,7 @@ use tokio::{
 };
 
 use super::{
+    STAGE,
     limits::Limits,
     line::{Line, Shared},
     open::Opened,
@@ -66,9 +67,9 @@ impl Publisher {
             if !self.shared.connected.is_alive() {
                 self.shared.connected.note_lost();
             }
-            let reason: Arc<str> = error.chain().into();
-            self.lines.iter_mut().for_each(|line| line.give_up(&reason));
-            self.shared.plan.context.health.set(Condition::Failed(reason));
+            let why = Failure::ended(STAGE, error);
+            self.lines.iter_mut().for_each(|line| line.give_up(&why));
+            self.shared.plan.context.health.set(Condition::Failed(why.cause, why.reason));
         }
         ended
     }

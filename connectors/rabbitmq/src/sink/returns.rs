@@ -11,19 +11,13 @@
 //! still to come, because the return comes first, and there are never more returns than those. So it hangs on a confirm that
 //! is there already. [`Flight`](super::flight::Flight) decides in the order of tags and looks at all confirms before.
 
-use gantry_sdk::Record;
 use lapin::message::BasicReturnMessage;
 
-use super::{limits::Limits, message::Fate, plan::Plan};
+use super::{flight::Item, limits::Limits, message::Fate, plan::Plan};
 
 /// Whether this is what was published of that record.
-pub(super) fn is_of(
-    returned: &BasicReturnMessage,
-    record: &Record,
-    plan: &Plan,
-    limits: &Limits,
-    exactly: bool,
-) -> bool {
+pub(super) fn is_of(returned: &BasicReturnMessage, item: &Item, plan: &Plan, limits: &Limits, exactly: bool) -> bool {
+    let record = item.record();
     let body = record.value.as_deref().unwrap_or_default();
     // From the cheapest to the dearest.
     if returned.delivery.data != body {
@@ -35,7 +29,7 @@ pub(super) fn is_of(
     }
     // A broker may add headers of its own (message interceptors), and no NaN equals another: then the rest decides.
     !exactly
-        || matches!(plan.fate(record, limits), Fate::Publish(message) if message.properties == returned.delivery.properties)
+        || matches!(plan.fate(record, item.written, limits), Fate::Publish(message) if message.properties == returned.delivery.properties)
 }
 
 /// What to say of it.

@@ -48,6 +48,14 @@ impl Marks {
         self.streams.iter().map(count).sum()
     }
 
+    /// All of them, stream by stream.
+    pub fn iter(&self) -> impl Iterator<Item = LetterId> {
+        self.streams.iter().flat_map(|(stream, ranges)| {
+            let numbers = ranges.0.iter().flat_map(|(first, last)| *first..=*last);
+            numbers.map(|number| LetterId::new(stream.clone(), number))
+        })
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.streams.is_empty()
@@ -179,6 +187,9 @@ mod tests {
                 }
             }
             prop_assert_eq!(marks.to_string().parse(), Ok(marks.clone()));
+            let listed: Vec<_> = marks.iter().collect();
+            let expected: Vec<_> = ids.iter().map(|(stream, number)| LetterId::new(stream.to_string(), *number)).collect();
+            prop_assert_eq!(listed, expected);
             let mut again = Marks::default();
             marks.in_parts(size).iter().for_each(|part| again.extend(part));
             prop_assert_eq!(again, marks);

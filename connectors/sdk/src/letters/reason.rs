@@ -2,7 +2,7 @@
 
 use bytestring::ByteString;
 
-use crate::{Headers, Origin, Value};
+use crate::{Headers, Origin, Value, record::Header};
 
 /// What the bridge said of a record when it gave it up: the `__connect.errors.` headers, without that prefix.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,7 +26,6 @@ impl Reason {
     /// Takes the reason off the end of a dead letter's headers. What the record itself had stays, even if it has been a dead
     /// letter before.
     pub fn split_off(headers: &mut Headers) -> Self {
-        let name_of = |name: &str| name.strip_prefix(Self::PREFIX).map(str::to_owned);
         let list = headers.as_slice();
         let block = list.iter().rev().take_while(|(name, _)| name.starts_with(Self::PREFIX)).count();
         let block = list.len() - block;
@@ -34,12 +33,19 @@ impl Reason {
         let is_first = |name: &str| name.strip_prefix(Self::PREFIX).is_some_and(|name| Self::FIRST.contains(&name));
         let first = list[block..].iter().rposition(|(name, _)| is_first(name));
         let at = block + first.unwrap_or_default();
-        let text = |value: &Value| String::from_utf8_lossy(&value.to_text().unwrap_or_default()).into_owned();
-        let fields = list[at..].iter().filter_map(|(name, value)| Some((name_of(name)?, text(value)))).collect();
+        let reason = Self::of(&list[at..]);
         if at < list.len() {
             *headers = list[..at].to_vec().into();
         }
-        Self { fields }
+        reason
+    }
+
+    /// What those of these headers say that belong to a reason.
+    pub fn of<'a>(headers: impl IntoIterator<Item = &'a Header>) -> Self {
+        let name_of = |name: &str| name.strip_prefix(Self::PREFIX).map(str::to_owned);
+        let text = |value: &Value| String::from_utf8_lossy(&value.to_text().unwrap_or_default()).into_owned();
+        let field = |(name, value): &Header| Some((name_of(name)?, text(value)));
+        Self { fields: headers.into_iter().filter_map(field).collect() }
     }
 
     /// Where the record came from.

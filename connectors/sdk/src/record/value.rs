@@ -78,7 +78,8 @@ impl Timestamp {
 
     /// Milliseconds since 1970; `None` when they do not fit in 64 bits.
     pub fn to_millis(self) -> Option<i64> {
-        self.seconds.checked_mul(1000)?.checked_add(i64::from(self.nanos / 1_000_000))
+        let millis = i128::from(self.seconds) * 1000 + i128::from(self.nanos / 1_000_000);
+        i64::try_from(millis).ok()
     }
 }
 

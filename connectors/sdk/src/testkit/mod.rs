@@ -2,6 +2,8 @@
 
 mod outcomes;
 mod records;
+mod same;
 
 pub use outcomes::{Courier, Summary};
 pub use records::{any_headers, any_properties, any_value};
+pub use same::{assert_same, same};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use gantry_sdk::{Batch, Failure, Receipt, Record};
+use rdkafka::types::RDKafkaErrorCode;
 
 const _: () = assert!(usize::BITS >= 64, "slot and index share one word");
 
@@ -63,7 +64,14 @@ pub(in crate::sink) struct Held {
     /// Orders what is held as it was given to the sink.
     pub sequence: u64,
     /// Why the broker refused its batch; `None` if we took it back ourselves.
-    pub refusal: Option<Arc<str>>,
+    pub refusal: Option<Refusal>,
+}
+
+/// Why the broker refused a batch.
+#[derive(Debug, Clone)]
+pub(in crate::sink) struct Refusal {
+    pub code: RDKafkaErrorCode,
+    pub topic: Box<str>,
 }
 
 // === impl Token ===
@@ -84,6 +92,14 @@ impl Token {
     /// The record's place in its batch.
     pub(in crate::sink) const fn index(self) -> u32 {
         self.index
+    }
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    pub(super) fn new(code: RDKafkaErrorCode, topic: &str) -> Self {
+        Self { code, topic: topic.into() }
     }
 }
 

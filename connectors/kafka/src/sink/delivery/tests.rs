@@ -76,7 +76,7 @@ fn a_record_given_up_stops_the_rest() {
     bench.delivered(tokens[0], 0);
     bench.failed(tokens[1], Code::MessageTimedOut);
     assert!(bench.delivery.is_halted());
-    assert!(matches!(bench.health.get(), Condition::Failed(_)));
+    assert!(matches!(bench.health.get(), Condition::Failed(..)));
     assert_eq!(*bench.purges.lock().unwrap(), [Reach::Everything]);
     bench.failed(tokens[2], Code::PurgeQueue);
     bench.failed(tokens[3], Code::PurgeInflight);

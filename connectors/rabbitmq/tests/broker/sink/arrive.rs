@@ -195,8 +195,13 @@ async fn a_dead_letter_takes_any_shape() {
     let (properties, _) = only(&rabbit, &queue).await;
     assert_eq!((properties.expiration(), properties.delivery_mode()), (&None, &Some(2)));
     let table = properties.headers().clone().expect("it has headers");
-    assert_eq!(table.inner().get("gantry.expiration"), Some(&AMQPValue::LongString("1".into())));
-    assert_eq!(table.inner().get("gantry.left_out"), Some(&AMQPValue::LongUInt(4)));
+    let Some(AMQPValue::FieldTable(note)) = table.inner().get("gantry.letter") else { panic!("no note: {table:?}") };
+    assert_eq!(note.inner().get("left_out"), Some(&AMQPValue::LongUInt(3)));
+    let Some(AMQPValue::FieldTable(properties)) = note.inner().get("properties") else {
+        panic!("no properties: {note:?}")
+    };
+    assert_eq!(properties.inner().get("expiration"), Some(&AMQPValue::LongString("1".into())));
+    assert_eq!(properties.inner().get("user_id"), Some(&AMQPValue::LongString("mallory".into())));
     assert_eq!(table.inner().get("__connect.errors.exception.message"), Some(&AMQPValue::LongString("why".into())));
     assert_eq!(table.inner().get("gantry.tombstone"), Some(&AMQPValue::Boolean(true)));
 }

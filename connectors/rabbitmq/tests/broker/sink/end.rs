@@ -91,7 +91,7 @@ async fn a_lost_connection_is_told_while_nothing_is_on_its_way() {
     let mut sink = sink(options, context(health.clone()));
     sink.open().await.expect("it opens");
     proxy.fail().await;
-    until(true, async || matches!(health.get(), Condition::Failed(_))).await;
+    until(true, async || matches!(health.get(), Condition::Failed(..))).await;
     let mut hand = Hand::new(0);
     let error = hand.put(&mut *sink, vec![record("x")]).await.expect_err("it has ended");
     assert_eq!(error.kind(), ErrorKind::Disconnected);

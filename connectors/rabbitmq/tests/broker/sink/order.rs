@@ -101,7 +101,7 @@ async fn a_queue_that_stays_full_is_given_up_in_the_time_for_retries() {
     // One fits; of the others one is told of and the rest left to the next instance.
     assert_eq!((fates.refused.len(), fates.abandoned), (1, 3), "{fates:?}");
     assert!(fates.refused[0].1.reason.contains("basic.nack"), "{fates:?}");
-    until(true, async || matches!(health.get(), Condition::Failed(_))).await;
+    until(true, async || matches!(health.get(), Condition::Failed(..))).await;
     let error = sink.put(hand.batch(vec![record("late")])).await.expect_err("it has ended");
     assert!(error.chain().contains("basic.nack"), "{}", error.chain());
 }

@@ -1,6 +1,6 @@
 //! Where records go.
 
-use gantry_sdk::{ErrorKind, Health, Record};
+use gantry_sdk::{ErrorKind, Health, Record, health::Condition};
 use lapin::ExchangeKind;
 use serde_json::json;
 
@@ -92,7 +92,9 @@ async fn an_exchange_that_vanishes_is_no_records_fault() {
     let queue = rabbit.queue("vanishes").await;
     let name = exchange(&rabbit, ExchangeKind::Fanout).await;
     bind(&rabbit, &queue, &name, "").await;
-    let mut sink = open(json!({ "exchange": name })).await;
+    let health = Health::new();
+    let mut sink = sink(json!({ "exchange": name }), context(health.clone()));
+    within("opening", sink.open()).await.expect("it is there");
     rabbit.channel.exchange_delete(name.as_str().into(), Default::default()).await.expect("it is there");
     let mut hand = super::support::Hand::new(0);
     hand.put(&mut *sink, vec![Record { key: Some("k".into()), ..record("x") }]).await.expect("it takes it");
@@ -100,4 +102,7 @@ async fn an_exchange_that_vanishes_is_no_records_fault() {
     assert_eq!(error.kind(), ErrorKind::Missing, "{}", error.chain());
     let fates = hand.fates().await;
     assert_eq!(fates.to_be_repeated(&name), 1, "{fates:?}");
+    // Whichever of the three the runtime hears first.
+    assert_eq!(fates.refused[0].1.cause, ErrorKind::Missing);
+    assert!(matches!(health.get(), Condition::Failed(ErrorKind::Missing, _)), "{:?}", health.get());
 }

@@ -21,7 +21,7 @@ pub(crate) fn check(name: &str) -> Result<(), String> {
 }
 
 /// The number of a partition.
-pub(super) fn partition(text: &[u8]) -> Option<i32> {
+pub(crate) fn partition(text: &[u8]) -> Option<i32> {
     std::str::from_utf8(text).ok()?.parse().ok().filter(|number| *number >= 0)
 }
 
