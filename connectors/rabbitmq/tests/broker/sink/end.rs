@@ -128,5 +128,6 @@ async fn closing_drops_what_is_not_confirmed() {
     let mut hand = Hand::new(0);
     hand.put(&mut *sink, numbered(0..3)).await.expect("it takes them");
     within("closing", sink.close()).await.ok();
-    assert_eq!(hand.fates().await.abandoned, 3);
+    // Dropped without a word, or failed on a channel that closes: it may not have been published yet.
+    assert_eq!(hand.fates().await.to_be_repeated("publishing to"), 3);
 }
