@@ -157,7 +157,7 @@ impl Books {
         self.records
     }
 
-    /// Enters a batch. It counts as settled until a part is opened for it.
+    /// Enters a batch. It is not settled before [`routed`](Self::routed) is called for it.
     pub(super) fn enter(&mut self, entry: Entry) -> Sequence {
         let records = entry.originals.len();
         let bytes: usize = entry.originals.iter().map(Record::size).sum();
@@ -201,10 +201,12 @@ impl Books {
         self.lanes.get_mut(&lane)?.part(sequence, route, records)
     }
 
-    /// Nothing of the batch goes to the sink. Counts it, unless a part of it is open elsewhere.
-    pub(super) fn settle_whole(&mut self, lane: Lane, sequence: Sequence) {
-        let Some(ledger) = self.lanes.get_mut(&lane).filter(|ledger| ledger.is_settled(sequence)) else { return };
-        if let Some(held) = ledger.held(sequence) {
+    /// Every record of the batch has a part now, or needs none. Counts the batch if nothing of it is open.
+    pub(super) fn routed(&mut self, lane: Lane, sequence: Sequence) {
+        let Some(ledger) = self.lanes.get_mut(&lane) else { return };
+        if ledger.routed(sequence)
+            && let Some(held) = ledger.held(sequence)
+        {
             Self::count_settled(&self.progress, &self.metrics, &self.share, held);
         }
     }

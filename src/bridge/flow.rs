@@ -197,14 +197,15 @@ impl<'t> Flow<'t> {
         let books = &mut self.hub.settler.books;
         self.hub.helm.lasting.stall.received(books.is_empty());
         let sequence = books.enter(entry);
-        // Every part is opened before anything is handed over, so that the batch never looks settled in between.
         let receipt = books.part(lane, sequence, Route::Sink, passed.records.len());
         if !passed.condemned.is_empty() {
             self.hub.refuse(lane, sequence, passed.condemned).await?;
         }
+        // I1: not before the refused ones are dealt with. If they cannot be, the batch stays unsettled for good.
+        self.hub.settler.books.routed(lane, sequence);
         match receipt {
             Some(receipt) => self.put(Batch { records: passed.records, receipt }).await,
-            None => self.hub.settle_whole(lane, sequence).await,
+            None => self.hub.commit().await,
         }
     }
 

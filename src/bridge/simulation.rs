@@ -22,8 +22,10 @@ use self::{
     world::{Nature, Random, World},
 };
 use super::{
-    BridgeLimits, Bridges, Budget, DeadLetter, Definition, ErrorPolicy, Part, Target, Tolerance, supervisor::Restart,
+    BridgeLimits, Bridges, Budget, DeadLetter, Definition, ErrorPolicy, Part, Target, TaskState, Tolerance,
+    supervisor::Restart,
 };
+use crate::config::Difference;
 
 /// Messages a simulated run moves.
 const MESSAGES: u64 = 300;
@@ -66,6 +68,19 @@ fn conserved(bridges: &Bridges) {
     }
 }
 
+/// The person who is woken when a strict bridge halts makes it tolerant, and strict again another day.
+async fn change_tolerance(bridges: &Bridges, tolerance: Tolerance) {
+    let bridge = bridges.get("simulated").expect("it is there");
+    let mut definition = Definition::clone(bridge.definition());
+    definition.errors.tolerance = tolerance;
+    bridges.apply(Difference { changed: vec![Arc::new(definition)], ..Difference::default() }).await;
+}
+
+fn has_failed(bridges: &Bridges) -> bool {
+    let bridge = bridges.get("simulated").expect("it is there");
+    bridge.task_statuses().iter().any(|task| task.state == TaskState::Failed)
+}
+
 /// A bridge and its world, by seed.
 fn setting(seed: u64, random: &mut Random) -> (Definition, Arc<World>) {
     let limits = BridgeLimits {
@@ -80,6 +95,9 @@ fn setting(seed: u64, random: &mut Random) -> (Definition, Arc<World>) {
     definition.errors.give_back_after = random.one_in(2).then(|| Duration::from_secs(1 + random.below(10) as u64));
     if random.one_in(3) {
         definition.errors.dead_letter = Some(DeadLetter::Reject);
+    }
+    if random.one_in(4) {
+        definition.errors.tolerance = Tolerance::None;
     }
     let world = World::register(
         seed,
@@ -101,6 +119,7 @@ struct Seen {
     rested: u64,
     reconnects: u64,
     stalls: u64,
+    halted: u64,
 }
 
 /// Lives through one seed.
@@ -109,13 +128,20 @@ async fn live(seed: u64, seen: &mut Seen) {
     let (definition, world) = setting(seed, &mut random);
     // A hand that is never still hides what only time mends.
     let actions = [40, 4000][random.below(2)];
+    let is_strict = definition.errors.tolerance == Tolerance::None;
     let bridges = start(definition);
-    let bridge = bridges.get("simulated").expect("it is there");
     let deadline = Instant::now() + Duration::from_secs(7 * 24 * 3600);
     while !world.is_done() {
         assert!(Instant::now() < deadline, "stalled: {}", world.describe());
         sleep(Duration::from_millis(1 + random.below(200) as u64)).await;
         conserved(&bridges);
+        if has_failed(&bridges) {
+            seen.halted += 1;
+            change_tolerance(&bridges, Tolerance::All).await;
+        } else if is_strict && random.one_in(10) {
+            change_tolerance(&bridges, Tolerance::None).await;
+        }
+        let bridge = bridges.get("simulated").expect("it is there");
         match random.below(actions) {
             0 => bridge.set_target(Target::Paused),
             1 => bridge.set_target(Target::Stopped),
@@ -124,6 +150,7 @@ async fn live(seed: u64, seen: &mut Seen) {
             _ => {}
         }
     }
+    let bridge = bridges.get("simulated").expect("it is there");
     bridges.shutdown().await;
     conserved(&bridges);
     world.judge();
@@ -155,8 +182,6 @@ fn i1_to_i6_hold_whatever_the_world_does() {
         assert!(lived.is_ok(), "seed {seed} failed: GANTRY_SIMULATION_SEED={seed} runs it alone");
     }
     let all_hung = Call::ALL.iter().all(|call| seen.hung.contains(call));
-    assert!(
-        !enough || (all_hung && seen.returned > 0 && seen.rested > 0 && seen.reconnects > 0 && seen.stalls > 0),
-        "{seen:?}"
-    );
+    let counts = [seen.returned, seen.rested, seen.reconnects, seen.stalls, seen.halted];
+    assert!(!enough || (all_hung && counts.iter().all(|count| *count > 0)), "{seen:?}");
 }

@@ -243,7 +243,8 @@ async fn tolerance_none_stops_at_the_first_although_there_is_a_dead_letter() {
     rabbit.publish_sequence(&queue, 0, 10, 200).await;
     rabbit.publish(&queue, NOT_JSON, BasicProperties::default()).await;
     let letters = format!("dead_letter: {{ kafka: {{ connection: events, topic: {dead} }} }}");
-    let rest = format!("{TRANSFORMS}\n    errors: {{ tolerance: none, {letters} }}");
+    // Alone in its batch, nothing but the refusal keeps it from being committed.
+    let rest = format!("{TRANSFORMS}\n    errors: {{ tolerance: none, {letters} }}\n    limits: {{ batch: 1 }}");
     let gantry = Gantry::start(&bridge(&format!("queue: {queue}"), &format!("topic: {topic}"), &rest));
     let error = gantry.wait_for_state("b", "failed").await;
     assert!(error.contains("errors.tolerance"), "{error}");

@@ -7,7 +7,8 @@
 //! - **I3** an outcome of another epoch changes nothing
 //!
 //! An entry is one batch of the source. It may have several *parts*, each with a [`Receipt`] of its own: the records
-//! that went to the sink, and those that go to the dead letter.
+//! that went to the sink, and those that go to the dead letter. It is not settled before [`Ledger::routed`] says that no
+//! more parts come: a batch whose records have nowhere to go must not look like one that is done.
 
 use std::collections::VecDeque;
 
@@ -34,9 +35,17 @@ pub struct Ledger<T> {
 #[derive(Debug)]
 struct Entry<T> {
     position: Position,
+    /// Every record has a part, or needs none.
+    routed: bool,
     /// Receipts given out whose outcome has not come, or came with failures that are not dealt with.
     open_parts: u32,
     held: T,
+}
+
+impl<T> Entry<T> {
+    const fn is_settled(&self) -> bool {
+        self.routed && self.open_parts == 0
+    }
 }
 
 impl<T> Ledger<T> {
@@ -60,10 +69,19 @@ impl<T> Ledger<T> {
         self.entries.is_empty()
     }
 
-    /// Enters a batch whose last record is at `position`. Until a part is added it counts as settled.
+    /// Enters a batch whose last record is at `position`. Give out its parts, then call [`Self::routed`].
     pub fn open(&mut self, position: Position, held: T) -> Sequence {
-        self.entries.push_back(Entry { position, open_parts: 0, held });
+        self.entries.push_back(Entry { position, routed: false, open_parts: 0, held });
         Sequence(self.base + self.entries.len() as u64 - 1)
+    }
+
+    /// Every record of that batch has a part now, or needs none: it was filtered, or its source took it back.
+    ///
+    /// Returns whether the whole entry is settled by it.
+    pub fn routed(&mut self, sequence: Sequence) -> bool {
+        let Some(entry) = self.entry(sequence.0) else { return false };
+        entry.routed = true;
+        entry.is_settled()
     }
 
     /// A receipt for `records` records of that batch, of which there must be at least one.
@@ -93,11 +111,6 @@ impl<T> Ledger<T> {
         self.entries.get(self.index(sequence.0)?).map(|entry| &entry.position)
     }
 
-    /// Whether nothing of that batch is open.
-    pub fn is_settled(&self, sequence: Sequence) -> bool {
-        self.index(sequence.0).and_then(|index| self.entries.get(index)).is_some_and(|entry| entry.open_parts == 0)
-    }
-
     /// One part of that entry is dealt with: delivered, or handed on to parts of its own.
     ///
     /// Returns whether the whole entry is settled by it.
@@ -105,13 +118,13 @@ impl<T> Ledger<T> {
         let Some(entry) = self.entry(sequence.0) else { return false };
         debug_assert!(entry.open_parts > 0, "a part was settled twice");
         entry.open_parts = entry.open_parts.saturating_sub(1);
-        entry.open_parts == 0
+        entry.is_settled()
     }
 
     /// Takes the settled entries off the front. Returns the last one's position, and calls `done` with each.
     pub fn advance(&mut self, mut done: impl FnMut(T)) -> Option<Position> {
         let mut upto = None;
-        while self.entries.front().is_some_and(|entry| entry.open_parts == 0) {
+        while self.entries.front().is_some_and(Entry::is_settled) {
             // I1: only from the front, only while settled. I2: the front moves one way.
             let Some(entry) = self.entries.pop_front() else { break };
             self.base += 1;
@@ -123,7 +136,10 @@ impl<T> Ledger<T> {
 
     /// Gives up: what was in flight goes back to the source. Yields what was kept, and whether it was settled.
     pub fn into_unfinished(self) -> impl Iterator<Item = (T, bool)> {
-        self.entries.into_iter().map(|entry| (entry.held, entry.open_parts == 0))
+        self.entries.into_iter().map(|entry| {
+            let settled = entry.is_settled();
+            (entry.held, settled)
+        })
     }
 
     fn entry(&mut self, sequence: u64) -> Option<&mut Entry<T>> {

@@ -182,9 +182,9 @@ impl<'t> Hub<'t> {
         attend(&mut self.helm, "writing dead letters", self.settler.refuse(lane, sequence, condemned)).await?
     }
 
-    /// Nothing of a batch goes to the sink.
-    pub(super) async fn settle_whole(&mut self, lane: Lane, sequence: Sequence) -> Result<(), End> {
-        attend(&mut self.helm, "committing", self.settler.settle_whole(lane, sequence)).await?
+    /// Commits what a batch settled of which nothing goes to the sink.
+    pub(super) async fn commit(&mut self) -> Result<(), End> {
+        attend(&mut self.helm, "committing", self.settler.commit()).await?
     }
 
     async fn look_for_a_stall(&mut self) -> Result<(), End> {

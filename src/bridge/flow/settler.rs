@@ -53,12 +53,6 @@ impl Settler {
         Ok(())
     }
 
-    /// Nothing of a batch goes to the sink: it is settled, unless dead letters of it are on their way.
-    pub(super) async fn settle_whole(&mut self, lane: Lane, sequence: Sequence) -> Result<(), End> {
-        self.books.settle_whole(lane, sequence);
-        self.commit().await
-    }
-
     /// Deals with records that can never be delivered, as the bridge's error policy says (I6).
     pub(super) async fn refuse(
         &mut self,

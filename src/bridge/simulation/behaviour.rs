@@ -5,17 +5,22 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    conserved, definition,
+    change_tolerance, conserved, definition,
     misfortune::{Call, Misfortune},
     start,
     world::{Nature, World},
 };
-use crate::bridge::{Bridge, BridgeLimits, Bridges, Definition, Target, TaskState, TaskStatus, supervisor::Restart};
+use crate::bridge::{
+    Bridge, BridgeLimits, Bridges, DeadLetter, Definition, Target, TaskState, TaskStatus, Tolerance,
+    supervisor::Restart,
+};
 
 /// Worlds are known by a number; these are beyond any seed.
 const NUMBERS: u64 = u64::MAX / 2;
 const LIMITS: BridgeLimits =
     BridgeLimits { in_flight_records: 40, in_flight_bytes: 100_000, batch_records: 5, batch_bytes: 10_000 };
+/// The first message that the transform refuses.
+const REFUSED: u64 = 5;
 const MINUTE: Duration = Duration::from_secs(60);
 
 struct Scene {
@@ -374,5 +379,45 @@ async fn an_idle_queue_is_no_stall() {
     let scene = Scene::set(61, 100, detects_stalls);
     sleep(24 * 60 * MINUTE).await;
     assert_eq!((scene.status().counts.stalls, scene.status().epoch), (0, 1));
+    scene.end().await;
+}
+
+/// A record that transforms refuse has no part at the sink: alone in its batch, nothing else keeps it from being committed.
+fn every_record_is_a_batch(definition: &mut Definition) {
+    definition.limits.batch_records = 1;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_halts_a_bridge_stays_at_its_source() {
+    let scene = Scene::set(70, 100, |definition| {
+        every_record_is_a_batch(definition);
+        definition.errors.tolerance = Tolerance::None;
+    });
+    scene.until_state(TaskState::Failed).await;
+    let waiting = || scene.world.state().ready.clone();
+    assert_eq!(waiting().front(), Some(&REFUSED), "what came before it is delivered, and nothing else");
+    for epoch in 2..10 {
+        scene.bridge.restart(Restart::All);
+        scene.until("it halts again", |status| status.epoch == epoch && status.state == TaskState::Failed).await;
+        assert_eq!(waiting().front(), Some(&REFUSED));
+    }
+    conserved(&scene.bridges);
+    change_tolerance(&scene.bridges, Tolerance::All).await;
+    scene.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_while_a_record_is_rejected_leaves_it_at_its_source() {
+    let scene = Scene::set(71, 100, |definition| {
+        every_record_is_a_batch(definition);
+        definition.errors.dead_letter = Some(DeadLetter::Reject);
+    });
+    scene.world.hang(Call::Reject);
+    scene.until("it is rejected", |_| scene.world.state().hung.contains(&Call::Reject)).await;
+    scene.bridge.set_target(Target::Stopped);
+    scene.until_state(TaskState::Stopped).await;
+    assert_eq!(scene.world.state().ready.front(), Some(&REFUSED));
+    scene.world.mend();
+    scene.bridge.set_target(Target::Running);
     scene.end().await;
 }

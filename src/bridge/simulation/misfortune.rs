@@ -8,6 +8,7 @@ pub(super) enum Call {
     Poll,
     Put,
     Commit,
+    Reject,
     Suspend,
     Resume,
     GiveBack,
@@ -16,12 +17,13 @@ pub(super) enum Call {
 }
 
 impl Call {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::OpenSink,
         Self::OpenSource,
         Self::Poll,
         Self::Put,
         Self::Commit,
+        Self::Reject,
         Self::Suspend,
         Self::Resume,
         Self::GiveBack,

@@ -220,6 +220,7 @@ impl Source for SimulatedSource {
     }
 
     async fn reject(&mut self, lane: Lane, last: &Position, back: u32) -> Result<()> {
+        self.world.may_hang(Call::Reject).await;
         self.check()?;
         assert_eq!(lane, self.lane);
         let tag = last.as_u64().expect("a tag") - u64::from(back);

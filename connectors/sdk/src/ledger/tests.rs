@@ -20,6 +20,8 @@ enum Step {
     Reject(usize),
     /// A sink forgets a batch.
     Forget(usize),
+    /// No more parts come of the oldest batch of which some could.
+    Route,
     /// The lane is reopened: a new epoch.
     Reopen,
 }
@@ -30,6 +32,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         8 => any::<usize>().prop_map(Step::Settle),
         2 => any::<usize>().prop_map(Step::Reject),
         1 => any::<usize>().prop_map(Step::Forget),
+        4 => Just(Step::Route),
         1 => Just(Step::Reopen),
     ];
     prop::collection::vec(step, 0..200)
@@ -49,6 +52,8 @@ struct World {
     open: Vec<Open>,
     /// Batches of this epoch, by their last tag: whether everything of it is settled, by the test's own count.
     settled: BTreeMap<u64, bool>,
+    /// Batches of this epoch, by their last tag, of which more parts may come.
+    unrouted: BTreeMap<u64, Sequence>,
     tag: u64,
     committed: u64,
 }
@@ -57,7 +62,16 @@ impl World {
     fn new() -> Self {
         let (sender, receiver) = receipt::outcomes();
         let ledger = Ledger::new(LANE, Epoch(1), sender.clone());
-        Self { ledger, sender, receiver, open: vec![], settled: BTreeMap::new(), tag: 0, committed: 0 }
+        Self {
+            ledger,
+            sender,
+            receiver,
+            open: vec![],
+            settled: BTreeMap::new(),
+            unrouted: BTreeMap::new(),
+            tag: 0,
+            committed: 0,
+        }
     }
 
     fn step(&mut self, step: Step) {
@@ -72,10 +86,16 @@ impl World {
                 self.open.swap_remove(index);
             }
             Step::Forget(_) => {}
+            Step::Route => {
+                if let Some((_, sequence)) = self.unrouted.pop_first() {
+                    self.ledger.routed(sequence);
+                }
+            }
             Step::Reopen => {
                 let epoch = Epoch(self.ledger.epoch().0 + 1);
                 self.ledger = Ledger::new(LANE, epoch, self.sender.clone());
                 self.settled.clear();
+                self.unrouted.clear();
                 self.tag = 0; // as AMQP does: tags start again on a new channel
                 self.committed = 0;
             }
@@ -88,6 +108,7 @@ impl World {
         let tag = self.tag;
         let sequence = self.ledger.open(tag.into(), tag);
         self.settled.insert(tag, records == 0);
+        self.unrouted.insert(tag, sequence);
         if records > 0 {
             let receipt = self.ledger.part(sequence, Route::Sink, records).expect("just opened");
             self.open.push(Open { receipt, left: records, tag });
@@ -125,6 +146,7 @@ impl World {
             self.settled.range(..=upto).all(|(_, settled)| *settled),
             "I1: committed {upto} over something unsettled"
         );
+        assert!(self.unrouted.range(..=upto).next().is_none(), "I1: committed {upto} before all of it had its part");
         self.committed = upto;
     }
 }
@@ -146,6 +168,9 @@ proptest! {
         while !world.open.is_empty() {
             world.step(Step::Settle(0));
         }
+        while !world.unrouted.is_empty() {
+            world.step(Step::Route);
+        }
         if world.settled.values().all(|settled| *settled) {
             prop_assert!(world.ledger.is_empty());
         }
@@ -165,6 +190,9 @@ fn i1_a_failed_batch_holds_back_everything_behind_it() {
     let second = ledger.open(20.into(), ());
     let (first_part, second_part) =
         (ledger.part(first, Route::Sink, 1).expect("open"), ledger.part(second, Route::Sink, 1).expect("open"));
+    for sequence in [first, second] {
+        assert!(!ledger.routed(sequence));
+    }
     second_part.settle(1);
     let outcome = receiver.try_recv().expect("the second is settled");
     let (sequence, ()) = ledger.find(&outcome).expect("same epoch");
@@ -183,6 +211,7 @@ fn i1_a_forgotten_receipt_is_abandoned_not_settled() {
     let mut ledger = Ledger::new(LANE, Epoch(1), sender);
     let sequence = ledger.open(10.into(), ());
     let receipt = ledger.part(sequence, Route::Sink, 3).expect("open");
+    ledger.routed(sequence);
     receipt.settle(1);
     drop(receipt);
     let outcome = receiver.try_recv().expect("dropped");
@@ -199,11 +228,22 @@ fn a_batch_with_a_dead_letter_waits_for_both_parts() {
         ledger.part(sequence, Route::Sink, 2).expect("open"),
         ledger.part(sequence, Route::DeadLetter, 1).expect("open"),
     );
+    ledger.routed(sequence);
     for (receipt, records, whole) in [(sink, 2, false), (dead_letter, 1, true)] {
         receipt.settle(records);
         let outcome = receiver.try_recv().expect("settled");
         let (sequence, ()) = ledger.find(&outcome).expect("same epoch");
         assert_eq!(ledger.settle(sequence), whole);
     }
+    assert_eq!(ledger.advance(|()| ()), Some(10.into()));
+}
+
+#[test]
+fn i1_a_batch_without_a_part_is_not_settled_until_that_is_meant() {
+    let (sender, _receiver) = receipt::outcomes();
+    let mut ledger = Ledger::new(LANE, Epoch(1), sender);
+    let sequence = ledger.open(10.into(), ());
+    assert_eq!(ledger.advance(|()| ()), None);
+    assert!(ledger.routed(sequence));
     assert_eq!(ledger.advance(|()| ()), Some(10.into()));
 }

@@ -48,6 +48,7 @@ impl Courier {
         self.given += u64::from(count);
         let sequence = self.ledger.open(self.given.into(), records.len());
         let receipt = self.ledger.part(sequence, Route::Sink, count).expect("it was just opened");
+        self.ledger.routed(sequence);
         Batch { records: Arc::new(records), receipt }
     }
 

@@ -84,6 +84,7 @@ impl Hand {
         let sequence = self.ledger.open((self.given as u64).into(), self.given);
         self.given += records.len();
         let receipt = self.ledger.part(sequence, Route::Sink, count).expect("it was just opened");
+        self.ledger.routed(sequence);
         Batch { records: Arc::new(records), receipt }
     }
 
