@@ -20,8 +20,8 @@ use crate::{
         feed::Feeder,
         gantry::Gantry,
         kafka::{self, Cluster},
-        management_url, oracle,
-        rabbit::Rabbit,
+        oracle,
+        rabbit::{self, Rabbit},
         unique,
     },
 };
@@ -265,15 +265,7 @@ async fn a_letter_whose_headers_are_nested_very_deeply_is_shown_and_replayed() {
     let rabbit = Rabbit::connect().await;
     rabbit.queue(&queue).await;
     kafka::create_topic(&topic, 1).await;
-    // By the management API: the client that these tests publish with would overflow its own stack.
-    let deepest = 12_000;
-    let nested = format!("{}1{}", "{\"a\":".repeat(deepest), "}".repeat(deepest));
-    let body = format!(
-        r#"{{"routing_key":"{queue}","payload":"deep","payload_encoding":"string","properties":{{"headers":{{"x":{nested}}}}}}}"#
-    );
-    let url = format!("{}/api/exchanges/%2f/amq.default/publish", management_url());
-    let published = ureq::post(&url).header("Authorization", "Basic Z3Vlc3Q6Z3Vlc3Q=").send(&body);
-    assert_eq!(published.expect("published").status(), 200);
+    let nested = rabbit::publish_nested(&queue, 12_000);
     let letters = rabbit_letters(&dead);
     let gantry = Gantry::start(&bridge(&queue, ONLY_JSON, &topic, &letters));
     dead_lettered(&gantry, 1.0).await;

@@ -43,11 +43,7 @@ async fn reverse_a_full_disk_of_rabbitmq_holds_the_bridge_up_and_fails_nothing()
     let mut scene = Scene::reverse(3_000).await;
     full_below(PLENTY).await;
     scene.publish(20_000).await;
-    eventually("the bridge says that RabbitMQ blocks it", SOON, async || {
-        let (status, text) = scene.gantry.get("/readyz")?;
-        (status == 503 && text.contains("blocked")).then_some(())
-    })
-    .await;
+    scene.gantry.wait_until_not_ready("blocked").await;
     full_below(USUAL).await;
     let verdict = scene.judge().await;
     assert_eq!(verdict.duplicates, 0, "the connection stayed");
@@ -67,10 +63,7 @@ async fn on_one_node(setup: Setup, messages: u64) -> Scene {
 async fn full_for_a_while(scene: &mut Scene) {
     let node = leader(scene, 1).await.to_string();
     run(&["cluster", "fill", &node]).await;
-    eventually("the bridge says that it gets nowhere", SOON, async || {
-        (scene.gantry.get("/readyz")?.0 == 503).then_some(())
-    })
-    .await;
+    scene.gantry.wait_until_not_ready("").await;
     run(&["cluster", "start", &node]).await;
 }
 

@@ -79,11 +79,7 @@ async fn half_open_connection_to_kafka() {
     let (mut scene, wires) = begin(2_000).await;
     wires.kafka.set(Faults { silent: true, ..Faults::default() });
     scene.publish(5_000).await;
-    eventually("the bridge says that Kafka does not answer", SOON, async || {
-        let (status, _) = scene.gantry.get("/readyz")?;
-        (status == 503).then_some(())
-    })
-    .await;
+    scene.gantry.wait_until_not_ready("").await;
     wires.kafka.heal();
     let verdict = scene.judge().await;
     assert_eq!(verdict.duplicates, 0, "what was not confirmed is sent again, and Kafka knows it");

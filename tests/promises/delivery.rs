@@ -7,7 +7,12 @@ use lapin::{
 
 use crate::{
     bridge,
-    support::{gantry::Gantry, kafka, management_url, oracle, rabbit::Rabbit, unique},
+    support::{
+        gantry::Gantry,
+        kafka, oracle,
+        rabbit::{self, Rabbit},
+        unique,
+    },
 };
 
 /// How many messages a thorough run moves; `GANTRY_TEST_MESSAGES` changes it.
@@ -139,15 +144,7 @@ async fn headers_nested_as_deep_as_a_frame_allows_stop_nothing() {
     let rabbit = Rabbit::connect().await;
     rabbit.queue(&queue).await;
     kafka::create_topic(&topic, 1).await;
-    // By the management API: the client that these tests publish with would overflow its own stack.
-    let deepest = 18_000;
-    let nested = format!("{}1{}", "{\"a\":".repeat(deepest), "}".repeat(deepest));
-    let body = format!(
-        r#"{{"routing_key":"{queue}","payload":"deep","payload_encoding":"string","properties":{{"headers":{{"x":{nested}}}}}}}"#
-    );
-    let url = format!("{}/api/exchanges/%2f/amq.default/publish", management_url());
-    let published = ureq::post(&url).header("Authorization", "Basic Z3Vlc3Q6Z3Vlc3Q=").send(&body);
-    assert_eq!(published.expect("published").status(), 200);
+    let nested = rabbit::publish_nested(&queue, 18_000);
     rabbit.publish_sequence(&queue, 0, 10, 100).await;
 
     let gantry = Gantry::start(&bridge(&format!("queue: {queue}"), &format!("topic: {topic}"), ""));

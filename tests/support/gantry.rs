@@ -75,6 +75,12 @@ impl Gantry {
         eventually("/readyz says 200", SOON, async || self.get("/readyz").filter(|(status, _)| *status == 200)).await;
     }
 
+    /// Waits until it says of a bridge that it does not do what is wanted of it, in an answer with that text.
+    pub async fn wait_until_not_ready(&self, why: &str) {
+        let not_ready = |(status, text): &(u16, String)| *status == 503 && text.contains(why);
+        eventually("/readyz says 503", SOON, async || self.get("/readyz").filter(not_ready)).await;
+    }
+
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.child.id()

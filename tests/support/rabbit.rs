@@ -146,10 +146,25 @@ pub fn all_messages(queue: &str) -> Option<u64> {
     queues.as_array()?.iter().find(|found| found["name"] == queue)?["messages"].as_u64()
 }
 
+/// guest:guest
+const GUEST: &str = "Basic Z3Vlc3Q6Z3Vlc3Q=";
+
+/// Publishes to the queue a message whose header `x` is nested so deep; the JSON of it. By the management API: the client that
+/// these tests publish with would overflow its own stack.
+pub fn publish_nested(queue: &str, depth: usize) -> String {
+    let nested = format!("{}1{}", "{\"a\":".repeat(depth), "}".repeat(depth));
+    let body = format!(
+        r#"{{"routing_key":"{queue}","payload":"deep","payload_encoding":"string","properties":{{"headers":{{"x":{nested}}}}}}}"#
+    );
+    let url = format!("{}/api/exchanges/%2f/amq.default/publish", super::management_url());
+    let published = ureq::post(&url).header("Authorization", GUEST).send(&body);
+    assert_eq!(published.expect("published").status(), 200);
+    nested
+}
+
 /// Asks the management API.
 pub fn management(path: &str) -> Option<serde_json::Value> {
-    // guest:guest
     let url = format!("{}{path}", super::management_url());
-    let mut response = ureq::get(&url).header("Authorization", "Basic Z3Vlc3Q6Z3Vlc3Q=").call().ok()?;
+    let mut response = ureq::get(&url).header("Authorization", GUEST).call().ok()?;
     serde_json::from_str(&response.body_mut().read_to_string().ok()?).ok()
 }

@@ -3,7 +3,10 @@
 use std::{fs, os::unix::fs::symlink, path::Path, sync::Arc, time::Duration};
 
 use gantry_sdk::{
-    Context, FailureKind, Health, Record, Sink, health::Condition, plugin::RetryPolicy, testkit::Courier,
+    Context, FailureKind, Record, Sink,
+    health::Condition,
+    plugin::RetryPolicy,
+    testkit::{self, Courier},
 };
 use serde_json::{Value as Json, json};
 
@@ -12,15 +15,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 fn context(timeout: Option<Duration>) -> Context {
     let retry = RetryPolicy { timeout, delay: Duration::from_millis(10), max_delay: Duration::from_millis(50) };
-    Context {
-        bridge: "b".into(),
-        task: 0,
-        health: Health::new(),
-        lag: gantry_sdk::Lag::default(),
-        retry,
-        dead_letter: false,
-        in_flight_bytes: 1 << 20,
-    }
+    Context { bridge: "b".into(), retry, ..testkit::context() }
 }
 
 async fn open(path: &Path, context: &Context) -> Box<dyn Sink> {

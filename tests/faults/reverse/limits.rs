@@ -23,11 +23,7 @@ async fn reverse_memory_alarm_holds_the_bridge_up_and_fails_nothing() {
     })
     .await;
     scene.publish(20_000).await;
-    eventually("the bridge says that RabbitMQ blocks it", SOON, async || {
-        let (status, text) = scene.gantry.get("/readyz")?;
-        (status == 503 && text.contains("blocked")).then_some(())
-    })
-    .await;
+    scene.gantry.wait_until_not_ready("blocked").await;
     // RabbitMQ's own default.
     rabbitmqctl(&["set_vm_memory_high_watermark", "0.4"]).await;
     let verdict = scene.judge().await;

@@ -4,12 +4,7 @@ use std::time::Duration;
 
 use lapin::types::FieldTable;
 
-use crate::{
-    BROKERS, Scene, Setup,
-    scene::Direction,
-    support::{SOON, eventually, proxy::Faults},
-    wires::Wires,
-};
+use crate::{BROKERS, Scene, Setup, scene::Direction, support::proxy::Faults, wires::Wires};
 
 async fn begin(messages: u64) -> (Scene, Wires) {
     let brokers = BROKERS.lock().await;
@@ -48,11 +43,7 @@ async fn reverse_half_open_connection_to_rabbitmq() {
 async fn reverse_half_open_connection_to_kafka() {
     let (mut scene, wires) = begin(2_000).await;
     wires.kafka.set(Faults { silent: true, ..Faults::default() });
-    eventually("the bridge says that Kafka does not answer", SOON, async || {
-        let (status, _) = scene.gantry.get("/readyz")?;
-        (status == 503).then_some(())
-    })
-    .await;
+    scene.gantry.wait_until_not_ready("").await;
     scene.publish(5_000).await;
     wires.kafka.heal();
     scene.judge().await;

@@ -1,6 +1,6 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use gantry_sdk::{Health, plugin::RetryPolicy};
+use gantry_sdk::testkit;
 use serde_json::json;
 
 use super::*;
@@ -9,16 +9,7 @@ const ALL: Limits = Limits { records: 500, bytes: 4 << 20 };
 
 /// Each test is a bridge of its own, since commits outlive the source.
 fn context(bridge: &str) -> Context {
-    let retry = RetryPolicy::default();
-    Context {
-        bridge: bridge.into(),
-        task: 0,
-        health: Health::new(),
-        lag: gantry_sdk::Lag::default(),
-        retry,
-        dead_letter: false,
-        in_flight_bytes: 1 << 26,
-    }
+    Context { bridge: bridge.into(), ..testkit::context() }
 }
 
 fn source(bridge: &str, options: serde_json::Value) -> Box<dyn Source> {

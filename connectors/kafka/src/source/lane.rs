@@ -190,9 +190,6 @@ impl Lane {
     pub(super) fn rewind(&self) {
         let mut state = self.lock();
         state.handed = state.settled;
-        if state.handed.is_none() {
-            state.first = None;
-        }
         self.ready.store(true, Ordering::Release);
     }
 

@@ -11,9 +11,9 @@ use std::{
 };
 
 use gantry_sdk::{
-    Context, Health, Record, Sink,
+    Context, Record, Sink,
     plugin::RetryPolicy,
-    testkit::{Courier, Summary},
+    testkit::{self, Courier, Summary},
 };
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
@@ -197,15 +197,7 @@ pub fn unique(what: &str) -> String {
 
 /// What a task would tell the sink.
 pub fn context() -> Context {
-    Context {
-        bridge: "test".into(),
-        task: 0,
-        health: Health::new(),
-        lag: gantry_sdk::Lag::default(),
-        retry: RetryPolicy { delay: Duration::from_millis(50), ..RetryPolicy::default() },
-        dead_letter: false,
-        in_flight_bytes: 64 << 20,
-    }
+    Context { retry: RetryPolicy { delay: Duration::from_millis(50), ..RetryPolicy::default() }, ..testkit::context() }
 }
 
 /// Options for the real Kafka with these besides.

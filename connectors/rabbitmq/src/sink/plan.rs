@@ -159,7 +159,7 @@ impl Pieces {
 
 #[cfg(test)]
 mod tests {
-    use gantry_sdk::config::deserialize;
+    use gantry_sdk::{config::deserialize, testkit};
     use serde_json::json;
 
     use super::*;
@@ -170,16 +170,7 @@ mod tests {
             "connection": { "urls": ["amqp://rabbit1"] },
             "map": { "/^z/": "first", "/^zz?$/": "second", "/./": "rest", "zz": "named" },
         });
-        let context = Context {
-            bridge: "b".into(),
-            task: 0,
-            health: gantry_sdk::Health::new(),
-            lag: gantry_sdk::Lag::default(),
-            retry: gantry_sdk::plugin::RetryPolicy::default(),
-            dead_letter: false,
-            in_flight_bytes: 1,
-        };
-        let plan = Plan::new(deserialize(&options).expect("it parses"), context).expect("it can be made");
+        let plan = Plan::new(deserialize(&options).expect("it parses"), testkit::context()).expect("it can be made");
         let mapped = |from| plan.mapped(from).map(|queue| queue.as_str().to_owned());
         for (from, queue) in [("zz", "named"), ("z", "first"), ("zzz", "first"), ("a", "rest")] {
             assert_eq!(mapped(from).as_deref(), Some(queue), "{from}");

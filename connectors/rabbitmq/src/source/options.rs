@@ -227,7 +227,7 @@ impl SourceOptions {
 
 #[cfg(test)]
 mod tests {
-    use gantry_sdk::{ErrorKind, config::deserialize, plugin::RetryPolicy};
+    use gantry_sdk::{ErrorKind, config::deserialize, testkit};
     use serde_json::{Value as Json, json};
 
     use super::*;
@@ -297,16 +297,7 @@ mod tests {
 
     #[test]
     fn an_error_keeps_it_from_being_built() {
-        let context = Context {
-            bridge: "orders".into(),
-            task: 0,
-            health: gantry_sdk::Health::new(),
-            lag: gantry_sdk::Lag::default(),
-            retry: RetryPolicy::default(),
-            dead_letter: false,
-            in_flight_bytes: 64 << 20,
-        };
-        let built = options(json!({ "queue": "orders", "prefetch": 0 })).build(context);
+        let built = options(json!({ "queue": "orders", "prefetch": 0 })).build(testkit::context());
         let Err(error) = built else { panic!("it was built") };
         assert_eq!(error.kind(), ErrorKind::Config);
     }

@@ -29,15 +29,7 @@ const FIELDS: [&str; 8] = ["written", "headers", "key", "timestamp", "properties
 fn plan(more: &Json) -> Plan {
     let mut options = json!({ "connection": { "urls": ["amqp://rabbit1"] }, "queue": "dead" });
     options.as_object_mut().expect("it is one").extend(more.as_object().expect("an object").clone());
-    let context = Context {
-        bridge: "b".into(),
-        task: 0,
-        health: gantry_sdk::Health::new(),
-        lag: gantry_sdk::Lag::default(),
-        retry: gantry_sdk::plugin::RetryPolicy::default(),
-        dead_letter: true,
-        in_flight_bytes: 1,
-    };
+    let context = Context { dead_letter: true, ..gantry_sdk::testkit::context() };
     Plan::new(deserialize(&options).expect("the options parse"), context).expect("it can be made")
 }
 

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use gantry_rabbitmq::SINK;
 use gantry_sdk::{
-    Batch, Epoch, Failure, FailureKind, Health, Lag, Lane, Ledger, Record, Result, Sink,
-    plugin::{Context, RetryPolicy},
+    Batch, Epoch, Failure, FailureKind, Health, Lane, Ledger, Record, Result, Sink,
+    plugin::Context,
     receipt::{self, OutcomeReceiver, Route},
+    testkit,
 };
 use lapin::{
     BasicProperties,
@@ -18,15 +19,7 @@ use serde_json::{Value as Json, json};
 use super::super::support::{Queue, Rabbit, amqp_url, unique, within};
 
 pub(super) fn context(health: Health) -> Context {
-    Context {
-        bridge: "test".into(),
-        task: 0,
-        health,
-        lag: Lag::default(),
-        retry: RetryPolicy::default(),
-        dead_letter: false,
-        in_flight_bytes: 64 << 20,
-    }
+    Context { health, ..testkit::context() }
 }
 
 /// A sink of these options, on the test broker unless they say otherwise.

@@ -7,10 +7,7 @@ mod rabbit;
 use std::{fmt::Debug, future::Future, time::Duration};
 
 use gantry_rabbitmq::SOURCE;
-use gantry_sdk::{
-    Health, Lane, Limits, Polled, Position, Record, Result, Source,
-    plugin::{Context, RetryPolicy},
-};
+use gantry_sdk::{Health, Lane, Limits, Polled, Position, Record, Result, Source, plugin::Context, testkit};
 use serde_json::{Value as Json, json};
 
 pub(crate) use management::Management;
@@ -62,16 +59,7 @@ fn source_of(options: Json, health: Health, in_flight_bytes: usize) -> Box<dyn S
     let mut whole = json!({ "connection": { "urls": [amqp_url()] } });
     let fields = whole.as_object_mut().expect("it is one");
     fields.extend(options.as_object().expect("options are an object").clone());
-    let retry = RetryPolicy::default();
-    let context = Context {
-        bridge: "test".into(),
-        task: 0,
-        health,
-        lag: gantry_sdk::Lag::default(),
-        retry,
-        dead_letter: false,
-        in_flight_bytes,
-    };
+    let context = Context { health, in_flight_bytes, ..testkit::context() };
     (SOURCE.create)(&whole, context).unwrap_or_else(|error| panic!("{}", error.chain()))
 }
 

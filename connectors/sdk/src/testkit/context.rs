@@ -1,0 +1,16 @@
+//! What a task would tell a connector.
+
+use crate::{Context, Health, Lag, plugin::RetryPolicy};
+
+/// A task's first words to a connector, everything at its default. Tests change what they are about.
+pub fn context() -> Context {
+    Context {
+        bridge: "test".into(),
+        task: 0,
+        health: Health::new(),
+        lag: Lag::default(),
+        retry: RetryPolicy::default(),
+        dead_letter: false,
+        in_flight_bytes: 64 << 20,
+    }
+}
