@@ -11,7 +11,6 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
-    time::Instant,
 };
 
 use gantry_sdk::{
@@ -19,6 +18,7 @@ use gantry_sdk::{
     ledger::Sequence,
     receipt::{Failure, Outcome, OutcomeSender, Route},
 };
+use tokio::time::Instant;
 
 use super::{
     budget::{Refused, Share},
@@ -155,6 +155,11 @@ impl Books {
     /// Records that are not committed yet.
     pub(super) const fn in_flight(&self) -> usize {
         self.records
+    }
+
+    /// Since when the batch is in flight that waits for longest.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        self.lanes.values().filter_map(|ledger| Some(ledger.oldest()?.received)).min()
     }
 
     /// Enters a batch. It is not settled before [`routed`](Self::routed) is called for it.

@@ -20,13 +20,14 @@ mod refusals;
 mod settler;
 mod stall;
 
-use std::{convert::Infallible, panic::AssertUnwindSafe, time::Instant};
+use std::{convert::Infallible, panic::AssertUnwindSafe};
 
 use futures_util::FutureExt as _;
 use gantry_sdk::{
     Batch, Epoch, Error, Health, Result, Sink,
     receipt::{self, Route},
 };
+use tokio::time::Instant;
 use tracing::{debug, info};
 
 use self::{

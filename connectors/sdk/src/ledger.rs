@@ -101,6 +101,11 @@ impl<T> Ledger<T> {
         Some((Sequence(outcome.sequence), &mut entry.held))
     }
 
+    /// What the task keeps with the oldest entry. After [`Self::advance`] it is one that is not settled.
+    pub fn oldest(&self) -> Option<&T> {
+        self.entries.front().map(|entry| &entry.held)
+    }
+
     /// What the task keeps with that entry.
     pub fn held(&mut self, sequence: Sequence) -> Option<&mut T> {
         self.entry(sequence.0).map(|entry| &mut entry.held)

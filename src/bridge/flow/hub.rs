@@ -197,6 +197,14 @@ impl<'t> Hub<'t> {
                 span(still)
             ))));
         }
+        let oldest = self.settler.books.oldest();
+        if let Some(still) = self.helm.lasting.stall.holds(oldest, settles) {
+            return Err(End::Stalled(Error::internal(format!(
+                "stalled: nothing is out of reach and other records are settled, but not one that has been in flight for {}; \
+                 {held} records wait for it or with it",
+                span(still)
+            ))));
+        }
         let flowing = self.intake == Intake::Flowing && self.helm.course() == Course::Running;
         let gives = held == 0 && flowing && self.helm.conditions.source_is_up() && self.room().is_some();
         if !self.helm.lasting.stall.wants_look(gives) {

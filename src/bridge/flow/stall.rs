@@ -1,7 +1,8 @@
 //! Notices that nothing moves although everything says that it could.
 //!
-//! Two ways to stand still, each with a clock of its own:
+//! Three ways to stand still, each with a clock of its own:
 //! - *settling*: records are in flight, sink and dead letter are reachable, and no outcome comes;
+//! - *holding*: outcomes come, but not that of one batch, and everything behind it in its lane cannot be committed;
 //! - *giving*: nothing is in flight, there is credit, the broker says that records wait, and none comes.
 //!
 //! A stall ends the incarnation. One that comes again without anything moved in between is given twice the time, up to
@@ -15,12 +16,15 @@ use tokio::time::Instant;
 /// The longest that repeated stalls are waited for, unless the time-out itself is longer.
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// The two clocks of a task.
+/// The clocks of a task.
 #[derive(Debug)]
 pub(super) struct Stall {
     /// `None`: it never looks.
     timeout: Option<Duration>,
     settling: Clock,
+    holding: Clock,
+    /// When this incarnation began.
+    begun: Instant,
     giving: Clock,
     /// Looks at the broker's backlog, one after the other, that found some.
     found: u32,
@@ -39,12 +43,14 @@ impl Stall {
     pub(super) fn new(timeout: Option<Duration>) -> Self {
         let now = Instant::now();
         let clock = || Clock { since: now, strikes: 0 };
-        Self { timeout, settling: clock(), giving: clock(), found: 0, next_look: now }
+        let (settling, holding, giving) = (clock(), clock(), clock());
+        Self { timeout, settling, holding, begun: now, giving, found: 0, next_look: now }
     }
 
     /// A new incarnation: what counts is what it does.
     pub(super) fn begin(&mut self) {
-        self.settling.since = Instant::now();
+        let now = Instant::now();
+        (self.begun, self.settling.since, self.holding.since) = (now, now, now);
         self.restart_giving();
     }
 
@@ -70,6 +76,22 @@ impl Stall {
         }
         let still = self.settling.since.elapsed();
         (still >= self.settling.patience(timeout)).then(|| self.settling.strike(still))
+    }
+
+    /// Whether the batch that is in flight for longest, since `oldest`, is held up for too long, and for how long. `possible`:
+    /// its outcome should come.
+    pub(super) fn holds(&mut self, oldest: Option<Instant>, possible: bool) -> Option<Duration> {
+        let timeout = self.timeout?;
+        let Some(oldest) = oldest.filter(|_| possible) else {
+            self.holding.since = Instant::now();
+            return None;
+        };
+        if oldest > self.begun + timeout {
+            self.holding.strikes = 0; // what was held up before came again at once, and has gone through
+        }
+        self.holding.since = self.holding.since.max(oldest);
+        let still = self.holding.since.elapsed();
+        (still >= self.holding.patience(timeout)).then(|| self.holding.strike(still))
     }
 
     /// Whether it is time to ask the broker for its backlog. `possible`: the source could give records, if there are any.
@@ -158,6 +180,48 @@ mod tests {
         assert_eq!(stall.settles_not(true), Some(MINUTE));
     }
 
+    /// Minutes until a batch that came at once is held up for too long, while others come and go.
+    async fn minutes_held(stall: &mut Stall) -> u64 {
+        stall.begin();
+        let oldest = Instant::now();
+        for minutes in 1.. {
+            advance(MINUTE).await;
+            stall.settled();
+            assert_eq!(stall.settles_not(true), None);
+            if stall.holds(Some(oldest), true).is_some() {
+                return minutes;
+            }
+        }
+        unreachable!("it counts for ever")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_batch_that_is_never_settled_is_a_stall_whatever_others_do() {
+        let mut stall = Stall::new(Some(5 * MINUTE));
+        for expected in [5, 10, 20, 40, 60, 60] {
+            assert_eq!(minutes_held(&mut stall).await, expected);
+        }
+        for _ in 0..100 {
+            advance(MINUTE).await;
+            assert_eq!(stall.holds(Some(Instant::now()), true), None, "what goes through is young");
+        }
+        assert_eq!(minutes_held(&mut stall).await, 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_is_held_up_only_while_its_outcome_could_come() {
+        let mut stall = Stall::new(Some(MINUTE));
+        let oldest = Some(Instant::now());
+        for _ in 0..100 {
+            advance(MINUTE).await;
+            assert_eq!((stall.holds(oldest, false), stall.holds(None, true)), (None, None));
+        }
+        advance(MINUTE / 2).await;
+        assert_eq!(stall.holds(oldest, true), None);
+        advance(MINUTE / 2).await;
+        assert_eq!(stall.holds(oldest, true), Some(MINUTE));
+    }
+
     /// Looks every second; returns the seconds until it is a stall and how often the broker was asked.
     async fn seconds_without_a_record(stall: &mut Stall, backlog: impl Fn(u64) -> u64) -> Option<(u64, u32)> {
         stall.begin();
@@ -188,6 +252,7 @@ mod tests {
     async fn without_a_timeout_nothing_is_a_stall() {
         let mut stall = Stall::new(None);
         advance(10_000 * MINUTE).await;
-        assert!(stall.settles_not(true).is_none() && !stall.wants_look(true) && stall.looked(9).is_none());
+        assert!(stall.settles_not(true).is_none() && stall.holds(Some(Instant::now() - MINUTE), true).is_none());
+        assert!(!stall.wants_look(true) && stall.looked(9).is_none());
     }
 }

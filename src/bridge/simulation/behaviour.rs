@@ -375,6 +375,21 @@ async fn a_source_that_rightly_gives_nothing_is_asked_less_and_less_often() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_batch_that_is_never_settled_is_a_stall_although_others_are() {
+    let scene = Scene::set(62, 30, detects_stalls);
+    // One at a time, so that something is settled all the while and credit lasts.
+    scene.world.state().ready.clear();
+    scene.world.state().loses_one = true;
+    for id in 0..20 {
+        scene.world.publish(id..id + 1);
+        sleep(Duration::from_secs(10)).await;
+    }
+    assert_eq!((scene.status().counts.stalls, scene.status().epoch, scene.unacked_and_returned().0), (1, 2, 0));
+    scene.world.publish(20..30);
+    scene.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_idle_queue_is_no_stall() {
     let scene = Scene::set(61, 100, detects_stalls);
     sleep(24 * 60 * MINUTE).await;

@@ -71,7 +71,7 @@ impl SimulatedSink {
             }
         }
         own.forgotten = state.random.one_in(misfortune.forgotten);
-        if state.random.one_in(misfortune.lost) {
+        if state.random.one_in(misfortune.lost) || std::mem::take(&mut state.loses_one) {
             taken.lost.push(own);
         } else {
             taken.untold.push(own);

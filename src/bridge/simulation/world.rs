@@ -73,6 +73,8 @@ pub(super) struct State {
     pub(super) dead: Vec<u64>,
     /// Until when the destination is out of reach.
     pub(super) down_until: Instant,
+    /// The destination never tells of the next batch.
+    pub(super) loses_one: bool,
     /// Calls of this kind do not return from now on.
     pub(super) hanging: BTreeSet<Call>,
     /// Those that did not return so far.
@@ -127,6 +129,7 @@ impl World {
             delivered: vec![],
             dead: vec![],
             down_until: Instant::now(),
+            loses_one: false,
             hanging: BTreeSet::new(),
             hung: BTreeSet::new(),
             returned: 0,
