@@ -5,7 +5,7 @@ use gantry_sdk::{ErrorKind, Lane, Limits, Polled};
 use lapin::BasicProperties;
 use serde_json::json;
 
-use crate::support::{ALL, Rabbit, batch, commit, numbers, open, records, until, within};
+use crate::support::{ALL, Rabbit, batch, closed, commit, numbers, open, records, until};
 
 #[tokio::test]
 async fn i1_a_commit_takes_exactly_what_it_covers() {
@@ -19,14 +19,14 @@ async fn i1_a_commit_takes_exactly_what_it_covers() {
     let (second, _) = records(&mut *source, 400).await;
     assert_eq!(numbers(&first), (0..600).collect::<Vec<_>>());
     assert_eq!(numbers(&second), (600..1000).collect::<Vec<_>>());
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
 
-    assert_eq!(rabbit.ready(&queue).await, 400);
+    until(400, || rabbit.ready(&queue)).await;
     let mut source = open(json!({ "queue": queue.name })).await;
     let (again, _) = records(&mut *source, 400).await;
     assert_eq!(numbers(&again), (600..1000).collect::<Vec<_>>());
     assert!(again.iter().all(|record| record.origin.redelivered));
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
 }
 
 #[tokio::test]
@@ -47,8 +47,8 @@ async fn i2_a_commit_that_goes_back_changes_nothing_and_one_too_far_is_never_sen
     // The broker closes the channel on a tag that it does not know; had it got one, this would not arrive.
     rabbit.publish_numbers(&queue, 10..11).await;
     assert_eq!(numbers(&records(&mut *source, 1).await.0), [10]);
-    within("closing", source.close()).await.expect("it closes");
-    assert_eq!(rabbit.ready(&queue).await, 4);
+    closed(source.close()).await;
+    until(4, || rabbit.ready(&queue)).await;
 }
 
 #[tokio::test]
@@ -74,7 +74,7 @@ async fn a_batch_is_a_tenth_of_the_prefetch_and_within_the_limits() {
     assert!(small.len() <= 3, "{}", small.len());
     let (_, one, _) = batch(&mut *source, Limits { records: 0, bytes: 0 }).await;
     assert_eq!(one.len(), 1);
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
 }
 
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn i4_the_broker_never_has_more_than_the_prefetch_on_its_way() {
     records(&mut *source, 5).await;
     assert!(source.poll(ALL).now_or_never().is_none(), "a sixteenth came");
     assert_eq!(rabbit.ready(&queue).await, 85);
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
 }
 
 #[tokio::test]
@@ -112,7 +112,7 @@ async fn i5_each_queue_is_a_lane_with_its_own_order_and_none_waits_for_another()
     }
     assert_eq!(seen[0], (0..1000).collect::<Vec<_>>());
     assert_eq!(seen[1], (0..5).collect::<Vec<_>>());
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
     assert_eq!((rabbit.ready(&busy).await, rabbit.ready(&idle).await), (0, 0));
 }
 
@@ -135,5 +135,5 @@ async fn a_poll_that_is_dropped_has_taken_nothing() {
         seen.extend(numbers(&records(&mut *source, left).await.0));
     }
     assert_eq!(seen, (0..50).collect::<Vec<_>>());
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
 }

@@ -7,8 +7,8 @@ use lapin::options::QueueDeleteOptions;
 use serde_json::json;
 
 use crate::support::{
-    ALL, Management, Proxy, Rabbit, amqp_url, end_of, numbers, open, records, source_with_health, tending, unique,
-    until, within,
+    ALL, Management, Proxy, Rabbit, amqp_url, closed, end_of, numbers, open, records, source_with_health, tending,
+    unique, until, within,
 };
 
 #[tokio::test]
@@ -22,7 +22,7 @@ async fn a_queue_that_is_deleted_ends_the_poll() {
     assert_eq!(error.kind(), ErrorKind::Disconnected);
     let text = error.chain();
     assert!(text.contains(&queue.name) && text.contains("RabbitMQ cancelled the consumer"), "{text}");
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
 }
 
 #[tokio::test]
@@ -34,8 +34,8 @@ async fn one_of_several_queues_that_is_deleted_ends_the_poll() {
     rabbit.channel.queue_delete(goes.name.as_str().into(), QueueDeleteOptions::default()).await.expect("it is there");
     let error = end_of(&mut *source).await;
     assert!(error.chain().contains(&goes.name), "{}", error.chain());
-    within("closing", source.close()).await.expect("it closes");
-    assert_eq!(rabbit.ready(&stays).await, 5);
+    closed(source.close()).await;
+    until(5, || rabbit.ready(&stays)).await;
 }
 
 #[tokio::test]
@@ -54,7 +54,7 @@ async fn a_connection_that_the_broker_closes_ends_the_poll() {
     let error = end_of(&mut *source).await;
     assert_eq!(error.kind(), ErrorKind::Disconnected);
     assert!(error.chain().contains("RabbitMQ answered 320 CONNECTION_FORCED"), "{}", error.chain());
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
 }
 
 #[tokio::test]
@@ -74,13 +74,13 @@ async fn a_connection_that_is_cut_ends_the_poll_and_its_messages_come_again() {
     assert_eq!(error.kind(), ErrorKind::Disconnected);
     let late = source.commit(Lane(0), &10.into()).await.expect_err("there is no channel any more");
     assert_eq!(late.kind(), ErrorKind::Disconnected);
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
 
     let mut source = open(json!({ "queue": queue.name })).await;
     let (again, _) = records(&mut *source, 46).await;
     assert_eq!(numbers(&taken), (0..10).collect::<Vec<_>>());
     assert_eq!(numbers(&again), (4..50).collect::<Vec<_>>());
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn what_a_dead_channel_left_behind_is_not_handed_out() {
     within("noticing", noticed).await;
     let error = within("polling", source.poll(ALL)).await.expect_err("it handed out what cannot be acknowledged");
     assert_eq!(error.kind(), ErrorKind::Disconnected);
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
 }
 
 #[tokio::test]
@@ -136,7 +136,7 @@ async fn a_peer_that_falls_silent_ends_the_poll_and_does_not_hold_up_the_close()
     let error = end_of(&mut *source).await;
     assert_eq!(error.kind(), ErrorKind::Disconnected);
     assert!(error.chain().contains("nothing was heard from RabbitMQ"), "{}", error.chain());
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
 }
 
 #[tokio::test]
@@ -175,5 +175,5 @@ async fn blocked_and_unblocked_show_as_health() {
     until(Condition::Up, || async { health.get() }).await;
     rabbit.publish_numbers(&queue, 0..1).await;
     let (mut source, _) = within("a record after it", polling).await.expect("it polls on");
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
 }

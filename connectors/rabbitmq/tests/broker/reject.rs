@@ -4,7 +4,7 @@ use gantry_sdk::{Lane, Source};
 use lapin::types::AMQPValue;
 use serde_json::json;
 
-use crate::support::{Queue, Rabbit, commit, numbers, open, records, until, within};
+use crate::support::{Queue, Rabbit, closed, commit, numbers, open, records, until, within};
 
 /// A queue, and the one that its dead letters go to.
 async fn queues(rabbit: &Rabbit, kind: &str) -> (Queue, Queue) {
@@ -40,14 +40,14 @@ async fn rejecting(kind: &str, rejected: &[usize]) {
     let (next, last) = records(&mut *source, 10).await;
     assert_eq!(numbers(&next), (10..20).collect::<Vec<_>>());
     commit(&mut *source, 0, &last).await;
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
     assert_eq!(rabbit.ready(&queue).await, 0);
 
     let mut source = open(json!({ "queue": dead.name })).await;
     let (letters, _) =
         if rejected.is_empty() { (Vec::new(), 0.into()) } else { records(&mut *source, rejected.len()).await };
     assert_eq!(numbers(&letters), rejected);
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
 }
 
 #[tokio::test]
@@ -75,8 +75,8 @@ async fn what_is_not_on_its_way_cannot_be_rejected() {
     commit(&mut *source, 0, &5.into()).await;
     assert_eq!(numbers(&records(&mut *source, 5).await.0), (5..10).collect::<Vec<_>>());
     until(1, || rabbit.ready(&dead)).await;
-    within("closing", source.close()).await.expect("it closes");
-    assert_eq!(rabbit.ready(&queue).await, 5);
+    closed(source.close()).await;
+    until(5, || rabbit.ready(&queue)).await;
 }
 
 #[tokio::test]
@@ -87,6 +87,6 @@ async fn a_rejected_message_is_not_given_back() {
     let mut source = open(json!({ "queue": queue.name, "prefetch": 10 })).await;
     records(&mut *source, 10).await;
     reject(&mut *source, 10, 9).await;
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
     assert_eq!((rabbit.ready(&queue).await, rabbit.ready(&dead).await), (9, 1));
 }

@@ -14,8 +14,8 @@ use tokio::{
 };
 
 use crate::support::{
-    ALL, Management, Proxy, Queue, Rabbit, amqp_url, batch, end_of, numbers, open, records, source, unique, until,
-    within,
+    ALL, Management, Proxy, Queue, Rabbit, amqp_url, batch, closed, end_of, numbers, open, records, source, unique,
+    until, within,
 };
 
 /// The error that opening comes to. Its text holds no password.
@@ -118,7 +118,7 @@ async fn urls_are_tried_in_turn_and_the_error_tells_of_each() {
     let urls = [dead[0].clone(), dead[1].clone(), amqp_url()];
     let mut source = open(json!({ "connection": { "urls": urls }, "queue": queue.name })).await;
     assert_eq!(numbers(&records(&mut *source, 1).await.0), [0]);
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
 }
 
 #[tokio::test]
@@ -132,11 +132,11 @@ async fn after_a_connection_is_lost_the_next_url_comes_first() {
     // It may be reached again at once; all the same the other one comes first.
     first.drop_connection().await;
     end_of(&mut *source).await;
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
 
     let mut source = open(options).await;
     assert!(!first.is_used().await && second.is_used().await);
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
 }
 
 #[tokio::test]
@@ -154,7 +154,7 @@ async fn a_password_of_any_characters_works_apart_from_the_url() {
     .await;
     management.delete(&format!("users/{user}"));
     assert_eq!(numbers(&records(&mut *source, 1).await.0), [0]);
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
 }
 
 #[tokio::test]
@@ -171,11 +171,11 @@ async fn it_has_a_name_in_the_management_pages() {
     let consumers =
         || async { Management::new().get(&format!("queues/%2F/{}", queue.name))["consumer_details"].clone() };
     until(json!("my-tag"), || async { consumers().await[0]["consumer_tag"].clone() }).await;
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
 
     let mut source = open(json!({ "queue": queue.name })).await;
     until(json!("gantry test/0"), || async { consumers().await[0]["consumer_tag"].clone() }).await;
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
 }
 
 /// Names of a topology that goes with its test.
@@ -217,7 +217,7 @@ async fn what_is_declared_is_there_with_its_arguments() {
     // A second time it is there already, which is as good.
     for _ in 0..2 {
         let mut source = open(topology.options(&arguments)).await;
-        within("closing", source.close()).await.expect("it closes");
+        closed(source.close()).await;
     }
     for body in [b"one", b"two"] {
         topology.rabbit.publish_to(&topology.exchange, "order.new", body, BasicProperties::default()).await;
@@ -231,7 +231,7 @@ async fn what_is_declared_is_there_with_its_arguments() {
     }
     seen.sort();
     assert_eq!(seen, [(0, "two".into()), (1, "one".into())]);
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
     topology.remove().await;
 }
 
@@ -239,7 +239,7 @@ async fn what_is_declared_is_there_with_its_arguments() {
 async fn a_queue_that_is_there_with_other_arguments_is_refused() {
     let topology = Topology::new("unequal").await;
     let mut source = open(topology.options(&json!({ "x-max-length": 1 }))).await;
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
     let error = refused(topology.options(&json!({ "x-max-length": 2 }))).await;
     assert_eq!(error.kind(), ErrorKind::Refused);
     let text = error.chain();
@@ -268,9 +268,9 @@ async fn an_exclusive_consumer_shares_with_nobody() {
     let error = refused(json!({ "queue": queue.name })).await;
     assert_eq!(error.kind(), ErrorKind::Refused);
     assert!(error.chain().contains("exclusive use"), "{}", error.chain());
-    within("closing", alone.close()).await.expect("it closes");
+    closed(alone.close()).await;
     let mut source = open(json!({ "queue": queue.name })).await;
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
 }
 
 #[tokio::test]
@@ -282,8 +282,8 @@ async fn a_consumer_of_a_higher_priority_is_served_first() {
     rabbit.publish_numbers(&queue, 0..20).await;
     assert_eq!(numbers(&records(&mut *high, 20).await.0), (0..20).collect::<Vec<_>>());
     assert!(low.poll(ALL).now_or_never().is_none());
-    within("closing", low.close()).await.expect("it closes");
-    within("closing", high.close()).await.expect("it closes");
+    closed(low.close()).await;
+    closed(high.close()).await;
 }
 
 #[tokio::test]
@@ -300,12 +300,12 @@ async fn a_stream_is_refused_unless_its_start_was_chosen() {
     };
     assert_eq!(error.kind(), ErrorKind::Config);
     assert!(error.chain().contains("it is a stream"), "{}", error.chain());
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
 
     let arguments = json!({ "x-stream-offset": "first" });
     let mut source = open(json!({ "queue": queue.name, "arguments": arguments })).await;
     assert_eq!(numbers(&records(&mut *source, 1).await.0), [0]);
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
     let deleted = rabbit.channel.queue_delete(queue.name.as_str().into(), QueueDeleteOptions::default());
     deleted.await.expect("the queue is there");
 }

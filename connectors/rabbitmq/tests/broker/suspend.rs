@@ -8,8 +8,8 @@ use lapin::{BasicProperties, options::QueueDeleteOptions, types::AMQPValue};
 use serde_json::json;
 
 use crate::support::{
-    ALL, Management, Proxy, Rabbit, assert_numbers, batch, commit, end_of, numbers, open, records, tending, unique,
-    until, within,
+    ALL, Management, Proxy, Rabbit, assert_numbers, batch, closed, commit, end_of, numbers, open, records, tending,
+    unique, until, within,
 };
 
 /// Everything that comes until the source says that it is suspended; nothing is committed.
@@ -58,7 +58,7 @@ async fn what_is_here_comes_out_and_nothing_after_it() {
         commit(&mut *source, 0, &last).await;
     }
     assert_numbers(&after, seen.len()..5010);
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
     assert_eq!(rabbit.ready(&queue).await, 0);
 }
 
@@ -89,7 +89,7 @@ async fn suspending_and_resuming_at_any_moment_keeps_the_order() {
         }
     }
     assert_numbers(&seen, 0..20_000);
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
     assert_eq!(rabbit.ready(&queue).await, 0);
 }
 
@@ -126,7 +126,7 @@ async fn stops_in_full_flow_cost_a_quorum_queue_no_delivery() {
         }
         let last = on_the_way.pop_back().expect("some came");
         commit(&mut *source, 0, &last).await;
-        within("closing", source.close()).await.expect("it closes");
+        closed(source.close()).await;
         assert_numbers(&seen, 0..seen.len());
         until_ready(&rabbit, &queue, 40_000 - seen.len()).await;
     }
@@ -147,7 +147,7 @@ async fn every_lane_is_suspended() {
     rabbit.publish_numbers(&idle, 0..5).await;
     assert!(rest(&mut *source).await.0.is_empty());
     assert_eq!((rabbit.ready(&busy).await, rabbit.ready(&idle).await), (90, 5));
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
 }
 
 #[tokio::test]
@@ -161,7 +161,7 @@ async fn a_queue_that_goes_while_it_is_suspended_shows_when_it_resumes() {
     within("resuming", source.resume()).await.expect("the channel stands");
     let error = end_of(&mut *source).await;
     assert_eq!(error.kind(), ErrorKind::Missing, "{}", error.chain());
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
 }
 
 #[tokio::test]
@@ -190,7 +190,7 @@ async fn a_connection_that_ends_is_noticed_while_nobody_polls() {
         assert!(error.chain().contains("RabbitMQ answered 320 CONNECTION_FORCED"), "{}", error.chain());
         let resumed = within("resuming", source.resume()).await;
         assert!(resumed.is_err() || !suspended);
-        within("closing", source.close()).await.expect("it closes");
+        closed(source.close()).await;
     }
 }
 
@@ -204,7 +204,7 @@ async fn a_cancelled_consumer_is_noticed_behind_what_it_left() {
     rabbit.channel.queue_delete(queue.name.as_str().into(), QueueDeleteOptions::default()).await.expect("it is there");
     let error = within("noticing", source.tend()).await;
     assert!(error.chain().contains("RabbitMQ cancelled the consumer"), "{}", error.chain());
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
 }
 
 #[tokio::test]
@@ -226,7 +226,7 @@ async fn what_was_tended_is_polled_in_order_within_the_limits() {
         commit(&mut *source, lane.0, &last).await;
     }
     assert_numbers(&seen, 0..1000);
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
 }
 
 #[tokio::test]
@@ -244,5 +244,5 @@ async fn the_backlog_is_what_waits_in_all_queues() {
     let error = within("counting", source.backlog()).await.expect_err("one queue is gone");
     assert_eq!(error.kind(), ErrorKind::Missing);
     assert!(within("noticing", source.tend()).await.chain().contains(&b.name), "only the counting ended");
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
 }

@@ -8,7 +8,7 @@ use lapin::{BasicProperties, types::AMQPValue};
 use serde_json::json;
 
 use crate::support::{
-    ALL, Management, Queue, Rabbit, assert_numbers, batch, commit, numbers, open, open_within, tending, until, within,
+    ALL, Management, Queue, Rabbit, assert_numbers, batch, closed, commit, numbers, open, open_within, tending, until,
 };
 
 const MIB: usize = 1 << 20;
@@ -114,7 +114,7 @@ async fn i4_large_bodies_that_nobody_commits_do_not_fill_the_memory() {
             break;
         }
     }
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
     assert_eq!(rabbit.ready(&queue).await, 0);
 }
 
@@ -125,7 +125,7 @@ async fn small_bodies_reach_the_full_prefetch(queue: Queue, rabbit: &Rabbit) {
     // All that the prefetch allows comes without another poll.
     tending(&mut *source, until(3_000, || rabbit.ready(&queue))).await;
     assert_numbers(&move_some(&mut *source, 5_000).await, 15_000..20_000);
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
     assert_eq!(rabbit.ready(&queue).await, 0);
 }
 
@@ -161,7 +161,7 @@ async fn i5_a_consumer_that_is_lost_early_again_and_again_keeps_the_order_of_a_q
         // Its first few arrive, and then it is gone.
         let (_, records, _) = batch(&mut *source, Limits { records: 3, ..ALL }).await;
         assert_numbers(&numbers(&records), 3_000..3_000 + records.len());
-        within("closing", source.close()).await.expect("it closes");
+        closed(source.close()).await;
         until(3_000, || rabbit.ready(&queue)).await;
         source = open(options.clone()).await;
         tending(&mut *source, until(1_000, || rabbit.ready(&queue))).await;
@@ -173,7 +173,7 @@ async fn i5_a_consumer_that_is_lost_early_again_and_again_keeps_the_order_of_a_q
         commit(&mut *source, 0, &last).await;
     }
     assert_numbers(&seen, 3_000..6_000);
-    within("closing", source.close()).await.expect("it closes");
+    closed(source.close()).await;
 }
 
 /// Large and small in turn: the window goes down and up again, and every message comes once and in order, from both types of
@@ -193,7 +193,7 @@ async fn i5_a_window_that_shrinks_and_grows_returns_nothing() {
         let total = sizes.len();
         let mut source = open_within(json!({ "queue": queue.name }), 4 * MIB).await;
         assert_numbers(&move_some(&mut *source, total).await, 0..total);
-        within("closing", source.close()).await.expect("it closes");
+        closed(source.close()).await;
     }
 }
 
@@ -208,6 +208,6 @@ async fn a_consumer_that_must_stay_has_the_whole_prefetch_at_once() {
         let mut source = open(options).await;
         // Nobody polls and nobody tends.
         until(0, || rabbit.ready(&queue)).await;
-        within("closing", source.close()).await.expect("it closes");
+        closed(source.close()).await;
     }
 }

@@ -12,7 +12,7 @@ use proptest::{
 use serde_json::json;
 
 use super::{
-    super::support::{self as source_side, Rabbit},
+    super::support::{self as source_side, Rabbit, closed},
     support::{context, deliver, only, open, record, refusal, sink},
 };
 
@@ -156,7 +156,7 @@ async fn tombstones_follow_the_policy() {
     let mut source = source_side::open(json!({ "queue": queue.name })).await;
     let (arrived, last) = source_side::records(&mut *source, 2).await;
     source_side::commit(&mut *source, 0, &last).await;
-    source.close().await.expect("it closes");
+    closed(source.close()).await;
     assert_eq!((&arrived[0].value, arrived[0].headers.len()), (&None, 0));
     assert_eq!(arrived[1].value.as_deref(), Some(&b""[..]));
 

@@ -7,7 +7,7 @@ use lapin::types::AMQPValue;
 use serde_json::json;
 
 use super::{
-    super::support::{Rabbit, assert_numbers, until, within},
+    super::support::{Rabbit, assert_numbers, closed, until, within},
     support::{Hand, context, deliver, drain_numbers, numbered, open, record, sink},
 };
 
@@ -30,7 +30,7 @@ async fn i5_records_of_each_lane_arrive_in_order_over_several_channels() {
         assert!(fates.refused.is_empty() && fates.abandoned == 0, "{fates:?}");
         assert_numbers(&drain_numbers(&rabbit, queue).await, 0..3000);
     }
-    sink.close().await.expect("it closes");
+    closed(sink.close()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,7 +5,7 @@ use lapin::ExchangeKind;
 use serde_json::json;
 
 use super::{
-    super::support::{Queue, Rabbit, unique, within},
+    super::support::{Queue, Rabbit, closed, unique, within},
     support::{bind, context, deliver, drain, exchange, only, open, record, sink},
 };
 
@@ -76,7 +76,7 @@ async fn it_creates_what_it_is_asked_to_once_and_again() {
     for _ in 0..2 {
         let mut sink = open(options.clone()).await;
         assert!(deliver(&mut *sink, vec![record("x")]).await.refused.is_empty());
-        sink.close().await.expect("it closes");
+        closed(sink.close()).await;
         assert_eq!(only(&rabbit, &queue).await.1, b"x");
     }
     let mut sink = open(json!({ "exchange": name })).await;

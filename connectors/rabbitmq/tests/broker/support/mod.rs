@@ -28,6 +28,12 @@ pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T 
     }
 }
 
+/// Closes a source or a sink. On a busy machine the answer may come too late; then the connection is cut, to the same end.
+pub(crate) async fn closed(closing: impl Future<Output = gantry_sdk::Result<()>>) {
+    let Err(error) = within("closing", closing).await else { return };
+    assert!(error.to_string().contains("no answer in"), "{}", error.chain());
+}
+
 /// Waits until `probe` yields `expected`.
 pub(crate) async fn until<T: PartialEq + Debug, F: Future<Output = T>>(expected: T, mut probe: impl FnMut() -> F) {
     let mut last = None;
