@@ -30,20 +30,25 @@ pub(super) fn explain(error: &lapin::Error, scheme: &AMQPScheme, mechanism: SASL
     if let Some(reason) = reason {
         return Error::with_source(ErrorKind::Refused, context, io::Error::other(reason));
     }
-    let (is_hung_up, translated) = (hung_up(error), translate(error, During::Connecting, context));
-    if !is_hung_up || matches!(mechanism, SASLMechanism::Plain | SASLMechanism::AMQPlain) {
-        return translated;
-    }
     // Without a word it could be a broker that stops just now as well: time may mend it.
-    Error::disconnected(format!(
-        "{}; RabbitMQ does this when it does not offer {mechanism}: look at its plugins and \"auth_mechanisms\"",
-        translated.chain()
-    ))
+    let hint = if hung_up(error) && !matches!(mechanism, SASLMechanism::Plain | SASLMechanism::AMQPlain) {
+        format!("RabbitMQ does this when it does not offer {mechanism}: look at its plugins and \"auth_mechanisms\"")
+    } else if reset(error) && *scheme == AMQPScheme::AMQP {
+        // Its alert goes under when the reset comes before it is read.
+        "a TLS port does this to who does not speak TLS: if it is one, write amqps://".to_owned()
+    } else {
+        return translate(error, During::Connecting, context);
+    };
+    Error::disconnected(format!("{}; {hint}", translate(error, During::Connecting, context).chain()))
 }
 
 /// The client library's way of saying that it read an end of file.
 fn hung_up(error: &lapin::Error) -> bool {
     matches!(error.kind(), Lapin::IOError(io) if io.kind() == io::ErrorKind::ConnectionAborted && io.raw_os_error().is_none())
+}
+
+fn reset(error: &lapin::Error) -> bool {
+    matches!(error.kind(), Lapin::IOError(io) if io.kind() == io::ErrorKind::ConnectionReset)
 }
 
 fn alert(text: &str) -> Option<String> {
@@ -96,8 +101,12 @@ mod tests {
     use super::*;
 
     fn explained(error: io::Error, mechanism: SASLMechanism) -> Error {
+        explained_of(AMQPScheme::AMQPS, error, mechanism)
+    }
+
+    fn explained_of(scheme: AMQPScheme, error: io::Error, mechanism: SASLMechanism) -> Error {
         let error: lapin::Error = Lapin::IOError(Arc::new(error)).into();
-        explain(&error, &AMQPScheme::AMQPS, mechanism, "connecting to h:5671".to_owned())
+        explain(&error, &scheme, mechanism, "connecting to h:5671".to_owned())
     }
 
     #[test]
@@ -120,7 +129,16 @@ mod tests {
         assert!(missing.chain().contains("tls.certificate_file"), "{}", missing.chain());
         let reset = explained(io::Error::from_raw_os_error(104), SASLMechanism::External);
         assert_eq!(reset.kind(), ErrorKind::Disconnected);
-        assert!(!reset.chain().contains("EXTERNAL"), "{}", reset.chain());
+        assert!(!reset.chain().contains("EXTERNAL") && !reset.chain().contains("amqps"), "{}", reset.chain());
+    }
+
+    #[test]
+    fn who_resets_a_plain_greeting_may_be_a_tls_port() {
+        let reset = explained_of(AMQPScheme::AMQP, io::Error::from_raw_os_error(104), SASLMechanism::Plain);
+        assert_eq!(reset.kind(), ErrorKind::Disconnected);
+        assert!(reset.chain().contains("amqps://"), "{}", reset.chain());
+        let refused = explained_of(AMQPScheme::AMQP, io::Error::from_raw_os_error(111), SASLMechanism::Plain);
+        assert!(!refused.chain().contains("amqps"), "{}", refused.chain());
     }
 
     #[test]
