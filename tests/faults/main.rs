@@ -19,7 +19,7 @@ mod scene;
 mod unreadable;
 mod wires;
 
-use scene::{Scene, Setup, single_active_consumer};
+use scene::{Scene, Setup};
 use tokio::sync::Mutex;
 
 /// Only one test may break the brokers at a time.

@@ -1,10 +1,11 @@
 //! Gantry itself ends again and again.
 
-use crate::Scene;
+use crate::{BROKERS, Scene, Setup, support::rabbit::single_active_consumer};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kill_9_twenty_times_in_full_flow_loses_nothing() {
-    let mut scene = Scene::begin(3_000).await;
+    let setup = Setup { queue: single_active_consumer(), ..Setup::direct() };
+    let mut scene = Scene::with(BROKERS.lock().await, setup, 3_000).await;
     scene.killed(20).await;
     scene.judge().await;
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lapin::types::{AMQPValue, FieldTable};
+use lapin::types::FieldTable;
 use tokio::sync::{Mutex, MutexGuard, watch};
 
 use crate::{
@@ -68,14 +68,6 @@ pub(crate) struct Setup {
 
 /// The session of a member that was killed ends so soon that a test can wait for it; Kafka allows no less than 6 s.
 const GROUP: &str = ", commit_interval: 500ms, properties: { session.timeout.ms: 6000, heartbeat.interval.ms: 1000 }";
-
-/// For tests that tear connections and judge the order. RabbitMQ may notice later than Gantry that a connection is gone, and
-/// would give later messages to the new consumer while the old one still counts. With this argument it waits.
-pub(crate) fn single_active_consumer() -> FieldTable {
-    let mut arguments = FieldTable::default();
-    arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
-    arguments
-}
 
 impl Setup {
     /// From RabbitMQ to Kafka, straight to the brokers.

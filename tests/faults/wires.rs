@@ -5,13 +5,13 @@ use std::time::Duration;
 use tokio::sync::MutexGuard;
 
 use crate::{
-    BROKERS, Scene, Setup, single_active_consumer,
+    BROKERS, Scene, Setup,
     support::{
         self, SOON, eventually,
         gantry::Gantry,
         kafka, oracle,
         proxy::{Faults, Proxy},
-        rabbit::Rabbit,
+        rabbit::{Rabbit, single_active_consumer},
         unique,
     },
 };

@@ -2,7 +2,13 @@
 
 use crate::{
     bridge,
-    support::{SOON, eventually, gantry::Gantry, kafka, oracle, rabbit::Rabbit, unique},
+    support::{
+        SOON, eventually,
+        gantry::Gantry,
+        kafka, oracle,
+        rabbit::{Rabbit, single_active_consumer},
+        unique,
+    },
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -33,7 +39,7 @@ async fn sigterm_in_full_flow_drains_and_makes_no_duplicates() {
 async fn kill_9_in_full_flow_loses_nothing() {
     let (queue, topic) = (unique("kill"), unique("kill"));
     let rabbit = Rabbit::connect().await;
-    rabbit.queue(&queue).await;
+    rabbit.queue_with(&queue, single_active_consumer()).await;
     kafka::create_topic(&topic, 1).await;
     rabbit.publish_sequence(&queue, 0, 60_000, 200).await;
 
