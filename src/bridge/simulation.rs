@@ -22,7 +22,7 @@ use self::{
     world::{Nature, Random, World},
 };
 use super::{
-    BridgeLimits, Bridges, Budget, DeadLetter, Definition, ErrorPolicy, Part, Target, TaskState, Tolerance,
+    Bridge, BridgeLimits, Bridges, Budget, DeadLetter, Definition, ErrorPolicy, Part, Target, TaskState, Tolerance,
     supervisor::Restart,
 };
 use crate::config::Difference;
@@ -61,24 +61,26 @@ fn start(definition: Definition) -> Bridges {
 }
 
 fn conserved(bridges: &Bridges) {
-    for task in bridges.get("simulated").expect("it is there").task_statuses() {
+    for task in the_bridge(bridges).task_statuses() {
         let counts = task.counts;
         let settled = counts.records_out + counts.filtered + counts.dead_lettered;
         assert_eq!(counts.records_in - counts.returned, settled + counts.in_flight, "conservation: {counts:?}");
     }
 }
 
+fn the_bridge(bridges: &Bridges) -> Arc<Bridge> {
+    bridges.get("simulated").expect("it is there")
+}
+
 /// The person who is woken when a strict bridge halts makes it tolerant, and strict again another day.
 async fn change_tolerance(bridges: &Bridges, tolerance: Tolerance) {
-    let bridge = bridges.get("simulated").expect("it is there");
-    let mut definition = Definition::clone(bridge.definition());
+    let mut definition = Definition::clone(the_bridge(bridges).definition());
     definition.errors.tolerance = tolerance;
     bridges.apply(Difference { changed: vec![Arc::new(definition)], ..Difference::default() }).await;
 }
 
 fn has_failed(bridges: &Bridges) -> bool {
-    let bridge = bridges.get("simulated").expect("it is there");
-    bridge.task_statuses().iter().any(|task| task.state == TaskState::Failed)
+    the_bridge(bridges).task_statuses().iter().any(|task| task.state == TaskState::Failed)
 }
 
 /// A bridge and its world, by seed.
@@ -141,7 +143,7 @@ async fn live(seed: u64, seen: &mut Seen) {
         } else if is_strict && random.one_in(10) {
             change_tolerance(&bridges, Tolerance::None).await;
         }
-        let bridge = bridges.get("simulated").expect("it is there");
+        let bridge = the_bridge(&bridges);
         match random.below(actions) {
             0 => bridge.set_target(Target::Paused),
             1 => bridge.set_target(Target::Stopped),
@@ -150,7 +152,7 @@ async fn live(seed: u64, seen: &mut Seen) {
             _ => {}
         }
     }
-    let bridge = bridges.get("simulated").expect("it is there");
+    let bridge = the_bridge(&bridges);
     bridges.shutdown().await;
     conserved(&bridges);
     world.judge();

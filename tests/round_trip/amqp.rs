@@ -67,9 +67,13 @@ fn scalar() -> impl Strategy<Value = AMQPValue> {
     ]
 }
 
+/// Headers of that name RabbitMQ reads itself, as more routing keys.
+pub(crate) fn routes(name: &str) -> bool {
+    matches!(name, "CC" | "BCC")
+}
+
 pub(crate) fn table(value: impl Strategy<Value = AMQPValue>, size: Range<usize>) -> impl Strategy<Value = FieldTable> {
-    // RabbitMQ reads these itself, as more routing keys.
-    let name = short().prop_filter("no routing key", |name| !matches!(name.as_str(), "CC" | "BCC"));
+    let name = short().prop_filter("no routing key", |name| !routes(name.as_str()));
     prop::collection::btree_map(name, value, size).prop_map(FieldTable::from)
 }
 

@@ -12,8 +12,9 @@ use lapin::{
 
 use super::{SOON, amqp_url, eventually, oracle};
 
-/// Arguments of a queue for tests that tear connections, or kill who has them, and judge the order. RabbitMQ may notice later than Gantry that a connection is gone, and
-/// would give later messages to the new consumer while the old one still counts. With this argument it waits.
+/// Arguments of a queue for tests that tear connections, or kill who has them, and judge the order. RabbitMQ may notice
+/// later than Gantry that a connection is gone, and would give later messages to the new consumer while the old one still
+/// counts. With this argument it waits.
 pub fn single_active_consumer() -> FieldTable {
     let mut arguments = FieldTable::default();
     arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));

@@ -95,11 +95,13 @@ pub(crate) async fn kafka_refuses(connection: &str, state: &str, secrets: &[&str
 }
 
 /// What the bridge says of this RabbitMQ as soon as that is in it, whatever its state.
-pub(crate) async fn rabbitmq_hints(connection: &str, hint: &str) -> String {
+pub(crate) async fn rabbitmq_hints(connection: &str, hint: &str, secrets: &[&str]) -> String {
     let source = format!("rabbitmq: {{ connection: {{ {connection} }}, queue: q }}");
     let gantry = Gantry::start(&bridge(&source, "\"null\": {}"));
     let hinted = async || gantry.task("b").map(|(_, error)| error).filter(|error| error.contains(hint));
-    eventually(&format!("the bridge says {hint}"), SOON, hinted).await
+    let error = eventually(&format!("the bridge says {hint}"), SOON, hinted).await;
+    hides(&gantry, secrets);
+    error
 }
 
 async fn refused(source: &str, sink: &str, state: &str, secrets: &[&str]) -> String {

@@ -137,7 +137,7 @@ async fn tls_at_a_plain_port_and_the_other_way_round_are_told() {
     says(&rabbitmq_refuses(&plain, "failed", &["hunter2"]).await, &["does not speak TLS", "amqp://"]);
     let encrypted = format!("urls: [\"amqp://{}\"]", amqps());
     // Whether it is sure of it depends on what is read first: the alert or the reset behind it.
-    says(&rabbitmq_hints(&encrypted, "TLS port").await, &["amqps://"]);
+    says(&rabbitmq_hints(&encrypted, "TLS port", &["hunter2"]).await, &["amqps://"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -54,7 +54,7 @@ async fn a_connection_that_the_broker_closes_ends_the_poll() {
     let error = end_of(&mut *source).await;
     assert_eq!(error.kind(), ErrorKind::Disconnected);
     assert!(error.chain().contains("RabbitMQ answered 320 CONNECTION_FORCED"), "{}", error.chain());
-    closed(source.close()).await;
+    within("closing", source.close()).await.expect("it closes");
 }
 
 #[tokio::test]
@@ -74,7 +74,7 @@ async fn a_connection_that_is_cut_ends_the_poll_and_its_messages_come_again() {
     assert_eq!(error.kind(), ErrorKind::Disconnected);
     let late = source.commit(Lane(0), &10.into()).await.expect_err("there is no channel any more");
     assert_eq!(late.kind(), ErrorKind::Disconnected);
-    closed(source.close()).await;
+    within("closing", source.close()).await.expect("it closes");
 
     let mut source = open(json!({ "queue": queue.name })).await;
     let (again, _) = records(&mut *source, 46).await;
@@ -102,7 +102,7 @@ async fn what_a_dead_channel_left_behind_is_not_handed_out() {
     within("noticing", noticed).await;
     let error = within("polling", source.poll(ALL)).await.expect_err("it handed out what cannot be acknowledged");
     assert_eq!(error.kind(), ErrorKind::Disconnected);
-    closed(source.close()).await;
+    within("closing", source.close()).await.expect("it closes");
 }
 
 #[tokio::test]
@@ -136,7 +136,7 @@ async fn a_peer_that_falls_silent_ends_the_poll_and_does_not_hold_up_the_close()
     let error = end_of(&mut *source).await;
     assert_eq!(error.kind(), ErrorKind::Disconnected);
     assert!(error.chain().contains("nothing was heard from RabbitMQ"), "{}", error.chain());
-    closed(source.close()).await;
+    within("closing", source.close()).await.expect("it closes");
 }
 
 #[tokio::test]
