@@ -138,6 +138,7 @@ CONF
 }
 
 kafka_start() { kafka_launch kafka 512m; }
+kafka_evidence() { show_tail "$BROKERS_DIR/kafka/log/server.log"; }
 
 # kafka_launch NAME HEAP - a node whose files are in $BROKERS_DIR/NAME.
 kafka_launch() {

@@ -28,7 +28,7 @@ local_start() {
 local_running() { running "$1"; }
 local_stop() { halt "$1" TERM 60; }
 local_kill() { halt "$1" KILL 10; }
-local_log() { show_tail "$(broker_log "$1")" && show_tail "$BROKERS_DIR/$1/log/server.log"; }
+local_log() { show_tail "$(broker_log "$1")" && "$1_evidence"; }
 local_cleanup() { sweep "$1"; }
 local_purge() { :; }
 local_rabbitmqctl() { rabbitmq_ctl "$@"; }

@@ -90,3 +90,13 @@ rabbitmq_start() {
 }
 
 rabbitmq_ctl() { rabbitmq_env "$RABBITMQ_BIN/rabbitmqctl" "$@"; }
+
+# rabbitmq_evidence - what tells why a node does not answer: the end of its own log, and where the processes of a node
+# that hangs in its start are.
+rabbitmq_evidence() {
+  show_tail "$BROKERS_DIR/rabbitmq/log/gantry@localhost.log"
+  if running rabbitmq; then
+    say "rabbitmq: its processes that seem stuck"
+    timeout 60 "$0" rabbitmqctl eval 'rabbit_diagnostics:maybe_stuck().' >&2 || true
+  fi
+}

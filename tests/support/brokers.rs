@@ -13,7 +13,12 @@ pub async fn run(arguments: &[&str]) -> String {
     command.args(arguments);
     let output = tokio::task::spawn_blocking(move || command.output()).await.expect("not cancelled");
     let output = output.expect("scripts/brokers runs");
-    assert!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{what}: {said}");
+    // Among the output of a test that fails later, and with --nocapture.
+    if said.contains("warning:") {
+        eprintln!("{what}: {said}");
+    }
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
