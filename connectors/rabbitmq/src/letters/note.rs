@@ -11,7 +11,7 @@
 //! | `key` | the record's key | it has one |
 //! | `timestamp` | the record's timestamp in milliseconds, void for none | the property of the message says another |
 //! | `properties` | the record's properties | those of the message are others |
-//! | `own` | headers of the record whose names are [`OVERWRITTEN`] | it has some |
+//! | `own` | headers of the record whose names are [`OVERWRITTEN`] or [`ROUTES`] | it has some |
 //! | `left_out` | how many headers and properties did not fit | some did not |
 //! | `exact` | `false` | the record cannot be rebuilt to the last bit |
 
@@ -28,13 +28,13 @@ use lapin::{
 use super::properties;
 use crate::{
     convert::{Converter, to_amqp},
-    sink::headers::{room, shrink, size},
+    sink::headers::{ROUTES, room, shrink, size},
 };
 
 /// The header's name.
 pub(crate) const NOTE: &str = "gantry.letter";
 /// Headers that somebody writes over: the note, and what a quorum queue counts.
-pub(super) const OVERWRITTEN: [&str; 3] = [NOTE, "x-acquired-count", "x-delivery-count"];
+const OVERWRITTEN: [&str; 3] = [NOTE, "x-acquired-count", "x-delivery-count"];
 
 /// What of the record is larger than this part of a frame stays out of the note, so that the note always fits.
 const PARTS_OF_A_FRAME: usize = 8;
@@ -111,9 +111,9 @@ impl Draft<'_> {
         if let Some(key) = &record.key {
             self.put(&mut note, "key", AMQPValue::ByteArray(key.as_ref().into()));
         }
-        let overwritten = own.iter().filter(|(name, _)| OVERWRITTEN.contains(&&**name)).cloned().collect::<Vec<_>>();
-        if !overwritten.is_empty()
-            && let Ok(table) = to_amqp(&Value::Table(overwritten))
+        let noted = own.iter().filter(|(name, _)| is_noted(name)).cloned().collect::<Vec<_>>();
+        if !noted.is_empty()
+            && let Ok(table) = to_amqp(&Value::Table(noted))
         {
             self.put(&mut note, "own", table);
         }
@@ -158,6 +158,11 @@ impl Draft<'_> {
     }
 }
 
+/// Whether the message cannot hold a header of this name as the record's own: the note does.
+fn is_noted(name: &str) -> bool {
+    OVERWRITTEN.contains(&name) || ROUTES.contains(&name)
+}
+
 /// The record's headers without the reason that the runtime added behind them.
 fn own_headers(record: &Record) -> Headers {
     let mut own = record.headers.clone();
@@ -169,7 +174,7 @@ fn own_headers(record: &Record) -> Headers {
 /// adds to each record.
 pub(crate) fn read(message: &Record, added: &[String]) -> Option<Rebuilt> {
     let note = Note::of(&message.headers)?;
-    let is_ours = |name: &ByteString| OVERWRITTEN.contains(&&**name) || added.iter().any(|added| **added == **name);
+    let is_ours = |name: &ByteString| is_noted(name) || added.iter().any(|added| **added == **name);
     let mut list: Vec<_> = message.headers.iter().filter(|(name, _)| !is_ours(name)).cloned().collect();
     list.extend(note.own());
     list.sort_by_key(|(name, _)| name.clone());

@@ -15,6 +15,10 @@ use crate::convert::{DUPLICATES, short_string, to_amqp};
 /// What a content header has besides the properties: class, weight, body size, flags, and the frame around it.
 const HEADER_FRAMING: usize = 2 + 2 + 8 + 2 + 8;
 
+/// What RabbitMQ reads as more routing keys, one list each (rabbitmq.com/docs/sender-selected); it closes the channel over
+/// anything else there (`rabbit_basic:header_routes/1`).
+pub(crate) const ROUTES: [&str; 2] = ["CC", "BCC"];
+
 /// The table. `take` decides what an error means: a refusal, or one header less.
 pub(super) fn table(
     headers: &Headers,
@@ -53,6 +57,14 @@ fn convert(value: &Value, encoding: HeaderEncoding) -> Result<AMQPValue, String>
     match encoding {
         HeaderEncoding::Typed => to_amqp(value),
         _ => Ok(value.to_text().map_or(AMQPValue::Void, |text| AMQPValue::LongString(text.as_ref().into()))),
+    }
+}
+
+/// Refuses what RabbitMQ would close the channel over.
+pub(super) fn routes(value: &AMQPValue) -> Result<(), String> {
+    match value {
+        AMQPValue::FieldArray(_) => Ok(()),
+        _ => Err("RabbitMQ takes only a list of routing keys under this name; rename or drop it".to_owned()),
     }
 }
 

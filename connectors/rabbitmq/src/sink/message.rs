@@ -235,7 +235,18 @@ impl Taken {
         }
     }
 
-    fn header<T>(&mut self, name: &str, made: Result<T, String>) -> Result<Option<T>, String> {
+    fn header(
+        &mut self,
+        name: &str,
+        mut made: Result<(ShortString, AMQPValue), String>,
+    ) -> Result<Option<(ShortString, AMQPValue)>, String> {
+        if headers::ROUTES.contains(&name) {
+            // A dead letter goes nowhere else. Its note has the header.
+            if self.lenient {
+                return Ok(None);
+            }
+            made = made.and_then(|(name, value)| headers::routes(&value).map(|()| (name, value)));
+        }
         let shown = || name.chars().take(64).collect::<String>();
         self.take("header", Some(made.map_err(|reason| format!("\"{}\" cannot be written: {reason}", shown()))))
     }

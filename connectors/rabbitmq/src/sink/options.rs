@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::{
     Sink,
+    headers::ROUTES,
     map::{QueueMap, expression},
     plan::Plan,
 };
@@ -219,6 +220,10 @@ impl SinkConfig for SinkOptions {
         problems.extend(self.properties.check().into_iter().map(|problem| problem.under("properties")));
         for name in self.headers.keys() {
             problems.extend(short_string(name).err().map(|reason| Problem::error(format!("headers.{name}"), reason)));
+            if ROUTES.contains(&name.as_str()) {
+                let text = "RabbitMQ takes only a list of routing keys under this name, and a template makes a text";
+                problems.push(Problem::error(format!("headers.{name}"), text));
+            }
         }
         problems.extend(self.check_window());
         if !self.persistent {
@@ -415,6 +420,7 @@ mod tests {
             (json!({ "exchange": "e".repeat(256) }), "exchange"),
             (json!({ "map": { "/(/": "q" } }), "map./(/"),
             (json!({ "map": { "a": "" } }), "map.a"),
+            (json!({ "queue": "a", "headers": { "CC": "{key}" } }), "headers.CC"),
             (json!({ "queue": "a", "channels": 0 }), "channels"),
             (json!({ "queue": "a", "window": 0 }), "window"),
             (json!({ "queue": "a", "confirm_timeout": "0s" }), "confirm_timeout"),

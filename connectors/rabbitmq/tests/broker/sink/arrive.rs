@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::{
     super::support::{self as source_side, Rabbit, closed},
-    support::{context, deliver, only, open, record, refusal, sink},
+    support::{context, deliver, drain, only, open, record, refusal, sink},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -175,6 +175,7 @@ async fn tombstones_follow_the_policy() {
 async fn a_dead_letter_takes_any_shape() {
     let rabbit = Rabbit::connect().await;
     let queue = rabbit.queue("dead").await;
+    let other = rabbit.queue("other").await;
     let mut context = context(gantry_sdk::Health::new());
     context.dead_letter = true;
     let mut sink = sink(json!({ "queue": queue.name, "tombstones": "dead_letter" }), context);
@@ -183,6 +184,8 @@ async fn a_dead_letter_takes_any_shape() {
     odd.headers.push("large", Value::Bytes(vec![7; 200_000].into()));
     odd.headers.push("n".repeat(300), Value::Null);
     odd.headers.push("number", Value::U64(u64::MAX));
+    odd.headers.push("CC", Value::List(vec![Value::text(other.name.as_str())]));
+    odd.headers.push("BCC", Value::text("no list"));
     odd.headers.push("__connect.errors.exception.message", Value::text("why"));
     let properties = Properties {
         expiration: Some("1".into()),
@@ -192,6 +195,7 @@ async fn a_dead_letter_takes_any_shape() {
     };
     odd.set_properties(properties);
     assert!(deliver(&mut *sink, vec![odd]).await.refused.is_empty());
+    assert!(drain(&rabbit, &other).await.is_empty(), "a dead letter goes nowhere else");
     let (properties, _) = only(&rabbit, &queue).await;
     assert_eq!((properties.expiration(), properties.delivery_mode()), (&None, &Some(2)));
     let table = properties.headers().clone().expect("it has headers");
@@ -204,4 +208,7 @@ async fn a_dead_letter_takes_any_shape() {
     assert_eq!(properties.inner().get("user_id"), Some(&AMQPValue::LongString("mallory".into())));
     assert_eq!(table.inner().get("__connect.errors.exception.message"), Some(&AMQPValue::LongString("why".into())));
     assert_eq!(table.inner().get("gantry.tombstone"), Some(&AMQPValue::Boolean(true)));
+    let Some(AMQPValue::FieldTable(own)) = note.inner().get("own") else { panic!("no headers: {note:?}") };
+    assert_eq!(own.inner().get("BCC"), Some(&AMQPValue::LongString("no list".into())));
+    assert!(matches!(own.inner().get("CC"), Some(AMQPValue::FieldArray(_))), "{own:?}");
 }

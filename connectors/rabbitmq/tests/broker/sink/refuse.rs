@@ -146,6 +146,8 @@ async fn what_amqp_cannot_write_is_refused_before_it_is_sent() {
         ),
         (with(Properties { expiration: Some("soon".into()), ..Properties::default() }), "its expiration is \"soon\""),
         (header(&"n".repeat(256), Value::Null), "its name is 256 bytes long"),
+        (header("CC", Value::text("bob@example.com")), "\"CC\" cannot be written: RabbitMQ takes only a list"),
+        (header("BCC", Value::Null), "\"BCC\" cannot be written: RabbitMQ takes only a list"),
         (header("large", Value::U64(u64::MAX)), "above the largest integer"),
         (header("long", Value::Bytes(vec![0; 200_000].into())), "do not fit in a frame"),
     ];

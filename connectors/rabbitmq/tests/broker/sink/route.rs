@@ -1,6 +1,6 @@
 //! Where records go.
 
-use gantry_sdk::{ErrorKind, Health, Record, health::Condition};
+use gantry_sdk::{ErrorKind, Health, Record, Value, health::Condition};
 use lapin::ExchangeKind;
 use serde_json::json;
 
@@ -29,6 +29,19 @@ async fn the_routing_key_is_the_records_own_unless_the_options_make_one() {
     let messages = drain(&rabbit, &queue).await;
     let keys: Vec<_> = messages.iter().map(|message| message.delivery.routing_key.as_str()).collect();
     assert_eq!(keys, ["order.created", "key", "topic", "chosen", "made.key"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_of_more_routing_keys_is_followed() {
+    let rabbit = Rabbit::connect().await;
+    let (queue, copy) = (rabbit.queue("to").await, rabbit.queue("cc").await);
+    let mut record = record("x");
+    record.headers.push("CC", Value::List(vec![Value::text(copy.name.as_str())]));
+    let mut sink = open(json!({ "queue": queue.name })).await;
+    assert!(deliver(&mut *sink, vec![record]).await.refused.is_empty());
+    for queue in [queue, copy] {
+        assert_eq!(only(&rabbit, &queue).await.1, b"x");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
