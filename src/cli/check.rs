@@ -7,10 +7,7 @@ use gantry_sdk::config::Severity;
 use serde_json::json;
 
 use super::output;
-use crate::{
-    bridge::definition::Definition,
-    config::{self, Diagnostic},
-};
+use crate::{bridge::definition::Definition, config};
 
 /// What `gantry check` takes.
 #[derive(Debug, Args)]
@@ -42,9 +39,10 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
             "warnings": warnings,
             "diagnostics": diagnostics,
         });
-        output::print(&format!("{report:#}"))?;
+        output::print_json(&report)?;
     } else {
-        let mut lines: Vec<String> = diagnostics.iter().map(Diagnostic::to_string).collect();
+        let mut lines: Vec<String> =
+            diagnostics.iter().map(|one| output::printable(&one.to_string()).into_owned()).collect();
         lines.extend(bridges.iter().map(|bridge| line(bridge)));
         lines.push(summary(passed, errors, warnings, bridges.len()));
         output::print(&lines.join("\n"))?;

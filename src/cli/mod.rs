@@ -6,7 +6,7 @@ pub mod dlq;
 pub mod graph;
 pub mod list;
 pub mod live;
-mod output;
+pub mod output;
 pub mod reload;
 pub mod run;
 pub mod schema;

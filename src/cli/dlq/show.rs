@@ -39,7 +39,8 @@ pub fn run(args: &ShowArgs) -> anyhow::Result<ExitCode> {
     let shown = store::block_on(&store.settings, None, show(&store, args))?;
     let ids = args.selection.ids().len() as u64;
     if shown < ids.min(args.limit.unwrap_or(ids)) {
-        eprintln!("gantry: {} of these letters are not there: they were replayed, or never existed", ids - shown);
+        let missing = ids - shown;
+        output::tell(format!("gantry: {missing} of these letters are not there: they were replayed, or never existed"));
         return Ok(ExitCode::FAILURE);
     }
     if shown == 0 {

@@ -9,6 +9,7 @@ use gantry_sdk::{
     plugin::{RetryPolicy, SinkPlugin},
 };
 
+use super::super::output;
 use crate::{
     bridge::{Definition, Part, definition::DeadLetter},
     config::{self, Log, LogLevel, Settings},
@@ -38,7 +39,7 @@ impl Target {
     /// Reads the configuration. The error says what is wrong with it, or why the bridge's letters cannot be read back.
     pub(super) fn store(&self) -> anyhow::Result<Store> {
         let loaded = config::load(&self.files).map_err(|diagnostics| {
-            diagnostics.iter().for_each(|diagnostic| eprintln!("{diagnostic}"));
+            output::tell_diagnostics(&diagnostics);
             anyhow::anyhow!("the configuration is wrong; `gantry check` says the same")
         })?;
         let Some(definition) = loaded.bridges.iter().find(|bridge| *bridge.name == *self.bridge) else {
