@@ -60,6 +60,14 @@ impl Address {
     }
 }
 
+/// An answer that is none of those that were hoped for.
+pub(super) fn refusal(status: u16, answer: &Json) -> String {
+    match answer["message"].as_str() {
+        Some(message) => format!("it answered {status}: {message}"),
+        None => format!("it answered {status}; is this gantry?"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,7 @@
 use std::{process::ExitCode, time::Duration};
 
 use super::{
-    client::{Address, Method},
+    client::{Address, Method, refusal},
     output::{self, printable},
 };
 
@@ -39,8 +39,7 @@ pub fn run(args: &HealthArgs) -> anyhow::Result<ExitCode> {
             output::tell(format_args!("not ready: {}; `gantry status` says why", names.join(", ")));
         }
         Ok((status, answer)) => {
-            let message = answer["message"].as_str().unwrap_or("is this gantry?");
-            output::tell(format_args!("asking for {path}: it answered {status}: {message}"));
+            output::tell(format_args!("asking for {path}: {}", refusal(status, &answer)));
         }
         Err(error) => output::tell(format_args!("{error:#}")),
     }

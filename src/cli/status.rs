@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::{
-    client::{Address, Method},
+    client::{Address, Method, refusal},
     output::{self, printable},
 };
 
@@ -53,7 +53,7 @@ pub fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
 fn ask(address: &Address) -> anyhow::Result<Json> {
     match address.ask(Method::Get, "/v1/bridges", Some(PATIENCE))? {
         (200, answer) => Ok(answer),
-        (status, _) => bail!("asking for /v1/bridges: it answered {status}; is this gantry?"),
+        (status, answer) => bail!("asking for /v1/bridges: {}", refusal(status, &answer)),
     }
 }
 

@@ -5,7 +5,7 @@ use std::{process::ExitCode, time::Duration};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{
-    client::{Address, Method},
+    client::{Address, Method, refusal},
     output::{self, printable},
 };
 use crate::config::suggest;
@@ -90,10 +90,7 @@ fn each(args: &BridgeArgs, method: Method, what: &str, promise: &str) -> anyhow:
                         let instead = suggest::instead(bridge, names.iter().map(String::as_str));
                         format!("there is no bridge \"{bridge}\"; {instead}")
                     }
-                    _ => {
-                        let message = answer["message"].as_str().unwrap_or("is this gantry?");
-                        format!("{bridge}: it answered {status}: {message}")
-                    }
+                    _ => format!("{bridge}: {}", refusal(status, &answer)),
                 };
                 output::tell(reason);
                 code = ExitCode::from(REFUSED);

@@ -64,3 +64,15 @@ async fn configured_names_are_answered() {
     assert_eq!(asks("Host: gantry:8083\r\nOrigin: https://ops.example.org"), 200);
     assert_eq!(asks("Host: other:8083"), 403);
 }
+
+#[tokio::test]
+async fn a_command_that_is_refused_says_what_to_configure() {
+    let (_gantry, port) = two().await;
+    // It leads to loopback, and is no address of it.
+    let url = format!("http://0.0.0.0:{port}");
+    for command in ["status", "health"] {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_gantry")).args([command, "--url", &url]).output();
+        let told = String::from_utf8(output.expect("starting gantry").stderr).expect("text");
+        assert!(told.contains("403") && told.contains("control.hosts"), "{command}: {told}");
+    }
+}

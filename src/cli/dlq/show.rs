@@ -77,8 +77,8 @@ fn describe(letter: &Letter, most: usize) -> String {
     }
     match &letter.fidelity {
         Fidelity::Exact => {}
-        Fidelity::Lossy(why) => tell("not exact", why),
-        Fidelity::Unreadable(why) => tell("cannot be read", why),
+        Fidelity::Lossy(why) => tell("not exact", &text::escaped(why)),
+        Fidelity::Unreadable(why) => tell("cannot be read", &text::escaped(why)),
     }
     for (name, value) in &letter.reason.fields {
         tell(&text::escaped(name), &text::escaped(value));
