@@ -2,6 +2,7 @@
 
 pub mod check;
 mod client;
+mod connect;
 pub mod dlq;
 pub mod graph;
 pub mod list;
@@ -9,6 +10,7 @@ pub mod live;
 mod output;
 pub mod reload;
 pub mod run;
+mod runtime;
 pub mod schema;
 pub mod status;
 
