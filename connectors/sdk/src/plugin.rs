@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use crate::{
-    Description, Health, Lag, Letters, Result, Sink, Source, Transform,
+    Depth, Description, Health, Lag, Letters, Result, Sink, Source, Transform,
     config::Problem,
     endpoint::Route,
     probe::{self, Probing},
@@ -31,6 +31,8 @@ pub struct Context {
     pub health: Health,
     /// Where a source that is a log says how far it is behind.
     pub lag: Lag,
+    /// Where a source of queues says how much waits in them.
+    pub depth: Depth,
     /// How long and how often a sink retries a record by itself.
     pub retry: RetryPolicy,
     /// It takes dead letters: whatever size and shape, one at a time.
@@ -48,6 +50,7 @@ impl Context {
             task: 0,
             health: Health::new(),
             lag: Lag::default(),
+            depth: Depth::default(),
             retry: RetryPolicy::default(),
             dead_letter: false,
             in_flight_bytes,
