@@ -2,6 +2,7 @@
 
 pub mod check;
 mod client;
+mod connect;
 pub mod dlq;
 pub mod graph;
 pub mod health;
@@ -11,6 +12,7 @@ pub mod output;
 pub mod pages;
 pub mod reload;
 pub mod run;
+mod runtime;
 pub mod schema;
 pub mod status;
 pub mod steer;

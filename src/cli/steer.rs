@@ -3,6 +3,7 @@
 use std::{process::ExitCode, time::Duration};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value as Json;
 
 use super::{
     client::{Address, Method, refusal},
@@ -85,14 +86,7 @@ fn each(args: &BridgeArgs, method: Method, what: &str, promise: &str) -> anyhow:
         match args.address.ask(method, &path, Some(PATIENCE)) {
             Ok((200..300, _)) => output::print(&format!("{} {promise}", printable(bridge)))?,
             Ok((status, answer)) => {
-                let reason = match (status, names(&args.address)) {
-                    (404, Some(names)) if !names.contains(bridge) => {
-                        let instead = suggest::instead(bridge, names.iter().map(String::as_str));
-                        format!("there is no bridge \"{bridge}\"; {instead}")
-                    }
-                    _ => format!("{bridge}: {}", refusal(status, &answer)),
-                };
-                output::tell(reason);
+                output::tell(complaint(args, bridge, status, &answer));
                 code = ExitCode::from(REFUSED);
             }
             Err(error) => {
@@ -102,6 +96,16 @@ fn each(args: &BridgeArgs, method: Method, what: &str, promise: &str) -> anyhow:
         }
     }
     Ok(code)
+}
+
+fn complaint(args: &BridgeArgs, bridge: &String, status: u16, answer: &Json) -> String {
+    match (status, names(&args.address)) {
+        (404, Some(names)) if !names.contains(bridge) => {
+            let instead = suggest::instead(bridge, names.iter().map(String::as_str));
+            format!("there is no bridge \"{bridge}\"; {instead}")
+        }
+        _ => format!("{bridge}: {}", refusal(status, answer)),
+    }
 }
 
 fn names(address: &Address) -> Option<Vec<String>> {

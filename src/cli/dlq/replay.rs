@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use self::progress::Bar;
 use super::{
-    super::output,
+    super::{output, runtime},
     groups::Groups,
     selection::{Fit, Selection},
     source,
@@ -84,7 +84,7 @@ enum End {
 pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let store = args.target.store()?;
     let bar = Bar::new();
-    store::block_on(&store.settings, Some(bar.display()), replay(&store, args, &bar))
+    runtime::block_on(&store.settings.log, Some(bar.display()), replay(&store, args, &bar))
 }
 
 async fn replay(store: &Store, args: &ReplayArgs, bar: &Bar) -> anyhow::Result<ExitCode> {

@@ -7,7 +7,7 @@ use gantry_sdk::{Letter, Properties, Value, letters::Fidelity};
 use serde_json::Value as Json;
 
 use super::{
-    super::output,
+    super::{output, runtime},
     selection::{Fit, Selection},
     store::{self, Store, Target},
     text,
@@ -36,7 +36,7 @@ pub struct ShowArgs {
 /// Shows; exit code 1 when a letter that was asked for by its id is not there.
 pub fn run(args: &ShowArgs) -> anyhow::Result<ExitCode> {
     let store = args.target.store()?;
-    let shown = store::block_on(&store.settings, None, show(&store, args))?;
+    let shown = runtime::block_on(&store.settings.log, None, show(&store, args))?;
     let ids = args.selection.ids().len() as u64;
     if shown < ids.min(args.limit.unwrap_or(ids)) {
         let missing = ids - shown;

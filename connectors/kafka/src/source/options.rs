@@ -4,6 +4,7 @@ use gantry_sdk::{
     Context, Description, Endpoint, Result, Source, Timestamp,
     config::{DurationText, Problem},
     plugin::SourceConfig,
+    probe::Probing,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
@@ -13,6 +14,7 @@ use super::{KafkaSource, check, plan::Plan};
 use crate::{
     connection::{ConnectionOptions, Properties},
     headers::HeaderMapping,
+    probe,
 };
 
 /// What `source: { kafka: … }` holds.
@@ -128,6 +130,10 @@ impl SourceConfig for SourceOptions {
         }
     }
 
+    fn probe(self, context: Context) -> Probing {
+        Box::pin(probe::source(self, context))
+    }
+
     fn build(self, context: Context) -> Result<Box<dyn Source>> {
         Ok(Box::new(KafkaSource::new(Plan::new(self, context)?)))
     }
@@ -135,7 +141,7 @@ impl SourceConfig for SourceOptions {
 
 impl SourceOptions {
     /// The topics that are named, whichever way.
-    pub(super) fn named(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn named(&self) -> impl Iterator<Item = &str> {
         self.topic.iter().chain(&self.topics).map(String::as_str)
     }
 }
