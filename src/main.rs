@@ -1,5 +1,7 @@
 //! The `gantry` command.
 
+mod authorities;
+
 use std::{
     env,
     os::unix::process::CommandExt as _,
@@ -9,6 +11,7 @@ use std::{
 use clap::Parser as _;
 
 fn main() -> ExitCode {
+    authorities::ensure_found();
     ensure_deep_stacks();
     match gantry::cli::Cli::parse().run() {
         Ok(code) => code,
