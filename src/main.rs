@@ -1,25 +1,49 @@
 //! The `gantry` command.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod authorities;
 
 use std::{
     env,
+    io::{self, Write as _},
     os::unix::process::CommandExt as _,
     process::{Command, ExitCode},
 };
 
 use clap::Parser as _;
+use gantry::cli::{Cli, output};
+
+/// Wrong arguments, and what nobody expected.
+const FAILED: u8 = 2;
 
 fn main() -> ExitCode {
     authorities::ensure_found();
     ensure_deep_stacks();
-    match gantry::cli::Cli::parse().run() {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("gantry: {error:#}");
-            ExitCode::from(2)
-        }
+    raise_descriptor_limit();
+    let done = match Cli::try_parse() {
+        Ok(cli) => cli.run(),
+        Err(told) => tell(&told).map_err(Into::into),
+    };
+    done.unwrap_or_else(|error| {
+        output::tell(format_args!("gantry: {error:#}"));
+        ExitCode::from(FAILED)
+    })
+}
+
+/// Help, the version, or what is wrong with the arguments.
+fn tell(told: &clap::Error) -> io::Result<ExitCode> {
+    let code = ExitCode::from(u8::try_from(told.exit_code()).unwrap_or(FAILED));
+    match told.print().and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe && !told.use_stderr() => Err(error),
+        _ => Ok(code),
     }
+}
+
+/// Every connection and every file takes a descriptor. Systems start programs with few and let them have more.
+fn raise_descriptor_limit() {
+    // Where it fails the limit stays as it is, and the control port takes no more than its share.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
 }
 
 /// What Rust's standard library calls the stack size of threads that name none; read once, at the first thread.
@@ -43,5 +67,7 @@ fn ensure_deep_stacks() {
         command.arg0(name);
     }
     let error = command.args(arguments).env(STACK_VARIABLE, STACK_BYTES).exec();
-    eprintln!("gantry: starting with deep stacks: {error}; a message with deeply nested headers may end the process");
+    output::tell(format_args!(
+        "gantry: starting with deep stacks: {error}; a message with deeply nested headers may end the process"
+    ));
 }

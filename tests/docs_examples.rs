@@ -199,6 +199,7 @@ fn the_pages_of_connectors_and_transforms_name_every_option() {
         let name = entry["name"].as_str().expect("a name");
         let page = match (entry["kind"].as_str(), name) {
             (Some("transform"), _) => "docs/transforms.md".to_owned(),
+            (Some("section"), _) => "docs/configuration.md".to_owned(),
             (_, "generate" | "console" | "null") => "docs/connectors/generate.md".to_owned(),
             _ => format!("docs/connectors/{name}.md"),
         };

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{connect, output, runtime};
 use crate::{
     bridge::definition::Definition,
-    config::{self, Diagnostic, Log},
+    config::{self, Log},
 };
 
 /// What `gantry check` takes.
@@ -53,13 +53,14 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
             "diagnostics": diagnostics,
             "commands": commands,
         });
-        output::print(&format!("{report:#}"))?;
+        output::print_json(&report)?;
     } else {
-        let mut lines: Vec<String> = diagnostics.iter().map(Diagnostic::to_string).collect();
+        let mut lines: Vec<String> =
+            diagnostics.iter().map(|one| output::printable(&one.to_string()).into_owned()).collect();
         lines.extend(bridges.iter().map(|bridge| line(bridge)));
         if !commands.is_empty() {
             lines.push("these commands mend it; look at each before you run it:".to_owned());
-            lines.extend(commands.iter().map(|command| format!("  {command}")));
+            lines.extend(commands.iter().map(|command| format!("  {}", output::printable(command))));
         }
         lines.push(summary(passed, errors, warnings, bridges.len()));
         output::print(&lines.join("\n"))?;

@@ -10,7 +10,10 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::client::{Address, Method};
+use super::{
+    client::{Address, Method, refusal},
+    output::{self, printable},
+};
 
 /// A control port answers from memory; one that takes longer is not there.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -33,15 +36,15 @@ pub fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
     let answer = match ask(&args.address) {
         Ok(answer) => answer,
         Err(error) => {
-            eprintln!("{error:#}");
+            output::tell(format_args!("{error:#}"));
             return Ok(ExitCode::from(UNREACHABLE));
         }
     };
     let overview = Overview::deserialize(&answer).context("reading the answer: is this gantry of the same version?")?;
     if args.json {
-        println!("{answer:#}");
+        output::print_json(&answer)?;
     } else {
-        print!("{}", overview.for_people());
+        output::print(overview.for_people().trim_end())?;
     }
     let ready = overview.bridges.iter().all(|bridge| bridge.ready);
     Ok(if ready { ExitCode::SUCCESS } else { ExitCode::from(NOT_READY) })
@@ -50,7 +53,7 @@ pub fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
 fn ask(address: &Address) -> anyhow::Result<Json> {
     match address.ask(Method::Get, "/v1/bridges", Some(PATIENCE))? {
         (200, answer) => Ok(answer),
-        (status, _) => bail!("asking for /v1/bridges: it answered {status}; is this gantry?"),
+        (status, answer) => bail!("asking for /v1/bridges: {}", refusal(status, &answer)),
     }
 }
 
@@ -125,7 +128,7 @@ impl Overview {
         for bridge in &self.bridges {
             for task in &bridge.tasks {
                 if let Some(error) = &task.error {
-                    text.push_str(&format!("\n{} task {}: {error}\n", bridge.name, task.task));
+                    text.push_str(&format!("\n{} task {}: {}\n", bridge.name, task.task, printable(error)));
                 }
             }
         }
@@ -182,6 +185,14 @@ mod tests {
         assert_eq!(lines[2], ["orders", "1", "backing", "off", "20", "18", "1", "1", "4", "never"], "{text}");
         assert_eq!(lines[3], ["idle", "-", "stopped"], "{text}");
         assert!(text.ends_with("\norders task 1: connecting to rabbit1:5672: refused\n"), "{text}");
+    }
+
+    #[test]
+    fn an_error_forges_no_line_and_no_colour() {
+        let mut overview = overview();
+        overview.bridges[0].tasks[1].error = Some("no queue\n\u{1b}[32mpayments task 0: fine".to_owned());
+        let text = overview.for_people();
+        assert!(text.ends_with("orders task 1: no queue\\n\\u{1b}[32mpayments task 0: fine\n"), "{text}");
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub fn run(args: &ListArgs) -> anyhow::Result<ExitCode> {
             "bridge": bridge, "letters": groups.count, "lossy": groups.lossy, "unreadable": groups.unreadable,
             "of_other_bridges": others, "groups": groups.json(),
         });
-        output::print(&format!("{report:#}"))?;
+        output::print_json(&report)?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut text = match groups.count {

@@ -6,6 +6,7 @@ use anyhow::bail;
 use clap::Args;
 use gantry_sdk::{Context, Letter, Letters, plugin::SinkPlugin};
 
+use super::super::output;
 use crate::{
     bridge::{Definition, Part, definition::DeadLetter},
     config::{self, Settings},
@@ -34,7 +35,7 @@ impl Target {
     /// Reads the configuration. The error says what is wrong with it, or why the bridge's letters cannot be read back.
     pub(super) fn store(&self) -> anyhow::Result<Store> {
         let loaded = config::load(&self.files).map_err(|diagnostics| {
-            diagnostics.iter().for_each(|diagnostic| eprintln!("{diagnostic}"));
+            output::tell_diagnostics(&diagnostics);
             anyhow::anyhow!("the configuration is wrong; `gantry check` says the same")
         })?;
         let Some(definition) = loaded.bridges.iter().find(|bridge| *bridge.name == *self.bridge) else {
