@@ -8,7 +8,7 @@ use std::{
     time::SystemTime,
 };
 
-use gantry_sdk::Lag;
+use gantry_sdk::{Lag, Lost};
 use tokio::sync::Notify;
 
 /// What a person wants of a bridge.
@@ -135,6 +135,9 @@ pub struct TaskStatus {
     pub counts: Counts,
     /// How far the source is behind, where it is a log.
     pub lag: Lag,
+    /// What was gone at the source's broker before it was read. It stays, and does not make the task less ready: nothing
+    /// can be done about it any more.
+    pub lost: Lost,
 }
 
 /// How a bridge is.
@@ -183,6 +186,7 @@ impl Progress {
             epoch: 0,
             counts: Counts::default(),
             lag: Lag::default(),
+            lost: Lost::default(),
         };
         Self { status: Mutex::new(status), finished: Notify::new(), undrained: AtomicBool::new(false) }
     }
@@ -195,6 +199,11 @@ impl Progress {
     /// Where the source says how far it is behind.
     pub fn lag(&self) -> Lag {
         self.lock().lag.clone()
+    }
+
+    /// Where the source says what was gone before it was read.
+    pub fn lost(&self) -> Lost {
+        self.lock().lost.clone()
     }
 
     /// A new state, with the reason when there is one to tell.

@@ -175,6 +175,7 @@ fn context(task: &Task, health: &Health, dead_letter: bool) -> Context {
         health: health.clone(),
         // A sink has none, and says none.
         lag: task.progress.lag(),
+        lost: task.progress.lost(),
         retry: definition.errors.retry,
         dead_letter,
         in_flight_bytes: definition.limits.in_flight_bytes.min(task.share.even_part()),
