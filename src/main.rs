@@ -2,11 +2,12 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod authorities;
+mod environment;
+
 use std::{
-    env,
     io::{self, Write as _},
-    os::unix::process::CommandExt as _,
-    process::{Command, ExitCode},
+    process::ExitCode,
 };
 
 use clap::Parser as _;
@@ -16,7 +17,7 @@ use gantry::cli::{Cli, output};
 const FAILED: u8 = 2;
 
 fn main() -> ExitCode {
-    ensure_deep_stacks();
+    environment::complete();
     raise_descriptor_limit();
     let done = match Cli::try_parse() {
         Ok(cli) => cli.run(),
@@ -41,30 +42,4 @@ fn tell(told: &clap::Error) -> io::Result<ExitCode> {
 fn raise_descriptor_limit() {
     // Where it fails the limit stays as it is, and the control port takes no more than its share.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
-}
-
-/// What Rust's standard library calls the stack size of threads that name none; read once, at the first thread.
-const STACK_VARIABLE: &str = "RUST_MIN_STACK";
-
-/// Enough for tables nested as deep as an AMQP frame of 128 KiB can say: about 18,000 levels. It is address space; memory
-/// is taken only as deep as a thread really goes.
-const STACK_BYTES: &str = "67108864";
-
-/// The AMQP client parses nested header tables by recursion, on a thread whose stack nobody can choose but by this
-/// variable. With the usual 2 MiB one message with 5,000 levels ends the process, with all its bridges, and again after
-/// each restart. So the process starts itself once more with the variable set; where that fails it goes on without.
-fn ensure_deep_stacks() {
-    if env::var_os(STACK_VARIABLE).is_some() {
-        return;
-    }
-    let Ok(program) = env::current_exe() else { return };
-    let mut arguments = env::args_os();
-    let mut command = Command::new(program);
-    if let Some(name) = arguments.next() {
-        command.arg0(name);
-    }
-    let error = command.args(arguments).env(STACK_VARIABLE, STACK_BYTES).exec();
-    output::tell(format_args!(
-        "gantry: starting with deep stacks: {error}; a message with deeply nested headers may end the process"
-    ));
 }

@@ -79,6 +79,14 @@ struct Task {
     error: Option<String>,
     last_progress: Option<Timestamp>,
     counts: Counts,
+    #[serde(default)]
+    lost: Vec<Loss>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Loss {
+    records: u64,
+    what: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -130,6 +138,12 @@ impl Overview {
                 if let Some(error) = &task.error {
                     text.push_str(&format!("\n{} task {}: {}\n", bridge.name, task.task, printable(error)));
                 }
+                for Loss { records, what } in &task.lost {
+                    let (bridge, task) = (&bridge.name, task.task);
+                    text.push_str(&format!(
+                        "\n{bridge} task {task}: {records} records lost before they were read; the last: {what}\n"
+                    ));
+                }
             }
         }
         text
@@ -170,7 +184,7 @@ mod tests {
         let answer = serde_json::json!({ "version": "9.9.9", "at": "2026-01-02T03:04:05.000Z", "bridges": [
             { "name": "orders", "target": "running", "ready": false, "tasks": [
                 { "task": 0, "state": "running", "error": null, "last_progress": "2026-01-02T03:04:02.000Z", "counts": counts(100) },
-                { "task": 1, "state": "backing_off", "error": "connecting to rabbit1:5672: refused", "last_progress": null, "counts": counts(20) },
+                { "task": 1, "state": "backing_off", "error": "connecting to rabbit1:5672: refused", "last_progress": null, "counts": counts(20), "lost": [{ "reason": "retention", "records": 70, "what": "offsets 0 to 69", "at": "2026-01-02T03:04:00.000Z" }] },
             ] },
             { "name": "idle", "target": "stopped", "ready": true, "tasks": [] },
         ] });
@@ -184,7 +198,11 @@ mod tests {
         assert_eq!(lines[1], ["orders", "0", "running", "100", "98", "1", "1", "4", "3s", "ago"], "{text}");
         assert_eq!(lines[2], ["orders", "1", "backing", "off", "20", "18", "1", "1", "4", "never"], "{text}");
         assert_eq!(lines[3], ["idle", "-", "stopped"], "{text}");
-        assert!(text.ends_with("\norders task 1: connecting to rabbit1:5672: refused\n"), "{text}");
+        assert!(text.contains("\norders task 1: connecting to rabbit1:5672: refused\n"), "{text}");
+        assert!(
+            text.ends_with("\norders task 1: 70 records lost before they were read; the last: offsets 0 to 69\n"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -31,7 +31,7 @@ use gantry_sdk::plugin::{ConnectionPlugin, SinkPlugin, SourcePlugin};
 
 pub use connection::ConnectionOptions;
 pub use sink::{Compression, Declare, SinkOptions};
-pub use source::{IsolationLevel, OffsetReset, SourceOptions, Start, StartTime};
+pub use source::{IsolationLevel, OffsetReset, OnTopicRecreated, SourceOptions, Start, StartTime};
 
 /// Named connections: `connections: { x: { kafka: … } }`.
 pub const CONNECTION: ConnectionPlugin = ConnectionPlugin::of::<ConnectionOptions>("kafka");

@@ -15,8 +15,8 @@
 //! 8. [`plugin`]: how a connector shows itself to the registry, with its options as a JSON Schema; [`endpoint`]: what it
 //!    reads and writes
 //! 9. [`config`]: durations and sizes with units, secrets, problems with a place
-//! 10. [`error`], [`health`], [`lag`] and [`depth`]: what went wrong, in kinds that the runtime can act on, and what waits;
-//!    [`probe`]: what would go wrong, asked beforehand
+//! 10. [`error`], [`health`], [`lag`], [`depth`] and [`lost`]: what went wrong, in kinds that the runtime can act on, what
+//!     waits, and what was gone before it was read; [`probe`]: what would go wrong, asked beforehand
 //! 11. `testkit` (feature `testkit`): what every connector's tests run
 //!
 //! # Architecture invariant
@@ -31,6 +31,7 @@ pub mod json;
 pub mod lag;
 pub mod ledger;
 pub mod letters;
+pub mod lost;
 pub mod plugin;
 pub mod probe;
 pub mod receipt;
@@ -49,6 +50,7 @@ pub use health::Health;
 pub use lag::{Lag, PartitionLag};
 pub use ledger::Ledger;
 pub use letters::{Letter, LetterId, Letters};
+pub use lost::{Loss, Lost};
 pub use plugin::Context;
 pub use receipt::{Failure, FailureKind, Receipt};
 pub use record::{Headers, Origin, Properties, Record, Timestamp, Value};

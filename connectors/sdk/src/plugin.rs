@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use crate::{
-    Depth, Description, Health, Lag, Letters, Result, Sink, Source, Transform,
+    Depth, Description, Health, Lag, Letters, Lost, Result, Sink, Source, Transform,
     config::Problem,
     endpoint::Route,
     probe::{self, Probing},
@@ -33,6 +33,8 @@ pub struct Context {
     pub lag: Lag,
     /// Where a source of queues says how much waits in them.
     pub depth: Depth,
+    /// Where a source says what was gone at its broker before it was read.
+    pub lost: Lost,
     /// How long and how often a sink retries a record by itself.
     pub retry: RetryPolicy,
     /// It takes dead letters: whatever size and shape, one at a time.
@@ -51,6 +53,7 @@ impl Context {
             health: Health::new(),
             lag: Lag::default(),
             depth: Depth::default(),
+            lost: Lost::default(),
             retry: RetryPolicy::default(),
             dead_letter: false,
             in_flight_bytes,

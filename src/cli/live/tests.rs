@@ -17,6 +17,7 @@ fn task(state: TaskState, records_out: u64, error: Option<&str>) -> TaskStatus {
         counts,
         lag: gantry_sdk::Lag::default(),
         depth: gantry_sdk::Depth::default(),
+        lost: gantry_sdk::Lost::default(),
     }
 }
 

@@ -41,6 +41,10 @@ pub struct SourceOptions {
     /// Where to begin in partitions for which the group has no offset, instead of `offset_reset`.
     #[serde(default)]
     pub start: Option<Start>,
+    /// What to do when a topic was deleted and created again under the same name: what the group has committed says nothing
+    /// about the new one.
+    #[serde(default)]
+    pub on_topic_recreated: OnTopicRecreated,
     /// Whether records of transactions that were aborted, or are still open, are read.
     #[serde(default)]
     pub isolation_level: IsolationLevel,
@@ -76,6 +80,17 @@ pub enum OffsetReset {
     Latest,
     /// Nowhere: it is an error.
     Error,
+}
+
+/// What becomes of a topic that is another than the one that was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnTopicRecreated {
+    /// It is read from its first record.
+    #[default]
+    Earliest,
+    /// The bridge fails until somebody has set the group's offsets.
+    Fail,
 }
 
 /// Where to begin in a partition that the group has not read yet.

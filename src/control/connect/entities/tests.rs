@@ -76,6 +76,7 @@ fn task(id: u32, state: TaskState, error: Option<&str>) -> TaskStatus {
         counts,
         lag: gantry_sdk::Lag::default(),
         depth: gantry_sdk::Depth::default(),
+        lost: gantry_sdk::Lost::default(),
     }
 }
 
