@@ -16,7 +16,7 @@ use proptest::{
 use targets::TARGETS;
 
 /// What is worth putting in anywhere: the words of the inputs' languages, and where their rules have edges.
-const WORDS: [&[u8]; 38] = [
+const WORDS: [&[u8]; 39] = [
     b"{",
     b"}",
     b"[",
@@ -55,6 +55,7 @@ const WORDS: [&[u8]; 38] = [
     b"[[[[[[[[",
     b"\\ud800",
     b"\"$serde_json::private::Number\":",
+    b"lower(",
 ];
 
 /// One change of an input.

@@ -10,6 +10,14 @@ pub(super) fn run(data: &[u8]) {
     let Ok(text) = str::from_utf8(text) else { return };
     let compiled = Template::parse(text);
     let record = input::record(body);
+    // The model knows no functions.
+    if text.contains('(') {
+        if let Ok(template) = compiled {
+            let missing = template.lacking(&record);
+            assert!(missing.is_empty() || template.render(&record).is_none(), "{text:?} lacks {missing:?}");
+        }
+        return;
+    }
     let expected = model(text, &record);
     let Ok(template) = compiled else {
         assert_eq!(expected, Err(Wrong::Template), "{text:?} is refused");
