@@ -155,6 +155,7 @@ fn any_transform() -> impl Strategy<Value = (&'static str, Json)> {
             });
             ("timestamp", options)
         }),
+        word().prop_map(|on_invalid| ("decompress", json!({ "format": "gzip", "on_invalid": on_invalid }))),
         Just(()).prop_map(|()| ("rabbitmq_envelope", json!({ "do": "wrap", "key": "message_key" }))),
         word().prop_map(|on_invalid| ("rabbitmq_envelope", json!({ "do": "unwrap", "on_invalid": on_invalid }))),
     ]
