@@ -261,10 +261,13 @@ impl SinkConfig for SinkOptions {
 
     fn describe(&self) -> Description {
         let mut endpoints: Vec<_> = self.map.queues().map(|queue| Endpoint::exact("queue", queue)).collect();
+        // A destination is a routing key. Only on the default exchange does that name a queue.
+        let mut destination = Some("queue");
         if let Some(queue) = self.queue.as_ref() {
             endpoints.push(Endpoint::templated("queue", queue));
         } else if let Some(exchange) = self.exchange.as_ref().filter(|exchange| exchange.as_literal() != Some("")) {
             endpoints.push(Endpoint::templated("exchange", exchange));
+            destination = None;
         } else if let Some(key) = &self.routing_key {
             endpoints.push(Endpoint::templated("queue", key));
         }
@@ -272,6 +275,7 @@ impl SinkConfig for SinkOptions {
         Description {
             broker: self.connection.addresses(),
             endpoints,
+            destination,
             routes: self.declare.iter().flat_map(|declare| declare.routes(queues.iter().copied())).collect(),
             ..Description::default()
         }
