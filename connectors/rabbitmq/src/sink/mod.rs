@@ -40,7 +40,7 @@ use tokio::{
 
 use crate::connection::Connected;
 pub use map::QueueMap;
-pub use options::{HeaderEncoding, PropertyOptions, SinkOptions, Tombstones, Unroutable};
+pub use options::{BrokerHeaders, HeaderEncoding, PropertyOptions, SinkOptions, Tombstones, Unroutable};
 use plan::Plan;
 use publisher::{Order, Publisher};
 
