@@ -4,7 +4,7 @@ use lapin::{
     BasicProperties,
     message::Delivery,
     options::{BasicGetOptions, BasicRejectOptions},
-    types::{AMQPValue, FieldTable},
+    types::{AMQPValue, FieldArray, FieldTable},
 };
 use rdkafka::{
     message::{Header, OwnedHeaders},

@@ -241,7 +241,9 @@ async fn what_belongs_to_rabbitmq_comes_back_kept_or_restored() {
         headers.insert("tenant".into(), AMQPValue::ShortInt(-7));
         // No routing key in it: it copies nothing.
         headers.insert(format!("{prefix}CC").into(), AMQPValue::FieldArray(FieldArray::default()));
-        NAMES.iter().for_each(|name| headers.insert(format!("{prefix}{name}").into(), value()));
+        for name in NAMES {
+            headers.insert(format!("{prefix}{name}").into(), value());
+        }
         let properties = BasicProperties::default().with_delivery_mode(2).with_headers(headers);
         Message { properties, body: "x".into() }
     };

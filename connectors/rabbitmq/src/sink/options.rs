@@ -227,6 +227,8 @@ fn number_or_template(_: &mut SchemaGenerator) -> Schema {
 }
 
 impl SinkConfig for SinkOptions {
+    const COUNTS_ATTEMPTS: bool = true;
+
     fn check(&self) -> Vec<Problem> {
         let mut problems: Vec<_> =
             self.connection.check().into_iter().map(|problem| problem.under("connection")).collect();
