@@ -437,7 +437,8 @@ fn the_limit_of_the_process_is_checked_against_its_tasks() {
     let attempts = |count: u32| ORDERS.replace("errors: {", &format!("errors: {{ retry: {{ max_attempts: {count} }},"));
     for (count, expected) in [(0, "0 would refuse every record"), (3, "the sink kafka does not count tries")] {
         let refused = with(&attempts(count), &[], true).expect_err("it has no effect that anybody wants");
-        assert!(has(&refused, &format!("errors.retry.max_attempts: {expected}")), "{refused:?}");
+        let says = |text: &String| text.contains(&format!("errors.retry.max_attempts: {expected}"));
+        assert!(refused.iter().any(says), "{refused:?}");
     }
     let timeout = ORDERS.replace("errors: {", "errors: { retry: { timeout: 0s },");
     let timeout = with(&timeout, &[], true).expect_err("everything would be given up");
