@@ -61,11 +61,14 @@ impl Context {
     }
 }
 
-/// How a sink retries a record in order before it fails it as retriable.
+/// How a sink retries a record in order before it gives it up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// Give up on a record after this long; `None` never.
+    /// Fail a record as retriable after this long; `None` never.
     pub timeout: Option<Duration>,
+    /// Refuse a record for good when its destination has refused it so often for now; `None` never. Of a sink that
+    /// [counts](SinkConfig::COUNTS_ATTEMPTS) them.
+    pub max_attempts: Option<u32>,
     /// The first pause; it doubles each time.
     pub delay: Duration,
     /// The longest pause.
@@ -74,7 +77,12 @@ pub struct RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { timeout: None, delay: Duration::from_millis(300), max_delay: Duration::from_secs(60) }
+        Self {
+            timeout: None,
+            max_attempts: None,
+            delay: Duration::from_millis(300),
+            max_delay: Duration::from_secs(60),
+        }
     }
 }
 
@@ -106,6 +114,9 @@ pub trait SourceConfig: DeserializeOwned + JsonSchema {
 
 /// The options of a sink: what `sink: { NAME: … }` and `dead_letter: { NAME: … }` hold.
 pub trait SinkConfig: DeserializeOwned + JsonSchema {
+    /// Whether the sink tries a record again that its destination refuses for now, and heeds [`RetryPolicy::max_attempts`].
+    const COUNTS_ATTEMPTS: bool = false;
+
     /// What is wrong or will hurt, found without I/O; all of it at once.
     fn check(&self) -> Vec<Problem> {
         Vec::new()
@@ -206,6 +217,8 @@ plugin!(
 plugin!(
     /// A sink that can be named in YAML.
     SinkPlugin, SinkConfig, dyn Sink, (context: Context),
+    /// It heeds [`RetryPolicy::max_attempts`].
+    counts_attempts: bool = C::COUNTS_ATTEMPTS,
     /// What is wrong with it for dead letters, besides what `check` finds; nothing when the options do not parse.
     check_dead_letter: fn(&Json) -> Vec<Problem> =
         |options| parse::<C>(options).map(|config| config.check_dead_letter()).unwrap_or_default(),

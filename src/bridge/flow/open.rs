@@ -3,7 +3,7 @@
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
-use gantry_sdk::{Context, Health, Result, Sink, Source};
+use gantry_sdk::{Context, Health, Result, Sink, Source, plugin::RetryPolicy};
 use tokio::time::Instant;
 
 use super::conditions::reason_of;
@@ -177,7 +177,11 @@ fn context(task: &Task, health: &Health, dead_letter: bool) -> Context {
         lag: task.progress.lag(),
         depth: task.progress.depth(),
         lost: task.progress.lost(),
-        retry: definition.errors.retry,
+        // Nothing comes after a dead letter: it is tried until it is taken.
+        retry: RetryPolicy {
+            max_attempts: definition.errors.retry.max_attempts.filter(|_| !dead_letter),
+            ..definition.errors.retry
+        },
         dead_letter,
         in_flight_bytes: definition.limits.in_flight_bytes.min(task.share.even_part()),
     }

@@ -144,7 +144,7 @@ impl Letters for RabbitLetters {
         let queue = self.queue.clone();
         let opened = self.opened()?;
         let failed = |error: lapin::Error| {
-            let doing = format!("removing replayed letters from queue \"{queue}\" on {}", opened.connected.place());
+            let doing = format!("removing letters from queue \"{queue}\" on {}", opened.connected.place());
             translate(&error, During::Running, doing)
         };
         let tags = lock(&opened.held).take(letters);
