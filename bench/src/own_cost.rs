@@ -130,6 +130,7 @@ impl Workload {
             task: 0,
             health: Health::new(),
             lag: gantry_sdk::Lag::default(),
+            depth: gantry_sdk::Depth::default(),
             retry: RetryPolicy::default(),
             dead_letter: false,
             in_flight_bytes: 64 << 20,

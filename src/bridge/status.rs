@@ -8,7 +8,7 @@ use std::{
     time::SystemTime,
 };
 
-use gantry_sdk::Lag;
+use gantry_sdk::{Depth, Lag};
 use tokio::sync::Notify;
 
 /// What a person wants of a bridge.
@@ -135,6 +135,8 @@ pub struct TaskStatus {
     pub counts: Counts,
     /// How far the source is behind, where it is a log.
     pub lag: Lag,
+    /// How much waits in the source's queues, where it reads some.
+    pub depth: Depth,
 }
 
 /// How a bridge is.
@@ -183,6 +185,7 @@ impl Progress {
             epoch: 0,
             counts: Counts::default(),
             lag: Lag::default(),
+            depth: Depth::default(),
         };
         Self { status: Mutex::new(status), finished: Notify::new(), undrained: AtomicBool::new(false) }
     }
@@ -195,6 +198,11 @@ impl Progress {
     /// Where the source says how far it is behind.
     pub fn lag(&self) -> Lag {
         self.lock().lag.clone()
+    }
+
+    /// Where the source says how much waits in its queues.
+    pub fn depth(&self) -> Depth {
+        self.lock().depth.clone()
     }
 
     /// A new state, with the reason when there is one to tell.

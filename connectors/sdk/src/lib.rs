@@ -15,13 +15,14 @@
 //! 8. [`plugin`]: how a connector shows itself to the registry, with its options as a JSON Schema; [`endpoint`]: what it
 //!    reads and writes
 //! 9. [`config`]: durations and sizes with units, secrets, problems with a place
-//! 10. [`error`], [`health`] and [`lag`]: what went wrong, in kinds that the runtime can act on, and what waits
+//! 10. [`error`], [`health`], [`lag`] and [`depth`]: what went wrong, in kinds that the runtime can act on, and what waits
 //! 11. `testkit` (feature `testkit`): what every connector's tests run
 //!
 //! # Architecture invariant
 //! This crate depends on no connector and on no client library.
 
 pub mod config;
+pub mod depth;
 pub mod endpoint;
 pub mod error;
 pub mod health;
@@ -39,6 +40,7 @@ pub mod template;
 pub mod testkit;
 pub mod transform;
 
+pub use depth::{Depth, QueueDepth};
 pub use endpoint::{Description, Endpoint};
 pub use error::{Error, ErrorKind, Result};
 pub use health::Health;

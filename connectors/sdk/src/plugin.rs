@@ -13,7 +13,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use crate::{Description, Health, Lag, Letters, Result, Sink, Source, Transform, config::Problem, endpoint::Route};
+use crate::{Depth, Description, Health, Lag, Letters, Result, Sink, Source, Transform, config::Problem, endpoint::Route};
 
 /// What a task tells the connector it makes.
 #[derive(Debug, Clone)]
@@ -26,6 +26,8 @@ pub struct Context {
     pub health: Health,
     /// Where a source that is a log says how far it is behind.
     pub lag: Lag,
+    /// Where a source of queues says how much waits in them.
+    pub depth: Depth,
     /// How long and how often a sink retries a record by itself.
     pub retry: RetryPolicy,
     /// It takes dead letters: whatever size and shape, one at a time.

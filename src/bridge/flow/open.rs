@@ -173,8 +173,9 @@ fn context(task: &Task, health: &Health, dead_letter: bool) -> Context {
         bridge: definition.name.clone(),
         task: task.id,
         health: health.clone(),
-        // A sink has none, and says none.
+        // A sink has neither, and says none.
         lag: task.progress.lag(),
+        depth: task.progress.depth(),
         retry: definition.errors.retry,
         dead_letter,
         in_flight_bytes: definition.limits.in_flight_bytes.min(task.share.even_part()),

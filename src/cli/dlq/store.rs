@@ -77,6 +77,7 @@ fn context(definition: &Definition) -> Context {
         task: 0,
         health: Health::new(),
         lag: gantry_sdk::Lag::default(),
+        depth: gantry_sdk::Depth::default(),
         retry: RetryPolicy::default(),
         dead_letter: true,
         in_flight_bytes: definition.limits.in_flight_bytes,

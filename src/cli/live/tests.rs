@@ -16,6 +16,7 @@ fn task(state: TaskState, records_out: u64, error: Option<&str>) -> TaskStatus {
         epoch: 1,
         counts,
         lag: gantry_sdk::Lag::default(),
+        depth: gantry_sdk::Depth::default(),
     }
 }
 

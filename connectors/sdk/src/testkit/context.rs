@@ -1,6 +1,6 @@
 //! What a task would tell a connector.
 
-use crate::{Context, Health, Lag, plugin::RetryPolicy};
+use crate::{Context, Depth, Health, Lag, plugin::RetryPolicy};
 
 /// A task's first words to a connector, everything at its default. Tests change what they are about.
 pub fn context() -> Context {
@@ -9,6 +9,7 @@ pub fn context() -> Context {
         task: 0,
         health: Health::new(),
         lag: Lag::default(),
+        depth: Depth::default(),
         retry: RetryPolicy::default(),
         dead_letter: false,
         in_flight_bytes: 64 << 20,

@@ -73,6 +73,7 @@ fn task(id: u32, state: TaskState, error: Option<&str>) -> TaskStatus {
         epoch: 1,
         counts,
         lag: gantry_sdk::Lag::default(),
+        depth: gantry_sdk::Depth::default(),
     }
 }
 
