@@ -131,6 +131,7 @@ impl Workload {
             health: Health::new(),
             lag: gantry_sdk::Lag::default(),
             depth: gantry_sdk::Depth::default(),
+            options: gantry_sdk::plugin::CurrentOptions::default(),
             retry: RetryPolicy::default(),
             dead_letter: false,
             in_flight_bytes: 64 << 20,

@@ -28,6 +28,8 @@ pub struct Context {
     pub lag: Lag,
     /// Where a source of queues says how much waits in them.
     pub depth: Depth,
+    /// Leads to this part's options as they are later, for what expires in them.
+    pub options: CurrentOptions,
     /// How long and how often a sink retries a record by itself.
     pub retry: RetryPolicy,
     /// It takes dead letters: whatever size and shape, one at a time.
@@ -35,6 +37,40 @@ pub struct Context {
     /// How many bytes of records the task may have in flight (I4). A source whose client library buffers by itself keeps
     /// that buffer below it, too.
     pub in_flight_bytes: usize,
+}
+
+/// A part's options with their secrets in place, as they are when they are read: a reference may lead to another secret by
+/// then. To be used and dropped, like the options that a part is made of.
+#[derive(Clone, Default)]
+pub struct CurrentOptions(Option<ReadOptions>);
+
+type ReadOptions = Arc<dyn Fn() -> Result<Json> + Send + Sync>;
+
+impl CurrentOptions {
+    /// Read in this way.
+    pub fn new(read: impl Fn() -> Result<Json> + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(read)))
+    }
+
+    /// Whether there is a way to read them.
+    pub fn are_known(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// The options as they are now. May read files.
+    pub fn read(&self) -> Result<Json> {
+        match &self.0 {
+            Some(read) => read(),
+            None => Err(crate::Error::internal("there is no way to read the options again")),
+        }
+    }
+}
+
+impl std::fmt::Debug for CurrentOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // They hold secrets.
+        f.debug_struct("CurrentOptions").finish_non_exhaustive()
+    }
 }
 
 /// How a sink retries a record in order before it fails it as retriable.

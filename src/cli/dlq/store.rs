@@ -78,6 +78,7 @@ fn context(definition: &Definition) -> Context {
         health: Health::new(),
         lag: gantry_sdk::Lag::default(),
         depth: gantry_sdk::Depth::default(),
+        options: gantry_sdk::plugin::CurrentOptions::default(),
         retry: RetryPolicy::default(),
         dead_letter: true,
         in_flight_bytes: definition.limits.in_flight_bytes,

@@ -10,6 +10,7 @@ pub fn context() -> Context {
         health: Health::new(),
         lag: Lag::default(),
         depth: Depth::default(),
+        options: crate::plugin::CurrentOptions::default(),
         retry: RetryPolicy::default(),
         dead_letter: false,
         in_flight_bytes: 64 << 20,
