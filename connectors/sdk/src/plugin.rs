@@ -13,7 +13,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use crate::{Depth, Description, Health, Lag, Letters, Result, Sink, Source, Transform, config::Problem, endpoint::Route};
+use crate::{
+    Depth, Description, Health, Lag, Letters, Result, Sink, Source, Transform, config::Problem, endpoint::Route,
+};
 
 /// What a task tells the connector it makes.
 #[derive(Debug, Clone)]

@@ -47,7 +47,8 @@ impl Outlets {
         let definition = &task.definition;
         let [sink_health, dead_letter_health] = [Health::new(), Health::new()];
         let plugin = definition.sink.plugin;
-        let mut sink = (plugin.create)(&definition.sink.resolve()?, context(task, &definition.sink, &sink_health, false))?;
+        let mut sink =
+            (plugin.create)(&definition.sink.resolve()?, context(task, &definition.sink, &sink_health, false))?;
         heart.beat("opening the sink");
         sink.open().await?;
         let dead_letter = match open_dead_letter(task, &dead_letter_health, heart).await {

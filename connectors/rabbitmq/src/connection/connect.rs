@@ -66,14 +66,18 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// Tries each address of the host, those that failed lately last, and gives each an even share of the time that is left:
-    /// one that swallows everything leaves enough for the others.
     async fn broker(&self, timeout: Duration) -> Result<Connected> {
         let deadline = Instant::now() + timeout;
-        let mut addresses = self.addresses(timeout).await?;
-        if let [only] = addresses[..] {
-            return self.address(only, timeout, String::new()).await;
+        let addresses = self.addresses(timeout).await?;
+        match addresses[..] {
+            [only] => self.address(only, timeout, String::new()).await,
+            _ => self.first_of(addresses, deadline).await,
         }
+    }
+
+    /// Tries each of the host's addresses, those that failed lately last, and gives each an even share of the time that is left:
+    /// one that swallows everything leaves enough for the others.
+    async fn first_of(&self, mut addresses: Vec<SocketAddr>, deadline: Instant) -> Result<Connected> {
         let endpoint = endpoint(&self.uri);
         let key = |address: &SocketAddr| format!("{endpoint} {}", address.ip());
         failures::sort(&mut addresses, key);
@@ -281,5 +285,23 @@ mod tests {
         assert_eq!(all_of(mixed).kind(), ErrorKind::Disconnected);
         let persons = vec![error(ErrorKind::Refused), error(ErrorKind::Missing)];
         assert_eq!(all_of(persons).kind(), ErrorKind::Refused);
+    }
+
+    #[tokio::test]
+    async fn an_address_that_swallows_everything_leaves_time_for_the_next() {
+        let listener = async || tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        // The one accepts and says nothing; nobody listens at the other.
+        let silent = listener().await;
+        let closed = listener().await.local_addr().expect("it is bound");
+        let addresses = vec![silent.local_addr().expect("it is bound"), closed];
+        let credentials = Arc::new(Credentials::default());
+        let uri = "amqp://several.invalid".parse().expect("it is a good URL");
+        let attempt = Attempt { uri, credentials: &credentials, name: "test", current: &CurrentOptions::default() };
+        let tried = attempt.first_of(addresses, Instant::now() + Duration::from_millis(400)).await;
+        let Err(error) = tried else { panic!("nobody is there") };
+        assert_eq!(error.kind(), ErrorKind::Disconnected);
+        let chain = error.chain();
+        assert!(chain.contains("several.invalid:5672 (127.0.0.1) as \"guest\""), "{chain}");
+        assert!(chain.contains("no answer in") && chain.contains("refused"), "{chain}");
     }
 }

@@ -279,8 +279,9 @@ impl Lane {
     /// A stream keeps its messages whatever we acknowledge, and its consumer starts at the end of it each time: every
     /// reconnect would skip what came in between. That is for the person to choose, not for us.
     fn refuse_stream(&self, first: &Record) -> Option<Error> {
-        let silent_gaps =
-            self.tags.none_settled() && self.place_in_stream.is_none() && first.headers.get("x-stream-offset").is_some();
+        let silent_gaps = self.tags.none_settled()
+            && self.place_in_stream.is_none()
+            && first.headers.get("x-stream-offset").is_some();
         silent_gaps.then(|| {
             Error::config(format!(
                 "{}: it is a stream, of which every reconnect would skip messages: use an ordinary queue, or choose where \

@@ -7,7 +7,7 @@ use lapin::types::AMQPValue;
 use serde_json::json;
 
 use super::{
-    super::support::{Rabbit, assert_numbers, closed, until, within},
+    super::support::{Rabbit, amqp_url, assert_numbers, closed, until, within},
     support::{Hand, context, deliver, drain_numbers, numbered, open, record, sink},
 };
 
@@ -115,4 +115,16 @@ async fn a_batch_knows_its_lane() {
     let mut sink = open(json!({ "queue": queue.name, "channels": 3 })).await;
     assert!(deliver(&mut *sink, numbered(0..3)).await.refused.is_empty());
     assert_numbers(&drain_numbers(&rabbit, &queue).await, 0..3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_fewer_channels_are_allowed_it_publishes_on_those() {
+    let rabbit = Rabbit::connect().await;
+    let queue = rabbit.queue("few").await;
+    let connection = json!({ "urls": [format!("{}?channel_max=2", amqp_url())] });
+    let mut sink = open(json!({ "connection": connection, "queue": queue.name, "channels": 8 })).await;
+    let fates = deliver(&mut *sink, numbered(0..100)).await;
+    assert!(fates.refused.is_empty() && fates.abandoned == 0, "{fates:?}");
+    closed(sink.close()).await;
+    assert_numbers(&drain_numbers(&rabbit, &queue).await, 0..100);
 }
