@@ -227,6 +227,10 @@ impl Lane {
         if let Some(error) = records.first().and_then(|first| self.refuse_stream(first)) {
             return Err(error);
         }
+        if self.place_in_stream.as_ref().is_some_and(|place| place.is_of_another(&records)) {
+            let text = "the stream was deleted and made again; it will be read from its start";
+            return Err(Error::disconnected(format!("{}: {text}", self.context())));
+        }
         self.usual = records.len();
         let last = self.tags.hand_out(records.len());
         if let Some(place) = &mut self.place_in_stream {

@@ -1,7 +1,10 @@
 //! Where a consumer of a stream goes on.
 
 use gantry_sdk::Source;
-use lapin::types::AMQPValue;
+use lapin::{
+    options::{QueueDeclareOptions, QueueDeleteOptions},
+    types::{AMQPValue, FieldTable},
+};
 use serde_json::{Value as Json, json};
 
 use crate::support::{Proxy, Queue, Rabbit, assert_numbers, closed, commit, end_of, numbers, open, records};
@@ -65,5 +68,32 @@ async fn a_connection_that_ends_before_anything_came_loses_nothing_either() {
     lost(source, &proxy).await;
     let mut source = open(options(&queue, &proxy)).await;
     assert_numbers(&numbers(&records(&mut *source, 100).await.0), 0..100);
+    closed(source.close()).await;
+}
+
+#[tokio::test]
+async fn a_stream_that_was_made_again_is_read_from_its_start() {
+    let rabbit = Rabbit::connect().await;
+    let (queue, proxy) = (stream(&rabbit).await, Proxy::start().await);
+    let mut source = open(options(&queue, &proxy)).await;
+    rabbit.publish_numbers(&queue, 0..50).await;
+    let (_, last) = records(&mut *source, 50).await;
+    commit(&mut *source, 0, &last).await;
+    closed(source.close()).await;
+    let name = || queue.name.as_str().into();
+    rabbit.channel.queue_delete(name(), QueueDeleteOptions::default()).await.expect("it is there");
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-queue-type".into(), AMQPValue::LongString("stream".into()));
+    let declared = rabbit.channel.queue_declare(name(), QueueDeclareOptions::durable(), arguments);
+    declared.await.expect("there is none of that name");
+    rabbit.publish_numbers(&queue, 0..5).await;
+
+    let mut source = open(options(&queue, &proxy)).await;
+    rabbit.publish_numbers(&queue, 5..6).await;
+    let error = end_of(&mut *source).await;
+    assert!(error.chain().contains("made again"), "{}", error.chain());
+    closed(source.close()).await;
+    let mut source = open(options(&queue, &proxy)).await;
+    assert_numbers(&numbers(&records(&mut *source, 6).await.0), 0..6);
     closed(source.close()).await;
 }
