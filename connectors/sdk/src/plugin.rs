@@ -35,6 +35,8 @@ pub struct Context {
     pub depth: Depth,
     /// Where a source says what was gone at its broker before it was read.
     pub lost: Lost,
+    /// Leads to this part's options as they are later, for what expires in them.
+    pub options: CurrentOptions,
     /// How long and how often a sink retries a record by itself.
     pub retry: RetryPolicy,
     /// It takes dead letters: whatever size and shape, one at a time.
@@ -54,10 +56,45 @@ impl Context {
             lag: Lag::default(),
             depth: Depth::default(),
             lost: Lost::default(),
+            options: CurrentOptions::default(),
             retry: RetryPolicy::default(),
             dead_letter: false,
             in_flight_bytes,
         }
+    }
+}
+
+/// A part's options with their secrets in place, as they are when they are read: a reference may lead to another secret by
+/// then. To be used and dropped, like the options that a part is made of.
+#[derive(Clone, Default)]
+pub struct CurrentOptions(Option<ReadOptions>);
+
+type ReadOptions = Arc<dyn Fn() -> Result<Json> + Send + Sync>;
+
+impl CurrentOptions {
+    /// Read in this way.
+    pub fn new(read: impl Fn() -> Result<Json> + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(read)))
+    }
+
+    /// Whether there is a way to read them.
+    pub fn are_known(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// The options as they are now. May read files.
+    pub fn read(&self) -> Result<Json> {
+        match &self.0 {
+            Some(read) => read(),
+            None => Err(crate::Error::internal("there is no way to read the options again")),
+        }
+    }
+}
+
+impl std::fmt::Debug for CurrentOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // They hold secrets.
+        f.debug_struct("CurrentOptions").finish_non_exhaustive()
     }
 }
 

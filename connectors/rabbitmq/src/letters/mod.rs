@@ -127,7 +127,7 @@ impl Letters for RabbitLetters {
     async fn open(&mut self) -> Result<()> {
         let default = format!("gantry {} dead letters", self.context.bridge);
         let name = self.connection.connection_name.as_deref().unwrap_or(&default);
-        let connected = connect(&self.connection, name).await?;
+        let connected = connect(&self.connection, name, &self.context.options).await?;
         self.opened = Some(self.start(connected).await?);
         Ok(())
     }

@@ -7,7 +7,7 @@ use lapin::{ExchangeKind, types::AMQPValue};
 use serde_json::json;
 
 use super::{
-    super::support::{Rabbit, assert_numbers, closed, until, within},
+    super::support::{Rabbit, amqp_url, assert_numbers, closed, until, within},
     support::{Hand, bind, context, deliver, drain, drain_numbers, exchange, numbered, open, record, sink},
 };
 
@@ -226,4 +226,16 @@ async fn after_so_many_tries_what_a_queue_does_not_take_is_refused_for_good() {
     drain(&rabbit, &narrow).await;
     assert!(deliver(&mut *sink, numbered(5..7)).await.refused.is_empty());
     assert_eq!(drain_numbers(&rabbit, &narrow).await, [5, 6]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_fewer_channels_are_allowed_it_publishes_on_those() {
+    let rabbit = Rabbit::connect().await;
+    let queue = rabbit.queue("few").await;
+    let connection = json!({ "urls": [format!("{}?channel_max=2", amqp_url())] });
+    let mut sink = open(json!({ "connection": connection, "queue": queue.name, "channels": 8 })).await;
+    let fates = deliver(&mut *sink, numbered(0..100)).await;
+    assert!(fates.refused.is_empty() && fates.abandoned == 0, "{fates:?}");
+    closed(sink.close()).await;
+    assert_numbers(&drain_numbers(&rabbit, &queue).await, 0..100);
 }
