@@ -196,20 +196,23 @@ async fn without_the_right_to_write_the_sink_fails_and_says_what_to_grant() {
 /// A dead letter is stamped when it becomes one, whatever its record says.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_time_is_the_records_own_or_this_machines() {
-    let own = |dead_letter: bool, timestamp: Option<i64>| async move {
+    let own = |dead_letter: bool, timestamp: Option<i64>, times: usize| async move {
         let cluster = mock();
         let context = Context { dead_letter, ..context() };
         let mut sink = open(&mock_options(&cluster, json!({})), context).await;
-        cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP; 9]);
+        cluster
+            .request_errors(RDKafkaApiKey::Produce, &vec![RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP; times]);
         let summary = put(&mut *sink, vec![Record { timestamp, ..records(0..1).remove(0) }]).await;
         sink.close().await.unwrap();
-        assert_eq!((summary.delivered, summary.failed.len()), (0, 1), "{summary:?}");
-        summary.failed[0].kind
+        assert_eq!(summary.delivered + summary.failed.len(), 1, "{summary:?}");
+        summary.failed.first().map(|failure| failure.kind)
     };
-    assert_eq!(own(false, Some(1_000)).await, FailureKind::Rejected);
-    assert_eq!(own(false, None).await, FailureKind::Retriable);
-    assert_eq!(own(false, Some(-1)).await, FailureKind::Retriable, "Kafka cannot tell a time before 1970 from none");
-    assert_eq!(own(true, Some(1_000)).await, FailureKind::Retriable);
+    let retriable = Some(FailureKind::Retriable);
+    assert_eq!(own(false, Some(1_000), 1).await, None, "it is sent with the time of sending");
+    assert_eq!(own(false, Some(1_000), 9).await, retriable, "which is this machine's");
+    assert_eq!(own(false, None, 9).await, retriable);
+    assert_eq!(own(false, Some(-1), 9).await, retriable, "Kafka cannot tell a time before 1970 from none");
+    assert_eq!(own(true, Some(1_000), 9).await, retriable);
 }
 
 #[tokio::test(flavor = "multi_thread")]

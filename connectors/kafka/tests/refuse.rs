@@ -81,6 +81,62 @@ async fn the_topics_limit_is_met_without_the_brokers_help() {
     assert_eq!(summary.delivered, largest - 2850 + 1, "all up to the largest, none above it");
 }
 
+/// Kafka counts after compression: only the broker knows whether a record fits.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_fits_once_it_is_compressed_is_delivered() {
+    let topic = Topic::new("compressed", 1, &[]).await;
+    let mut noise = 1_u32;
+    let noise = std::iter::repeat_with(|| {
+        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(33 + (noise >> 24) as u8 % 90)
+    });
+    let bodies = ["before".to_owned(), "x".repeat(2_000_000), noise.take(3_000_000).collect(), "after".to_owned()];
+    let records = bodies.iter().map(|body| record("k", body.as_str())).collect();
+    let summary = write(&options(&topic.name, json!({ "compression": "zstd" })), records).await;
+    assert_eq!(summary.delivered, 3, "{:?}", summary.failed);
+    assert!(reasons(&summary)[0].contains("max.message.bytes"), "what does not compress is refused alone");
+    let expected = [&bodies[0], &bodies[1], &bodies[3]].map(|body| body.len());
+    assert_eq!(written(&topic).iter().map(String::len).collect::<Vec<_>>(), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_is_raised_is_noticed_by_the_next_record_that_needs_it() {
+    let topic = Topic::new("raised", 1, &[]).await;
+    let mut sink = open(&options(&topic.name, json!({})), context()).await;
+    let large = || vec![record("k", "x".repeat(2_000_000)), record("k", "small")];
+    let summary = put(&mut *sink, large()).await;
+    assert!(summary.delivered == 1 && reasons(&summary)[0].contains("takes 2000"), "{:?}", summary.failed);
+    topic.set(&[("max.message.bytes", "5000000")]).await;
+    let begun = std::time::Instant::now();
+    while put(&mut *sink, large()).await.delivered < 2 {
+        assert!(begun.elapsed() < DEADLINE, "it is noticed");
+    }
+    sink.close().await.unwrap();
+}
+
+/// Batches would be too large from now on, and each be refused: the runtime is to open another sink.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_is_lowered_ends_the_sink() {
+    let topic = Topic::new("lowered", 1, &[]).await;
+    let mut sink = open(&options(&topic.name, json!({})), context()).await;
+    topic.set(&[("max.message.bytes", "1500")]).await;
+    let summary = put(&mut *sink, vec![record("k", "x".repeat(2_000)), record("k", "fits")]).await;
+    assert_eq!(summary.delivered, 1, "{:?}", summary.failed);
+    assert!(reasons(&summary)[0].contains("larger than topic"), "{:?}", summary.failed);
+    let begun = std::time::Instant::now();
+    let failure = loop {
+        if let Some(failure) = put(&mut *sink, vec![record("k", "small")]).await.failed.pop() {
+            break failure;
+        }
+        assert!(begun.elapsed() < DEADLINE, "it is noticed");
+    };
+    assert_eq!(failure.kind, FailureKind::Retriable);
+    sink.close().await.unwrap();
+    let summary =
+        write(&options(&topic.name, json!({})), vec![record("k", "x".repeat(2_000)), record("k", "fits")]).await;
+    assert!(summary.delivered == 1 && reasons(&summary)[0].contains("takes 2"), "{:?}", summary.failed);
+}
+
 /// The sink learns no limits of templated topics: the broker refuses whole batches, and only the culprits may pay.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_that_the_broker_refuses_for_its_size_loses_only_the_culprits() {
@@ -100,21 +156,34 @@ async fn a_batch_that_the_broker_refuses_for_its_size_loses_only_the_culprits() 
     assert_eq!(written(&topic), good, "in order");
 }
 
+/// The whole of a producer in a wrong time zone, or one with nonsense: the records arrive, and nothing of them is lost.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_timestamp_that_the_topic_refuses_takes_no_neighbour_with_it() {
+async fn a_timestamp_that_the_topic_refuses_is_kept_in_a_header() {
+    const YEAR_2391: i64 = 13_285_728_000_000;
     let topic = Topic::new("timestamps", 1, &[("message.timestamp.after.max.ms", "60000")]).await;
-    let far_future = || Record { timestamp: Some(4_102_444_800_000), ..record("k", "from the year 2100") };
-    let at: Vec<usize> = (0..2000).filter(|n| n % 331 == 5).collect();
-    let (records, good) = with_poison(2000, &at, far_future);
+    let untimely = |n: usize| n % 331 == 5 || n > 1_900;
+    let own = |n: usize| Record { timestamp: untimely(n).then_some(YEAR_2391), ..record("k", n.to_string()) };
     // Small requests: several are in flight behind the one that is refused.
-    let summary = write(&options(&topic.name, json!({ "batch_records": 25 })), records).await;
-    assert_eq!((summary.delivered, summary.failed.len()), (2000 - at.len(), at.len()));
-    assert!(
-        reasons(&summary).iter().all(|reason| reason.contains("message.timestamp.after.max.ms")),
-        "{:?}",
-        summary.failed
-    );
-    assert_eq!(written(&topic), good);
+    let summary = write(&options(&topic.name, json!({ "batch_records": 25 })), (0..2000).map(own).collect()).await;
+    assert_eq!((summary.delivered, summary.failed.len()), (2000, 0), "{:?}", summary.failed.first());
+    assert_eq!(written(&topic), (0..2000).map(|n| n.to_string()).collect::<Vec<_>>());
+    for received in topic.read_all() {
+        let number: usize = received.text().parse().unwrap();
+        let kept = received.header_texts().get("gantry.timestamp").cloned();
+        assert_eq!(kept, untimely(number).then(|| YEAR_2391.to_string()), "{number}");
+        assert!(received.timestamp.unwrap() < YEAR_2391, "the time of sending");
+    }
+}
+
+/// Two hours ahead is fine where the topic takes it: nothing is changed by guessing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timestamp_that_the_topic_takes_stays() {
+    let topic = Topic::new("ahead", 1, &[("message.timestamp.after.max.ms", "9000000000000")]).await;
+    let ahead = 4_102_444_800_000;
+    let records = vec![Record { timestamp: Some(ahead), ..record("k", "from the year 2100") }];
+    assert_eq!(write(&options(&topic.name, json!({})), records).await.delivered, 1);
+    let received = &topic.read(1)[0];
+    assert_eq!((received.timestamp, received.headers.len()), (Some(ahead), 0));
 }
 
 /// As if this machine's clock were wrong: the topic refuses every time that is past.

@@ -262,6 +262,25 @@ async fn an_expression_finds_topics_that_come_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_expression_never_finds_the_topic_where_its_own_commits_go() {
+    let topic = Topic::new("internal", 1, &[]).await;
+    write_numbers(&producer(&[]), &topic, 0..10);
+    // The group's offsets are a topic as soon as there is a group.
+    take_once(&source_options(&topic.name, json!({})), 10).await;
+    let regex = format!("^(__consumer_offsets|__transaction_state|{})$", topic.name);
+    let options = source_options("", json!({ "topics_regex": regex, "commit_interval": "100ms" }));
+    let mut source = open_source(&options, context()).await;
+    let taken = take(&mut *source, 10).await;
+    assert!(taken.iter().all(|record| record.origin.address == topic.name), "{taken:?}");
+    assert!(is_silent(&mut *source).await, "also after it has committed");
+    source.close().await.unwrap();
+    let mut named = open_source(&source_options("__consumer_offsets", json!({})), context()).await;
+    let (_, records, _) = support::source::next(&mut *named).await;
+    assert_eq!(records[0].origin.address, "__consumer_offsets");
+    named.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn large_records_come_through_a_small_buffer() {
     let topic = Topic::new("large", 2, &[("max.message.bytes", "20000000")]).await;
     let sink = support::options(&topic.name, json!({ "partition": "{key}" }));

@@ -35,7 +35,7 @@ use reader::Reader;
 /// The header that names replayed letters.
 const REPLAYED: &str = "gantry.replayed";
 /// The header with the record's own timestamp in milliseconds: Kafka's says when it became a dead letter.
-const TIMESTAMP: &str = "gantry.timestamp";
+pub(crate) const TIMESTAMP: &str = "gantry.timestamp";
 /// The header with the record's own key, where the dead letter's `key` replaced it.
 const KEY: &str = "gantry.key";
 

@@ -12,7 +12,7 @@ use rdkafka::{
     types::RDKafkaErrorCode as Code,
 };
 
-use super::{events::Producer, options::Declare, plan::Plan};
+use super::{events::Producer, options::Declare, plan::Plan, times::Bounds};
 
 /// A topic's limit for a record batch, in bytes.
 const SIZE_LIMIT: &str = "max.message.bytes";
@@ -72,6 +72,8 @@ pub(super) struct TopicRules {
     pub max_message_bytes: Option<usize>,
     /// Only the last record of a key is kept, so a record needs one.
     pub compacted: bool,
+    /// Which timestamps it takes; `None` when it did not say.
+    pub times: Option<Bounds>,
 }
 
 /// What a topic takes; the default if the cluster does not tell (not authorised, too old).
@@ -87,7 +89,20 @@ pub(super) async fn rules(plan: &Plan, topic: &str, timeout: Duration) -> KafkaR
     Ok(TopicRules {
         max_message_bytes: value(SIZE_LIMIT).and_then(|text| text.parse().ok()),
         compacted: value("cleanup.policy").is_some_and(|policy| policy.split(',').any(|part| part.trim() == "compact")),
+        times: Some(bounds(value)),
     })
+}
+
+/// Brokers before 3.6 have one setting for both ways; before 0.10 there were no timestamps.
+fn bounds<'a>(value: impl Fn(&str) -> Option<&'a str>) -> Bounds {
+    if value("message.timestamp.type") == Some("LogAppendTime") {
+        return Bounds::NONE;
+    }
+    let millis = |name: &str| value(name).or_else(|| value("message.timestamp.difference.max.ms"))?.parse().ok();
+    Bounds {
+        ahead: millis("message.timestamp.after.max.ms").unwrap_or(i64::MAX),
+        behind: millis("message.timestamp.before.max.ms").unwrap_or(i64::MAX),
+    }
 }
 
 /// Creates a topic; that it is there by now is no error.

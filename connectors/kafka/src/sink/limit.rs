@@ -1,4 +1,5 @@
-//! How large a record may be, and who says so.
+//! How large a record may be, and who says so. Kafka counts after compression, a producer before: so of a topic's limit only a
+//! sink that does not compress knows beforehand what it means for a record. Else the broker judges.
 
 /// A record batch has a header that the topic's limit counts too.
 const BATCH_HEADER: usize = 61;
@@ -9,55 +10,44 @@ const UTMOST: usize = 100 << 20;
 /// What librdkafka's `message.max.bytes` can be set to.
 const POSSIBLE: std::ops::RangeInclusive<usize> = 1_000..=1_000_000_000;
 
-/// The producer's `message.max.bytes`. It counts a record before compression.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Limit {
-    bytes: usize,
-    from: From,
+/// The most that a topic takes of a record, from its `max.message.bytes`.
+pub(super) const fn of_topic(max_message_bytes: usize) -> usize {
+    max_message_bytes.saturating_sub(BATCH_HEADER)
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum From {
-    Default,
-    Property,
-    Topic,
+/// The producer's `message.max.bytes`: a person's own limit, or what brokers take at all.
+pub(super) fn of_producer(configured: Option<usize>) -> usize {
+    configured.unwrap_or(UTMOST).clamp(*POSSIBLE.start(), *POSSIBLE.end())
 }
 
-impl Limit {
-    /// The limit as far as it is known: `configured` by a person, `topic`'s own if it could be asked.
-    ///
-    /// Where the topic's limit is known it is the limit, so that a record which the topic would take is never refused
-    /// here, and one that it would not take never makes the broker refuse a whole batch.
-    pub(super) fn new(configured: Option<usize>, topic: Option<usize>, dead_letter: bool) -> Self {
-        let topic = topic.map(|bytes| bytes.saturating_sub(BATCH_HEADER));
-        let (bytes, from) = match (configured, topic) {
-            (Some(configured), Some(topic)) if configured < topic => (configured, From::Property),
-            (_, Some(topic)) => (topic, From::Topic),
-            (Some(configured), None) => (configured, From::Property),
-            (None, None) => (if dead_letter { UTMOST } else { USUAL }, From::Default),
-        };
-        Self { bytes: bytes.clamp(*POSSIBLE.start(), *POSSIBLE.end()), from }
-    }
+/// The most bytes of several records in one batch: as many as are wanted, and never more than the topic takes, so that no batch
+/// is refused for its size but that of a single record.
+pub(super) fn of_batch(wanted: u64, topic: Option<usize>) -> usize {
+    let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
+    wanted.min(topic.unwrap_or(usize::MAX)).max(1)
+}
 
-    pub(super) const fn bytes(self) -> usize {
-        self.bytes
-    }
+/// Whether a dead letter that takes so much may not take what was too large for the sink.
+pub(super) fn is_small_for_letters(limit: usize) -> bool {
+    limit <= USUAL
+}
 
-    /// Why a record of `size` bytes is refused, and how to let it through.
-    pub(super) fn refusal(self, size: usize, topic: &str) -> String {
-        let limit = self.bytes;
-        match self.from {
-            From::Topic => format!(
-                "the record takes {size} bytes, topic \"{topic}\" at most {limit}: raise the topic's max.message.bytes"
-            ),
-            From::Property => format!(
-                "the record takes {size} bytes, the producer at most {limit}: raise message.max.bytes under properties"
-            ),
-            From::Default => format!(
-                "the record takes {size} bytes, the producer at most {limit}: set message.max.bytes under properties, and \
-                 raise max.message.bytes of topic \"{topic}\""
-            ),
-        }
+/// Why a record of `size` bytes is refused without asking the broker, which would refuse it.
+pub(super) fn refused_by_topic(size: usize, limit: usize, topic: &str) -> String {
+    format!("the record takes {size} bytes, topic \"{topic}\" at most {limit}: raise the topic's max.message.bytes")
+}
+
+/// Why the producer does not take a record of `size` bytes.
+pub(super) fn refused_by_producer(size: usize, configured: Option<usize>) -> String {
+    let limit = of_producer(configured);
+    match configured {
+        Some(_) => format!(
+            "the record takes {size} bytes, the producer at most {limit}: raise message.max.bytes under properties"
+        ),
+        None => format!(
+            "the record takes {size} bytes, and brokers take at most {limit} in a request (socket.request.max.bytes): if \
+             yours take more, set message.max.bytes under properties"
+        ),
     }
 }
 
@@ -66,17 +56,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_topic_decides_unless_a_person_wants_less() {
-        assert_eq!(Limit::new(None, Some(5_000_000), false).bytes(), 5_000_000 - BATCH_HEADER);
-        assert_eq!(Limit::new(Some(9_000_000), Some(5_000_000), false).bytes(), 5_000_000 - BATCH_HEADER);
-        assert_eq!(Limit::new(Some(2_000), Some(5_000_000), false).bytes(), 2_000);
-        assert_eq!(Limit::new(Some(9_000_000), None, false).bytes(), 9_000_000);
-        assert_eq!(Limit::new(None, None, true).bytes(), UTMOST);
-        assert_eq!(Limit::new(None, Some(10), false).bytes(), 1_000, "librdkafka takes no less");
+    fn a_batch_is_never_more_than_the_topic_takes() {
+        assert_eq!(of_batch(1_000_000, None), 1_000_000);
+        assert_eq!(of_batch(1_000_000, Some(of_topic(1_048_588))), 1_000_000, "a usual topic needs no second producer");
+        assert_eq!(of_batch(1_000_000, Some(of_topic(3_000))), 2_939);
+        assert_eq!(of_batch(1_000_000, Some(0)), 1);
     }
 
     #[test]
-    fn a_topic_as_it_comes_needs_no_second_producer() {
-        assert_eq!(Limit::new(None, None, false).bytes(), Limit::new(None, Some(1_048_588), false).bytes());
+    fn the_producer_takes_what_a_broker_takes_unless_a_person_wants_less() {
+        assert_eq!(of_producer(None), 104_857_600);
+        assert_eq!(of_producer(Some(2_000)), 2_000);
+        assert_eq!(of_producer(Some(10)), 1_000, "librdkafka takes no less");
     }
 }

@@ -11,7 +11,7 @@
 //! # Parts
 //! [`plan`] options made ready · [`open`] connecting · [`writer`] one record into librdkafka · [`delivery`] reports to
 //! receipts · [`pump`] the thread that serves librdkafka · [`recovery`] after a refused batch · [`watch`] health ·
-//! [`topics`] topics of a template's making · [`limit`] sizes · [`cluster`] questions to the cluster
+//! [`topics`] topics of a template's making · [`limit`] sizes · [`times`] timestamps · [`cluster`] questions to the cluster
 //!
 //! [`Condition::Failed`]: gantry_sdk::health::Condition::Failed
 
@@ -25,6 +25,7 @@ mod options;
 mod plan;
 mod pump;
 mod recovery;
+mod times;
 mod topics;
 mod watch;
 mod writer;
@@ -42,7 +43,7 @@ use delivery::{Delivery, Token};
 use open::Client;
 use plan::Plan;
 use topics::{Found, Known, Topics};
-use writer::{Obstacle, Writer};
+use writer::{Obstacle, Stamp, Writer};
 
 use crate::headers::Scratch;
 
@@ -55,6 +56,9 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Between two attempts to look up a topic while the cluster does not answer.
 const RETRY: Duration = Duration::from_millis(500);
 
+/// How long the limit of the topic's that was read is good for before it is read again for a record that is larger.
+const LIMIT_AGE: Duration = Duration::from_secs(1);
+
 /// The sink.
 pub(crate) struct KafkaSink {
     plan: Arc<Plan>,
@@ -65,6 +69,8 @@ struct Running {
     client: Client,
     topics: Topics,
     scratch: Scratch,
+    /// When the topic's limit was read.
+    limit_read: Instant,
 }
 
 /// A batch that is on its way into librdkafka. Dropped early, it lets go of what was not sent.
@@ -81,6 +87,8 @@ enum Pause {
     Wait,
     /// A topic has to be looked up first.
     LookUp(String),
+    /// The topic's limit has to be read again first.
+    ReadLimit,
 }
 
 // === impl KafkaSink ===
@@ -99,7 +107,12 @@ impl KafkaSink {
 impl Sink for KafkaSink {
     async fn open(&mut self) -> Result<()> {
         let client = open::open(&self.plan).await?;
-        self.running = Some(Running { client, topics: Topics::default(), scratch: Scratch::default() });
+        self.running = Some(Running {
+            client,
+            topics: Topics::default(),
+            scratch: Scratch::default(),
+            limit_read: Instant::now(),
+        });
         Ok(())
     }
 
@@ -131,6 +144,9 @@ impl Running {
             self.topics.forget(&topic);
         }
         let mut sending = Sending::new(delivery, batch);
+        if shared.writer.is_limit_doubtful() && self.is_limit_old() {
+            self.read_limit().await;
+        }
         loop {
             let moved = delivery.moved();
             match self.advance(&mut sending) {
@@ -139,6 +155,7 @@ impl Running {
                     let _ = tokio::time::timeout(LOOK, moved).await;
                 }
                 Some(Pause::LookUp(topic)) => self.look_up(&topic).await,
+                Some(Pause::ReadLimit) => self.read_limit().await,
             }
         }
     }
@@ -148,6 +165,7 @@ impl Running {
         let shared = &*self.client.shared;
         // Only recovery takes it too, and may hold it for long.
         let Some(_gate) = shared.delivery.try_gate() else { return Some(Pause::Wait) };
+        shared.writer.times.tick();
         while sending.next < sending.records.len() {
             let (record, token) = (&sending.records[sending.next], sending.token());
             let sent = if shared.delivery.is_halted() {
@@ -165,7 +183,8 @@ impl Running {
                     return Some(Pause::Wait);
                 }
                 Err(Obstacle::Unknown(topic)) => return Some(Pause::LookUp(topic)),
-                Err(Obstacle::Failed(failure)) => shared.delivery.refuse(token, failure),
+                Err(Obstacle::TooLarge(_)) if self.is_limit_old() => return Some(Pause::ReadLimit),
+                Err(Obstacle::TooLarge(failure) | Obstacle::Failed(failure)) => shared.delivery.refuse(token, failure),
             }
             sending.next += 1;
         }
@@ -190,6 +209,23 @@ impl Running {
             }
         };
         shared.delivery.stop(Failure::ended(STAGE, &error));
+    }
+
+    fn is_limit_old(&self) -> bool {
+        self.limit_read.elapsed() >= LIMIT_AGE
+    }
+
+    /// Reads again how large a record may be: somebody may have changed it.
+    async fn read_limit(&mut self) {
+        let (shared, plan) = (&self.client.shared, &self.client.shared.writer.plan);
+        if let Some(topic) = &plan.topic {
+            let rules = open::rules(plan, topic, Instant::now() + plan.connect_timeout()).await;
+            if !shared.writer.take_limit(&rules) {
+                let reason = format!("topic \"{topic}\" takes less than before: starting anew with smaller batches");
+                shared.delivery.stop(Failure::ended(STAGE, &Error::disconnected(reason)));
+            }
+        }
+        self.limit_read = Instant::now();
     }
 
     async fn flush(&self) {
@@ -223,7 +259,7 @@ fn offer(
             Known::Unusable(reason) => return Err(Obstacle::Failed(Failure::rejected(STAGE, reason))),
         }
     }
-    writer.send(record, topic, token, scratch)
+    writer.send(record, topic, token, Stamp::Own, scratch)
 }
 
 // === impl Sending ===

@@ -1,8 +1,7 @@
 //! From a plan to a running sink.
 //!
 //! The producer is made first and asks for the topic, because only a producer's events say why a login failed. Then the
-//! topic's own rules are read. If they ask for another `message.max.bytes`, which cannot change later, the producer is
-//! made once more.
+//! topic's own rules are read. If they ask for smaller batches, which cannot change later, the producer is made once more.
 
 use std::{
     sync::{
@@ -19,11 +18,11 @@ use super::{
     cluster::{self, TopicRules, TopicState},
     delivery::{Delivery, Reach},
     events::{Events, Producer},
-    limit::Limit,
+    limit,
     plan::Plan,
     pump::{Pump, Shared},
     topics::{self, Found},
-    writer::{Terms, Writer},
+    writer::Writer,
 };
 use crate::{
     client::{ANY_TOPIC, Chatter},
@@ -47,29 +46,31 @@ pub(super) struct Client {
 /// Connects, checks the topic, and returns what can produce to it.
 pub(super) async fn open(plan: &Arc<Plan>) -> Result<Client> {
     let deadline = Instant::now() + plan.connect_timeout();
-    let first = Limit::new(plan.configured_limit(), None, plan.context.dead_letter);
+    let wanted = plan.options.batch_size.0;
+    let first = limit::of_batch(wanted, None);
     let mut client = Client::start(plan, first).await?;
     let rules = match probe(plan, &client.shared, deadline).await {
         Ok(rules) => rules,
         Err(error) => return Err(client.give_up(error).await),
     };
-    let limit = Limit::new(plan.configured_limit(), rules.max_message_bytes, plan.context.dead_letter);
-    if limit.bytes() != first.bytes() {
+    let topic = rules.max_message_bytes.map(limit::of_topic);
+    let batch = limit::of_batch(wanted, topic);
+    if batch != first {
         client.stop().await;
-        client = Client::start(plan, limit).await?;
+        client = Client::start(plan, batch).await?;
         if let Err(error) = reach(plan, &client.shared, deadline.max(Instant::now() + SLICE)).await {
             return Err(client.give_up(error).await);
         }
     }
-    if plan.context.dead_letter && limit.bytes() <= Limit::new(None, None, false).bytes() {
+    let most = topic.unwrap_or(usize::MAX).min(limit::of_producer(plan.configured_limit()));
+    if plan.context.dead_letter && limit::is_small_for_letters(most) {
         tracing::warn!(
             bridge = &*plan.context.bridge,
-            "the dead letter takes records of at most {} bytes: what is too large for the sink is too large for it too, and \
-             will hold the bridge; raise max.message.bytes of its topic",
-            limit.bytes()
+            "the dead letter takes records of at most {most} bytes: what is too large for the sink is too large for it too, and \
+             will hold the bridge; raise max.message.bytes of its topic"
         );
     }
-    client.shared.writer.agree(Terms { limit, compacted: rules.compacted });
+    client.shared.writer.agree(&rules, batch);
     client.shared.watching.store(true, Ordering::Relaxed);
     Ok(client)
 }
@@ -121,7 +122,7 @@ fn as_whom(plan: &Plan) -> String {
 
 /// The topic's rules as far as the cluster tells. They only make refusals earlier and clearer, so nothing fails for want
 /// of them.
-async fn rules(plan: &Plan, topic: &str, deadline: Instant) -> TopicRules {
+pub(super) async fn rules(plan: &Plan, topic: &str, deadline: Instant) -> TopicRules {
     let sasl = plan.options.connection.sasl.as_ref();
     if sasl.is_some_and(|sasl| sasl.mechanism == Mechanism::OauthBearer) {
         // An administrative client of rdkafka's never asks for its token.
@@ -137,27 +138,27 @@ async fn rules(plan: &Plan, topic: &str, deadline: Instant) -> TopicRules {
 // === impl Client ===
 
 impl Client {
-    async fn start(plan: &Arc<Plan>, limit: Limit) -> Result<Self> {
+    async fn start(plan: &Arc<Plan>, batch: usize) -> Result<Self> {
         let plan = Arc::clone(plan);
-        let started = tokio::task::spawn_blocking(move || Self::start_blocking(plan, limit)).await;
+        let started = tokio::task::spawn_blocking(move || Self::start_blocking(plan, batch)).await;
         started.unwrap_or_else(|panic| Err(Error::internal(format!("creating the producer: {panic}"))))
     }
 
-    fn start_blocking(plan: Arc<Plan>, limit: Limit) -> Result<Self> {
+    fn start_blocking(plan: Arc<Plan>, batch: usize) -> Result<Self> {
         let delivery =
             Arc::new(Delivery::new(plan.context.health.clone(), plan.topic.clone(), plan.partition.is_some()));
         let chatter = Arc::new(Chatter::new(plan.who()));
         let voice = plan.options.connection.voice(Arc::clone(&chatter));
         let events = Events { delivery: Arc::clone(&delivery), voice };
         let producer: Producer = plan
-            .producer_config(limit)
+            .producer_config(batch)
             .create_with_context(events)
             .map_err(|error| error::client_error("creating the producer", &error))?;
         let producer = Arc::new(producer);
         // Weak: the producer owns its callbacks, and they own the delivery.
         let purged = Arc::downgrade(&producer);
         delivery.attach(move |reach| purge(&purged, reach));
-        let writer = Writer::new(plan, producer, limit);
+        let writer = Writer::new(plan, producer);
         let shared = Arc::new(Shared {
             writer,
             delivery,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use gantry_sdk::{Context, Error, Record, Result, Template, config::Problem, plugin::SinkConfig as _};
 use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 
-use super::{SinkOptions, check, limit::Limit};
+use super::{SinkOptions, check, limit};
 use crate::{
     client::ask_for_statistics,
     headers::{Encoding, Mapper},
@@ -115,7 +115,8 @@ impl Plan {
     }
 
     /// What the producer needs. Later settings win: first our own, then the person's, then what may not be otherwise.
-    pub(super) fn producer_config(&self, limit: Limit) -> ClientConfig {
+    /// `batch` is the most bytes of several records together.
+    pub(super) fn producer_config(&self, batch: usize) -> ClientConfig {
         let (options, retry) = (&self.options, &self.context.retry);
         let mut config = ClientConfig::new();
         config.set_log_level(log_level());
@@ -127,7 +128,7 @@ impl Plan {
         config.set("allow.auto.create.topics", "false");
         options.connection.apply(&mut config);
         options.properties.apply(&mut config);
-        config.set("message.max.bytes", limit.bytes().to_string());
+        config.set("message.max.bytes", limit::of_producer(self.configured_limit()).to_string());
         ask_for_statistics(&mut config);
         config.set("enable.idempotence", "true");
         config.set("acks", "all");
@@ -143,7 +144,7 @@ impl Plan {
             config.set("linger.ms", millis(options.linger.0).to_string());
             config.set("batch.num.messages", options.batch_records.to_string());
         }
-        config.set("batch.size", options.batch_size.0.to_string());
+        config.set("batch.size", batch.to_string());
         config
     }
 

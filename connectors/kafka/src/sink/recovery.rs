@@ -5,20 +5,22 @@
 //! taken back, and it is sent again in ever smaller portions, each waited for, until the refused portion is one record:
 //! that one is rejected. Then the portions grow again. Runs on the pump's thread.
 //!
+//! A record that is refused for its time is no bad record: it is sent once more, with the time of sending.
+//!
 //! Batches behind the refused one may be on their way already. A broker refuses them for the gap before them, unless the
 //! producer is new to the partition: then it takes them. They count as taken back all the same and are written a second
 //! time, so that the last write of a key is the latest one (I5).
 
 use std::{collections::VecDeque, sync::atomic::Ordering, time::Duration};
 
-use gantry_sdk::{Failure, Record};
+use gantry_sdk::Failure;
 use rdkafka::{producer::Producer as _, types::RDKafkaErrorCode};
 
 use super::{
     STAGE,
     delivery::{Held, Reach, Refusal, Token},
     pump::Shared,
-    writer::Obstacle,
+    writer::{Obstacle, Stamp},
 };
 use crate::{error, headers::Scratch};
 
@@ -33,10 +35,20 @@ pub(super) fn run(shared: &Shared) {
     let found = pending.len();
     let mut rejected = 0;
     let mut scratch = Scratch::default();
+    let mut restamped = None;
     while !pending.is_empty() && !over(shared) {
         let count = portion.clamp(1, pending.len());
-        let sent = send(shared, &mut pending, count, &mut scratch);
+        let sent = send(shared, &mut pending, count, restamped, &mut scratch);
         let refused = settle(shared);
+        if let ([Held { token, refusal: Some(refusal), .. }], 1) = (refused.as_slice(), sent)
+            && restamped != Some(*token)
+            && is_untimely(shared, *token, refusal)
+        {
+            restamped = Some(*token);
+            pending.push_front(*token);
+            portion = 1;
+            continue;
+        }
         rejected += usize::from(sent == 1 && refused.iter().any(|held| held.refusal.is_some()));
         portion = next_portion(shared, &mut pending, refused, sent);
     }
@@ -70,29 +82,37 @@ fn drain(shared: &Shared, pending: &mut VecDeque<Token>) -> usize {
 }
 
 /// Sends the first `count` records; says how many are with librdkafka now.
-fn send(shared: &Shared, pending: &mut VecDeque<Token>, count: usize, scratch: &mut Scratch) -> usize {
+fn send(
+    shared: &Shared,
+    pending: &mut VecDeque<Token>,
+    count: usize,
+    restamped: Option<Token>,
+    scratch: &mut Scratch,
+) -> usize {
     let mut sent = 0;
+    shared.writer.times.tick();
     for _ in 0..count {
         let Some(token) = pending.pop_front() else { break };
-        match offer(shared, token, scratch) {
+        let stamp = if restamped == Some(token) { Stamp::Sending } else { Stamp::Own };
+        match offer(shared, token, stamp, scratch) {
             Ok(()) => sent += 1,
             // A topic is looked up before its first record is sent, so recovery meets none that is unknown.
             Err(Obstacle::Full | Obstacle::Unknown(_)) => {
                 pending.push_front(token);
                 break;
             }
-            Err(Obstacle::Failed(failure)) => shared.delivery.refuse(token, failure),
+            Err(Obstacle::TooLarge(failure) | Obstacle::Failed(failure)) => shared.delivery.refuse(token, failure),
         }
     }
     sent
 }
 
-fn offer(shared: &Shared, token: Token, scratch: &mut Scratch) -> Result<(), Obstacle> {
+fn offer(shared: &Shared, token: Token, stamp: Stamp, scratch: &mut Scratch) -> Result<(), Obstacle> {
     // The slot stays until its last record is accounted for, and this one is not.
     let Some(records) = shared.delivery.records(token) else { return Ok(()) };
     let record = &records[token.index() as usize];
     let destination = shared.writer.destination(record).map_err(Obstacle::Failed)?;
-    shared.writer.send(record, destination.name(), token, scratch)
+    shared.writer.send(record, destination.name(), token, stamp, scratch)
 }
 
 /// Waits for the reports of everything that was sent; yields what came back.
@@ -109,7 +129,7 @@ fn settle(shared: &Shared) -> Vec<Held> {
 /// Rejects the record that was refused alone, or puts what came back in front of the rest. Says how much to send next.
 fn next_portion(shared: &Shared, pending: &mut VecDeque<Token>, back: Vec<Held>, sent: usize) -> usize {
     if let ([Held { token, refusal: Some(refusal), .. }], 1) = (back.as_slice(), sent) {
-        shared.delivery.refuse(*token, verdict(shared, *token, refusal));
+        shared.delivery.refuse(*token, verdict(shared, refusal));
         return 1;
     }
     let refused = back.iter().any(|held| held.refusal.is_some());
@@ -120,17 +140,28 @@ fn next_portion(shared: &Shared, pending: &mut VecDeque<Token>, back: Vec<Held>,
     next
 }
 
-/// What it means that the broker refuses this record alone. One without a time of its own was stamped by this machine's
-/// clock: that is not its fault, and it is delivered once the clocks agree.
-fn verdict(shared: &Shared, token: Token, Refusal { code, topic }: &Refusal) -> Failure {
-    let has_time =
-        |records: &[Record]| records.get(token.index() as usize).is_some_and(|record| shared.writer.has_time(record));
-    if *code == RDKafkaErrorCode::InvalidTimestamp
-        && shared.delivery.records(token).is_some_and(|records| !has_time(&records))
-    {
-        return Failure::retriable(STAGE, error::wrong_clock(topic));
+/// Whether the broker refuses this record for a time of its own, which is not the record's fault.
+fn is_untimely(shared: &Shared, token: Token, Refusal { code, .. }: &Refusal) -> bool {
+    if *code != RDKafkaErrorCode::InvalidTimestamp {
+        return false;
     }
-    Failure::rejected(STAGE, error::reason(*code, topic))
+    let records = shared.delivery.records(token);
+    let record = records.as_ref().and_then(|records| records.get(token.index() as usize));
+    let time = record.and_then(|record| shared.writer.time_of(record));
+    time.inspect(|time| shared.writer.times.refused(*time)).is_some()
+}
+
+/// What it means that the broker refuses this record alone. If it is for its time, that is by now this machine's: not its
+/// fault, and it is delivered once the clocks agree.
+fn verdict(shared: &Shared, Refusal { code, topic }: &Refusal) -> Failure {
+    match code {
+        RDKafkaErrorCode::InvalidTimestamp => Failure::retriable(STAGE, error::wrong_clock(topic)),
+        RDKafkaErrorCode::MessageSizeTooLarge => {
+            shared.writer.doubt_limit();
+            Failure::rejected(STAGE, error::reason(*code, topic))
+        }
+        code => Failure::rejected(STAGE, error::reason(*code, topic)),
+    }
 }
 
 fn over(shared: &Shared) -> bool {

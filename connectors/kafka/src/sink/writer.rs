@@ -1,6 +1,9 @@
 //! One record into librdkafka's queue.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
 
 use bytes::Bytes;
 use gantry_sdk::{Failure, Record};
@@ -11,11 +14,13 @@ use rdkafka::{
 };
 
 use super::{
-    STAGE,
+    Compression, STAGE,
+    cluster::TopicRules,
     delivery::Token,
     events::Producer,
-    limit::Limit,
+    limit,
     plan::{Piece, Plan},
+    times::{Bounds, Times},
 };
 use crate::{
     error::{self, Meaning},
@@ -27,18 +32,35 @@ use crate::{
 pub(super) struct Writer {
     pub plan: Arc<Plan>,
     pub producer: Arc<Producer>,
-    limit: Limit,
+    pub times: Times,
+    /// The most that the sink's one topic takes of a record. Without bound while that is not known, or what it means before
+    /// compression.
+    limit: AtomicUsize,
+    /// The topic may take another size than was read.
+    doubtful: AtomicBool,
     terms: OnceLock<Terms>,
 }
 
-/// What the topic takes, known once the sink is open.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Terms {
-    /// How large a record may be, and who says so.
-    pub limit: Limit,
+/// What else is known of the topic once the sink is open.
+#[derive(Debug, Clone, Copy, Default)]
+struct Terms {
     /// The sink's one topic keeps only the last record of a key.
-    pub compacted: bool,
+    compacted: bool,
+    /// The most bytes of several records in one batch.
+    batch: usize,
 }
+
+/// Which time a record gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stamp {
+    /// Its own, if it has one.
+    Own,
+    /// That of sending: its own was refused.
+    Sending,
+}
+
+/// More than headers are: a record that is so far below the limit need not be measured.
+const ROOM_FOR_HEADERS: usize = 64 << 10;
 
 /// Where a record goes.
 #[derive(Debug)]
@@ -58,6 +80,8 @@ pub(super) enum Obstacle {
     Full,
     /// It goes to a topic that was not looked up yet.
     Unknown(String),
+    /// It is larger than the topic took when that was asked last.
+    TooLarge(Failure),
     /// It is the record's fault, or nothing can be sent any more.
     Failed(Failure),
 }
@@ -79,17 +103,45 @@ impl Destination<'_> {
 }
 
 impl Writer {
-    pub(super) const fn new(plan: Arc<Plan>, producer: Arc<Producer>, limit: Limit) -> Self {
-        Self { plan, producer, limit, terms: OnceLock::new() }
+    pub(super) fn new(plan: Arc<Plan>, producer: Arc<Producer>) -> Self {
+        Self {
+            plan,
+            producer,
+            times: Times::new(),
+            limit: AtomicUsize::new(usize::MAX),
+            doubtful: AtomicBool::new(false),
+            terms: OnceLock::new(),
+        }
     }
 
     /// Opening found out what the topic takes.
-    pub(super) fn agree(&self, terms: Terms) {
-        let _ = self.terms.set(terms);
+    pub(super) fn agree(&self, rules: &TopicRules, batch: usize) {
+        let _ = self.terms.set(Terms { compacted: rules.compacted, batch });
+        self.times.bound(rules.times.unwrap_or(Bounds::USUAL));
+        self.take_limit(rules);
+    }
+
+    /// Takes over how large a record may be. `false`: batches are larger than that, so this producer is of no use any more.
+    pub(super) fn take_limit(&self, rules: &TopicRules) -> bool {
+        self.doubtful.store(false, Ordering::Relaxed);
+        let Some(limit) = rules.max_message_bytes.map(limit::of_topic) else { return true };
+        if self.plan.options.compression == Compression::None {
+            self.limit.store(limit, Ordering::Relaxed);
+        }
+        limit >= self.terms().batch
+    }
+
+    /// The broker refused a size: the topic's limit is to be read again.
+    pub(super) fn doubt_limit(&self) {
+        self.doubtful.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_limit_doubtful(&self) -> bool {
+        self.doubtful.load(Ordering::Relaxed)
     }
 
     fn terms(&self) -> Terms {
-        self.terms.get().copied().unwrap_or(Terms { limit: self.limit, compacted: false })
+        self.terms.get().copied().unwrap_or_default()
     }
 
     /// Where a record goes: a transform's choice, else the template's.
@@ -117,6 +169,7 @@ impl Writer {
         record: &Record,
         topic: &str,
         token: Token,
+        stamp: Stamp,
         scratch: &mut Scratch,
     ) -> Result<(), Obstacle> {
         let plan = &*self.plan;
@@ -128,16 +181,29 @@ impl Writer {
                 made_key.as_deref()
             }
         };
-        if key.is_none() && self.terms().compacted && self.plan.topic.as_deref() == Some(topic) {
+        let fixed = self.plan.topic.as_deref() == Some(topic);
+        if key.is_none() && fixed && self.terms().compacted {
             return Err(Obstacle::Failed(Failure::rejected(STAGE, keyless(topic))));
+        }
+        let own = timestamp(plan, record)?;
+        let untimely = own.filter(|time| stamp == Stamp::Sending || self.times.is_refused(*time));
+        let headers = self.headers(record, untimely, scratch);
+        if fixed {
+            self.measure(key, record, headers.as_ref(), topic)?;
+        }
+        if let Some(time) = untimely
+            && self.times.is_news()
+        {
+            tell_untimely(plan, time, topic);
         }
         let message = BaseRecord {
             topic,
             partition: partition(plan.partition.as_ref(), record)?,
             payload: record.value.as_deref(),
             key,
-            timestamp: timestamp(plan, record)?,
-            headers: self.headers(record, scratch),
+            // Without one librdkafka writes the time of sending.
+            timestamp: own.filter(|_| untimely.is_none()),
+            headers,
             delivery_opaque: token.to_opaque(),
         };
         match self.producer.send(message) {
@@ -150,9 +216,30 @@ impl Writer {
         }
     }
 
-    /// Whether the record is sent with a time of its own. One without is stamped by librdkafka, with this machine's.
-    pub(super) fn has_time(&self, record: &Record) -> bool {
-        matches!(timestamp(&self.plan, record), Ok(Some(_)))
+    /// Refuses what is surely larger than the topic takes: it would make the broker refuse a whole batch.
+    fn measure(
+        &self,
+        key: Option<&[u8]>,
+        record: &Record,
+        headers: Option<&OwnedHeaders>,
+        topic: &str,
+    ) -> Result<(), Obstacle> {
+        let limit = self.limit.load(Ordering::Relaxed);
+        let body = key.map_or(0, <[u8]>::len) + record.value.as_ref().map_or(0, Bytes::len);
+        if body.saturating_add(ROOM_FOR_HEADERS) <= limit {
+            return Ok(());
+        }
+        let size = size(key, record, headers);
+        if size <= limit {
+            return Ok(());
+        }
+        Err(Obstacle::TooLarge(Failure::rejected(STAGE, limit::refused_by_topic(size, limit, topic))))
+    }
+
+    /// The time that the record is sent with, if it has one of its own. One without is stamped by librdkafka, with this
+    /// machine's.
+    pub(super) fn time_of(&self, record: &Record) -> Option<i64> {
+        timestamp(&self.plan, record).ok().flatten()
     }
 
     fn obstacle(&self, code: RDKafkaErrorCode, topic: &str, size: impl FnOnce() -> usize) -> Obstacle {
@@ -160,7 +247,7 @@ impl Writer {
         Obstacle::Failed(match error::meaning(code) {
             _ if code == RDKafkaErrorCode::QueueFull => return Obstacle::Full,
             _ if code == RDKafkaErrorCode::MessageSizeTooLarge => {
-                Failure::rejected(STAGE, self.terms().limit.refusal(size(), topic))
+                Failure::rejected(STAGE, limit::refused_by_producer(size(), self.plan.configured_limit()))
             }
             Meaning::BadBatch | Meaning::Rejected => Failure::rejected(STAGE, error::reason(code, topic)),
             Meaning::NoPartition if self.plan.partition.is_some() => {
@@ -171,9 +258,9 @@ impl Writer {
         })
     }
 
-    fn headers(&self, record: &Record, scratch: &mut Scratch) -> Option<OwnedHeaders> {
+    fn headers(&self, record: &Record, untimely: Option<i64>, scratch: &mut Scratch) -> Option<OwnedHeaders> {
         let plan = &*self.plan;
-        let kept = if plan.context.dead_letter { letters::KEPT } else { 0 };
+        let kept = if plan.context.dead_letter { letters::KEPT } else { usize::from(untimely.is_some()) };
         let count = plan.mapper.count(record) + plan.headers.len() + kept;
         if count == 0 {
             return None;
@@ -187,6 +274,8 @@ impl Writer {
         }
         if plan.context.dead_letter {
             letters::keep(record, plan.key.is_some(), &mut headers);
+        } else if let Some(time) = untimely {
+            headers.add(letters::TIMESTAMP, Some(time.to_string().as_bytes()));
         }
         headers.0
     }
@@ -199,6 +288,15 @@ impl Out for Native {
     fn add(&mut self, name: &str, value: Option<&[u8]>) {
         self.0 = self.0.take().map(|headers| headers.insert(Header { key: name, value }));
     }
+}
+
+fn tell_untimely(plan: &Plan, time: i64, topic: &str) {
+    tracing::warn!(
+        bridge = &*plan.context.bridge,
+        "topic \"{topic}\" refuses the timestamp {time} of a record, which is too far from its broker's clock: the record is \
+         sent with the time of sending, and its header {} has its own; others like it are not told",
+        letters::TIMESTAMP
+    );
 }
 
 fn keyless(topic: &str) -> String {

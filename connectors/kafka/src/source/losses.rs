@@ -1,8 +1,11 @@
 //! What was gone before it was read, in words and numbers, and where reading goes on.
 
-use rdkafka::consumer::Consumer as _;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
-use std::time::{Duration, Instant};
+use rdkafka::consumer::Consumer as _;
 
 use super::{
     OffsetReset,
@@ -25,7 +28,7 @@ const QUESTION: Duration = Duration::from_secs(1);
 /// Offsets that were not there and are still to be told of.
 #[derive(Debug, Default)]
 pub(super) struct Losses {
-    resets: std::collections::BTreeMap<Place, Reset>,
+    resets: BTreeMap<Place, Reset>,
     /// Nobody answered: not before then.
     not_before: Option<Instant>,
 }

@@ -21,6 +21,18 @@ const MOST_AHEAD: usize = 512 << 20;
 /// The most that one request brings of one partition, in bytes: librdkafka's own default. A larger record still comes.
 const MOST_FETCHED: usize = 1 << 20;
 
+/// The topics that Kafka keeps its own books in, as librdkafka's `topic.blacklist` takes them. An expression must not find
+/// them: a commit is a record in one, and would be read and committed again, for ever.
+const INTERNAL: [&str; 5] = [
+    "^__consumer_offsets$",
+    "^__transaction_state$",
+    "^__share_group_state$",
+    "^__remote_log_metadata$",
+    "^__cluster_metadata$",
+];
+/// librdkafka's property for topics that an expression does not find.
+const EXCLUDED: &str = "topic.blacklist";
+
 /// Everything that a running source needs to know.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -106,6 +118,11 @@ impl Plan {
         config.set("receive.message.max.bytes", "1000000000");
         options.connection.apply(&mut config);
         options.properties.apply(&mut config);
+        if options.topics_regex.is_some() {
+            let theirs = config.get(EXCLUDED).filter(|theirs| !theirs.trim().is_empty()).map(str::to_owned);
+            let excluded: Vec<_> = INTERNAL.into_iter().chain(theirs.as_deref()).collect();
+            config.set(EXCLUDED, excluded.join(","));
+        }
         config.set("debug", self.debug().map_or_else(|| DEBUG.to_owned(), |theirs| format!("{theirs},{DEBUG}")));
         let ahead = self.bytes_ahead(partitions);
         let kilobytes = (ahead / 1024).max(1);

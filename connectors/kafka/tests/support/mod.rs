@@ -17,7 +17,7 @@ use gantry_sdk::{
 };
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
-    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication},
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer as _},
     message::Headers as _,
@@ -63,6 +63,14 @@ impl Topic {
         created[0].as_ref().unwrap_or_else(|error| panic!("creating topic {name}: {error:?}"));
         tokio::task::spawn_blocking(move || drop(admin));
         self.wait_until_there();
+    }
+
+    /// Changes its settings to just these.
+    pub async fn set(&self, config: &[(&str, &str)]) {
+        let topic = ResourceSpecifier::Topic(&self.name);
+        let config = config.iter().fold(AlterConfig::new(topic), |config, (name, value)| config.set(name, value));
+        let altered = admin().alter_configs([&config], &AdminOptions::new()).await.unwrap();
+        altered[0].as_ref().unwrap();
     }
 
     /// Deletes what lies before that offset in each partition, as retention does.
