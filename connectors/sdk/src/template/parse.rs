@@ -61,9 +61,27 @@ fn field(name: &str) -> Result<Field, String> {
 }
 
 fn unknown(name: &str) -> String {
+    if let Some(meant) = meant(name) {
+        return format!("there is no field \"{{{name}}}\"; did you mean \"{{{meant}}}\"?");
+    }
     let known: Vec<_> =
         ["key", "value", "value.FIELD", "header.NAME"].into_iter().chain(NAMED.iter().map(|(own, _)| *own)).collect();
     format!("there is no field \"{{{name}}}\"; the fields are {}", known.join(", "))
+}
+
+/// The field that is near enough to be meant: `headers.test` is `header.test`.
+fn meant(name: &str) -> Option<String> {
+    let near = |written: &str, known: &str| {
+        let distance = strsim::damerau_levenshtein(written, known);
+        (distance <= written.len().max(known.len()).div_ceil(3)).then_some(distance)
+    };
+    if let Some((head, rest)) = name.split_once('.').filter(|(_, rest)| !rest.is_empty()) {
+        let known = ["header", "value"].into_iter();
+        let (_, head) = known.filter_map(|known| near(head, known).map(|distance| (distance, known))).min()?;
+        return Some(format!("{head}.{rest}"));
+    }
+    let known = ["key", "value"].into_iter().chain(NAMED.iter().map(|(own, _)| *own));
+    known.filter_map(|known| near(name, known).map(|distance| (distance, known))).min().map(|(_, name)| name.to_owned())
 }
 
 impl std::str::FromStr for Field {
