@@ -4,6 +4,7 @@ pub mod check;
 mod client;
 pub mod dlq;
 pub mod graph;
+pub mod init;
 pub mod list;
 pub mod live;
 mod output;
@@ -37,6 +38,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::RunArgs),
+    Init(init::InitArgs),
     /// Say everything that is wrong with these files, and what will hurt.
     Check(check::CheckArgs),
     /// List connectors and transforms, or the options of one.
@@ -56,6 +58,7 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Run(args) => run::run(&args),
+            Command::Init(args) => init::run(&args),
             Command::Check(args) => check::run(&args),
             Command::List(args) => list::run(&args),
             Command::Schema(args) => schema::run(&args),

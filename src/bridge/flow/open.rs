@@ -46,7 +46,8 @@ impl Outlets {
         let definition = &task.definition;
         let [sink_health, dead_letter_health] = [Health::new(), Health::new()];
         let plugin = definition.sink.plugin;
-        let mut sink = (plugin.create)(&definition.sink.resolve()?, context(task, &sink_health, false))?;
+        let mut sink =
+            definition.sink.resolve()?.make(|options| (plugin.create)(options, context(task, &sink_health, false)))?;
         heart.beat("opening the sink");
         sink.open().await?;
         let dead_letter = match open_dead_letter(task, &dead_letter_health, heart).await {
@@ -101,7 +102,8 @@ impl Inlet {
 
     async fn open(task: &Task, heart: &Heart) -> Result<Self> {
         let (part, health) = (&task.definition.source, Health::new());
-        let mut source = (part.plugin.create)(&part.resolve()?, context(task, &health, false))?;
+        let mut source =
+            part.resolve()?.make(|options| (part.plugin.create)(options, context(task, &health, false)))?;
         heart.beat("opening the source");
         if let Err(error) = source.open().await {
             within_deadline(source.close()).await;
@@ -149,7 +151,7 @@ async fn closed(closing: impl Future<Output = ()>) {
 
 async fn open_dead_letter(task: &Task, health: &Health, heart: &Heart) -> Result<Option<Box<dyn Sink>>> {
     let Some(part) = task.definition.errors.dead_letter_in_use() else { return Ok(None) };
-    let mut sink = (part.plugin.create)(&part.resolve()?, context(task, health, true))?;
+    let mut sink = part.resolve()?.make(|options| (part.plugin.create)(options, context(task, health, true)))?;
     heart.beat("opening the dead letter");
     sink.open().await?;
     Ok(Some(sink))

@@ -18,6 +18,7 @@ const fn source(name: &'static str) -> SourcePlugin {
         create: |_, _| Err(Error::config("only for its name")),
         can_reject: false,
         describe: |_, _| gantry_sdk::Description::default(),
+        example: "",
     }
 }
 
@@ -31,6 +32,8 @@ const fn sink(name: &'static str) -> SinkPlugin {
         check_dead_letter: |_| Vec::new(),
         letters: None,
         describe: |_| gantry_sdk::Description::default(),
+        example: "",
+        dead_letter_example: "",
     }
 }
 
