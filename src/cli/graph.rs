@@ -4,10 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use gantry_sdk::{
-    endpoint::Route,
-    plugin::{ConnectionPlugin, SinkPlugin},
-};
+use gantry_sdk::{endpoint::Route, plugin::ConnectionPlugin};
 use serde_json::Value as Json;
 
 use super::output;
@@ -64,33 +61,22 @@ struct Broker<'a> {
     plugin: &'static ConnectionPlugin,
     /// The options of its source or sink, connection and all, secrets as placeholders.
     options: &'a Json,
-    /// Where it may be reached by what its references bring now; only to be compared.
-    addresses: Vec<String>,
 }
 
 /// The brokers of these bridges that can be asked, each once.
 fn brokers<'a>(flows: &'a [Flow], bridges: &'a [Arc<Definition>]) -> Vec<Broker<'a>> {
-    let sink = |part: &Part<SinkPlugin>| part.resolve().map(|options| (part.plugin.describe)(options.reveal()).broker);
     let ends = flows.iter().zip(bridges).flat_map(|(flow, bridge)| {
         let letters = match (&flow.dead_letter, bridge.errors.dead_letter_sink()) {
-            (Some(DeadLetter::Sink(end)), Some(part)) => Some((end, &part.options, sink(part))),
+            (Some(DeadLetter::Sink(end)), Some(part)) => Some((end, &part.options)),
             _ => None,
         };
-        let source = bridge.source.resolve();
-        let source = source.map(|options| (bridge.source.plugin.describe)(options.reveal(), &bridge.name).broker);
-        let source = (&flow.source, &bridge.source.options, source);
-        [source, (&flow.sink, &bridge.sink.options, sink(&bridge.sink))].into_iter().chain(letters)
+        [(&flow.source, &bridge.source.options), (&flow.sink, &bridge.sink.options)].into_iter().chain(letters)
     });
     let mut each = BTreeMap::new();
-    for (end, options, addresses) in ends {
+    for (end, options) in ends {
         let plugin = registry::connections().iter().find(|plugin| plugin.name == end.connector);
         if let Some(plugin) = plugin.filter(|plugin| plugin.routes.is_some()) {
-            each.entry((plugin.name, &end.description.broker)).or_insert_with(|| Broker {
-                end,
-                plugin,
-                options,
-                addresses: addresses.unwrap_or_else(|_| end.description.broker.clone()),
-            });
+            each.entry((plugin.name, &end.description.broker)).or_insert(Broker { end, plugin, options });
         }
     }
     each.into_values().collect()
@@ -102,7 +88,7 @@ fn ask(url: &str, brokers: &[Broker<'_>]) -> anyhow::Result<Vec<(End, Vec<Route>
     let parsed: ureq::http::Uri = url.parse().ok().context("--management-url: not a URL: write http://HOST:15672")?;
     let host = parsed.host().context("--management-url: the URL names no host: write http://HOST:15672")?;
     let is_of = |address: &String| address.strip_prefix(host).is_some_and(|rest| rest.starts_with(':'));
-    let of_host: Vec<_> = brokers.iter().filter(|broker| broker.addresses.iter().any(is_of)).collect();
+    let of_host: Vec<_> = brokers.iter().filter(|broker| broker.end.description.broker.iter().any(is_of)).collect();
     let asked = match (of_host.as_slice(), brokers) {
         (_, []) => bail!("--management-url: no bridge of these files uses a broker that has a management API"),
         ([], [only]) => vec![only],

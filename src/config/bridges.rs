@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use gantry_sdk::{
+    Description,
     config::{DurationText, Problem},
     plugin::{RetryPolicy, SinkPlugin, SourcePlugin, TransformPlugin},
 };
@@ -203,18 +204,21 @@ impl Bridge {
         }
     }
 
-    /// Where its records come from and go to. It is drawn and told of, so a reference stands in it as it is written.
+    /// Where its records come from and go to. It is drawn and told of, so a reference stands in it as it is written; only
+    /// where a broker is, by what a reference brings: two that lead to the same one are the same.
     pub(super) fn to_flow(&self) -> Flow {
-        let sink = |section: &Section<SinkPlugin>| End {
-            connector: section.plugin.name,
-            description: (section.plugin.describe)(&section.stand_in()),
+        let describe = |section: &Section<SinkPlugin>| {
+            let broker = (section.plugin.describe)(&section.options.resolved).broker;
+            Description { broker, ..(section.plugin.describe)(&section.stand_in()) }
         };
+        let sink =
+            |section: &Section<SinkPlugin>| End { connector: section.plugin.name, description: describe(section) };
+        let source = &self.source;
+        let broker = (source.plugin.describe)(&source.options.resolved, &self.name).broker;
+        let description = Description { broker, ..(source.plugin.describe)(&source.stand_in(), &self.name) };
         let flow = Flow {
             bridge: self.name.clone(),
-            source: End {
-                connector: self.source.plugin.name,
-                description: (self.source.plugin.describe)(&self.source.stand_in(), &self.name),
-            },
+            source: End { connector: source.plugin.name, description },
             transforms: self.transforms.iter().map(|transform| transform.plugin.name).collect(),
             sink: sink(&self.sink),
             dead_letter: self.dead_letter.as_ref().map(|letter| match letter {
