@@ -44,7 +44,7 @@ pub fn run(args: &GraphArgs) -> anyhow::Result<ExitCode> {
     let loaded = match config::load(&args.files) {
         Ok(loaded) => loaded,
         Err(diagnostics) => {
-            diagnostics.iter().for_each(|diagnostic| eprintln!("{diagnostic}"));
+            output::tell_diagnostics(&diagnostics);
             return Ok(ExitCode::FAILURE);
         }
     };
@@ -108,7 +108,7 @@ impl Broker<'_> {
             // The URL brings its own user and password.
             Err(_) if url.contains('@') => routes(&connection.options, url),
             Err(error) => bail!("--management-url: {}", error.chain()),
-            Ok(options) => routes(options.reveal(), url),
+            Ok(options) => options.into_checked().and_then(|options| routes(&options, url)),
         };
         answer.map_err(|error| anyhow::anyhow!("{}", error.chain()))
     }

@@ -18,6 +18,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::{
     bridge::{Bridge, BridgeStatus, Bridges, Target, TaskState},
+    printable::printable,
     telemetry::log,
 };
 
@@ -48,7 +49,7 @@ impl Live {
 
     /// The way for log lines to pass.
     pub fn writer(&self) -> Arc<dyn log::Display> {
-        Arc::new(Lines(self.progress.clone()))
+        above(&self.progress)
     }
 
     /// Shows a line a bridge. While one has a console sink there are none: what it prints would tear them.
@@ -90,6 +91,11 @@ fn prints_records(bridges: &[Arc<Bridge>]) -> bool {
 /// Whether the terminal was closed: nothing can be drawn any more.
 fn is_gone() -> bool {
     !std::io::stderr().is_terminal()
+}
+
+/// The way for log lines to pass above what is drawn there.
+pub(super) fn above(progress: &MultiProgress) -> Arc<dyn log::Display> {
+    Arc::new(Lines(progress.clone()))
 }
 
 /// Lets log lines pass.
@@ -190,7 +196,7 @@ fn text(status: &BridgeStatus, rate: f64, width: usize) -> String {
     );
     if let Some(error) = status.tasks.iter().find_map(|task| task.error.as_deref()) {
         text.push_str("  ");
-        text.push_str(error);
+        text.push_str(&printable(error));
     }
     text
 }

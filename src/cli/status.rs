@@ -10,7 +10,10 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::client::{Address, Method};
+use super::{
+    client::{Address, Method, refusal},
+    output::{self, printable},
+};
 
 /// A control port answers from memory; one that takes longer is not there.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -33,15 +36,15 @@ pub fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
     let answer = match ask(&args.address) {
         Ok(answer) => answer,
         Err(error) => {
-            eprintln!("{error:#}");
+            output::tell(format_args!("{error:#}"));
             return Ok(ExitCode::from(UNREACHABLE));
         }
     };
     let overview = Overview::deserialize(&answer).context("reading the answer: is this gantry of the same version?")?;
     if args.json {
-        println!("{answer:#}");
+        output::print_json(&answer)?;
     } else {
-        print!("{}", overview.for_people());
+        output::print(overview.for_people().trim_end())?;
     }
     let ready = overview.bridges.iter().all(|bridge| bridge.ready);
     Ok(if ready { ExitCode::SUCCESS } else { ExitCode::from(NOT_READY) })
@@ -50,7 +53,7 @@ pub fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
 fn ask(address: &Address) -> anyhow::Result<Json> {
     match address.ask(Method::Get, "/v1/bridges", Some(PATIENCE))? {
         (200, answer) => Ok(answer),
-        (status, _) => bail!("asking for /v1/bridges: it answered {status}; is this gantry?"),
+        (status, answer) => bail!("asking for /v1/bridges: {}", refusal(status, &answer)),
     }
 }
 
@@ -76,6 +79,14 @@ struct Task {
     error: Option<String>,
     last_progress: Option<Timestamp>,
     counts: Counts,
+    #[serde(default)]
+    lost: Vec<Loss>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Loss {
+    records: u64,
+    what: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -125,7 +136,13 @@ impl Overview {
         for bridge in &self.bridges {
             for task in &bridge.tasks {
                 if let Some(error) = &task.error {
-                    text.push_str(&format!("\n{} task {}: {error}\n", bridge.name, task.task));
+                    text.push_str(&format!("\n{} task {}: {}\n", bridge.name, task.task, printable(error)));
+                }
+                for Loss { records, what } in &task.lost {
+                    let (bridge, task) = (&bridge.name, task.task);
+                    text.push_str(&format!(
+                        "\n{bridge} task {task}: {records} records lost before they were read; the last: {what}\n"
+                    ));
                 }
             }
         }
@@ -167,7 +184,7 @@ mod tests {
         let answer = serde_json::json!({ "version": "9.9.9", "at": "2026-01-02T03:04:05.000Z", "bridges": [
             { "name": "orders", "target": "running", "ready": false, "tasks": [
                 { "task": 0, "state": "running", "error": null, "last_progress": "2026-01-02T03:04:02.000Z", "counts": counts(100) },
-                { "task": 1, "state": "backing_off", "error": "connecting to rabbit1:5672: refused", "last_progress": null, "counts": counts(20) },
+                { "task": 1, "state": "backing_off", "error": "connecting to rabbit1:5672: refused", "last_progress": null, "counts": counts(20), "lost": [{ "reason": "retention", "records": 70, "what": "offsets 0 to 69", "at": "2026-01-02T03:04:00.000Z" }] },
             ] },
             { "name": "idle", "target": "stopped", "ready": true, "tasks": [] },
         ] });
@@ -181,7 +198,19 @@ mod tests {
         assert_eq!(lines[1], ["orders", "0", "running", "100", "98", "1", "1", "4", "3s", "ago"], "{text}");
         assert_eq!(lines[2], ["orders", "1", "backing", "off", "20", "18", "1", "1", "4", "never"], "{text}");
         assert_eq!(lines[3], ["idle", "-", "stopped"], "{text}");
-        assert!(text.ends_with("\norders task 1: connecting to rabbit1:5672: refused\n"), "{text}");
+        assert!(text.contains("\norders task 1: connecting to rabbit1:5672: refused\n"), "{text}");
+        assert!(
+            text.ends_with("\norders task 1: 70 records lost before they were read; the last: offsets 0 to 69\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn an_error_forges_no_line_and_no_colour() {
+        let mut overview = overview();
+        overview.bridges[0].tasks[1].error = Some("no queue\n\u{1b}[32mpayments task 0: fine".to_owned());
+        let text = overview.for_people();
+        assert!(text.ends_with("orders task 1: no queue\\n\\u{1b}[32mpayments task 0: fine\n"), "{text}");
     }
 
     #[test]

@@ -29,7 +29,7 @@ mod schema;
 pub mod secrets;
 mod sections;
 mod settings;
-mod suggest;
+pub(crate) mod suggest;
 mod typed;
 mod validate;
 mod view;
@@ -141,6 +141,9 @@ fn settings(findings: &mut Findings<'_>, view: View<'_>) -> Option<Settings> {
         findings.add_unless_unread(problem);
     }
     let control = setting(findings, view, "control", Control::default);
+    if control.as_ref().is_some_and(|control| control.client_timeout.0.is_zero()) {
+        findings.error("control.client_timeout", "must be longer than nothing: no client could ask anything");
+    }
     let log = setting(findings, view, "log", Log::default);
     let shutdown_timeout = setting(findings, view, "shutdown_timeout", settings::shutdown_timeout);
     let limits = setting(findings, view, "limits", settings::ProcessLimits::default);

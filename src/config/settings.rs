@@ -4,7 +4,7 @@
 
 use std::{
     collections::BTreeMap,
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
 };
 
@@ -85,11 +85,41 @@ pub struct Control {
     #[serde(deserialize_with = "address")]
     #[schemars(with = "String", example = "127.0.0.1:8083", example = "0.0.0.0:8083", example = "[::1]:8083")]
     pub listen: SocketAddr,
+    /// Names by which clients reach it, besides localhost and its own addresses: names or addresses without a port.
+    /// Requests for other names are refused, so that no web page can reach it through the browser of someone inside.
+    #[serde(deserialize_with = "hosts")]
+    #[schemars(example = ["gantry", "gantry.example.org"])]
+    pub hosts: Vec<String>,
+    /// Connections that may be open. With more, the one that has asked nothing for the longest time is closed.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub max_connections: u32,
+    /// A connection is closed when its client sends no whole request, or does not read its answer, for so long.
+    pub client_timeout: DurationText,
 }
 
 impl Default for Control {
     fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8083)) }
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8083)),
+            hosts: Vec::new(),
+            max_connections: 64,
+            client_timeout: DurationText::seconds(30),
+        }
+    }
+}
+
+/// Names in lower case, with an error for what is none.
+fn hosts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let is_name = |text: &str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        text.parse::<IpAddr>().is_ok() || !text.is_empty() && text.chars().all(plain)
+    };
+    let hosts = Vec::<String>::deserialize(deserializer)?;
+    match hosts.iter().find(|text| !is_name(text)) {
+        None => Ok(hosts.into_iter().map(|text| text.trim_end_matches('.').to_ascii_lowercase()).collect()),
+        Some(wrong) => Err(de::Error::custom(format!(
+            "\"{wrong}\" is not a host: write a name or an address, without scheme and port, like gantry.example.org"
+        ))),
     }
 }
 

@@ -63,8 +63,8 @@ fn a_bridge_is_loaded_with_its_connections_and_without_its_secrets() {
             "queue": "orders",
         })
     );
-    let resolved = orders.source.resolve().expect("Cargo sets the variable");
-    assert_eq!(resolved.reveal()["connection"]["urls"][0], "amqp://guest:gantry@rabbit1:5672/%2f");
+    let resolved = orders.source.resolve().expect("Cargo sets the variable").into_checked().expect("it is right");
+    assert_eq!(resolved["connection"]["urls"][0], "amqp://guest:gantry@rabbit1:5672/%2f");
     assert_eq!(orders.sink.options["connection"], json!({ "bootstrap_servers": "localhost:9092" }));
     let dead_letter = orders.errors.dead_letter_sink().expect("it is written");
     assert_eq!(dead_letter.options["topic"], "orders-dead");
@@ -180,10 +180,11 @@ fn a_reference_can_stand_for_a_number() {
     fs::write(&path, "50\n").expect("writing a temporary file");
     let text = ORDERS.replace("queue: orders", &format!("queue: orders, prefetch: '${{file:{}}}'", path.display()));
     let source = good(&text).bridges[0].source.clone();
-    assert_eq!(source.resolve().expect("it is there").reveal()["prefetch"], 50);
+    let prefetch = || source.resolve().and_then(Resolved::into_checked).expect("it is there")["prefetch"].clone();
+    assert_eq!(prefetch(), 50);
     // It is read at each use, like any other.
     fs::write(&path, "60\n").expect("writing a temporary file");
-    assert_eq!(source.resolve().expect("it is there").reveal()["prefetch"], 60);
+    assert_eq!(prefetch(), 60);
     fs::write(&path, "a few").expect("writing a temporary file");
     let problems = with(&text, &[], true).expect_err("it is no number");
     assert!(

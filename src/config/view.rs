@@ -349,9 +349,13 @@ impl<P: Plugin> Resolved<P> {
         })
     }
 
-    /// The options themselves, for what does I/O with them. Nobody sees to it what its errors quote.
-    pub fn reveal(&self) -> &Json {
-        &self.options.resolved
+    /// The options themselves, for what asks a broker with them: only if a check finds nothing wrong with them.
+    pub fn into_checked(self) -> Result<Json> {
+        let schema = self.plugin.schema().to_value();
+        match self.first_problem(&schema) {
+            Some(problem) => Err(Error::config(problem.to_string())),
+            None => Ok(self.options.resolved),
+        }
     }
 }
 

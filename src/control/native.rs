@@ -9,6 +9,7 @@ use axum::{
     extract::{Path, State},
     routing::get,
 };
+use gantry_sdk::Loss;
 use serde::Serialize;
 
 use super::{App, error::Refusal};
@@ -57,6 +58,17 @@ struct TaskView {
     last_progress: Option<String>,
     epoch: u64,
     counts: CountsView,
+    lost: Vec<LossView>,
+}
+
+/// What was gone at the source's broker before it was read.
+#[derive(Serialize)]
+struct LossView {
+    reason: &'static str,
+    records: u64,
+    /// The last time in words.
+    what: String,
+    at: String,
 }
 
 /// `records_in - returned = records_out + filtered + dead_lettered + in_flight` in every answer (I6).
@@ -108,7 +120,15 @@ impl TaskView {
             last_progress: task.last_progress.map(timestamp),
             epoch: task.epoch,
             counts: CountsView::of(task.counts),
+            lost: task.lost.get().into_iter().map(LossView::of).collect(),
         }
+    }
+}
+
+impl LossView {
+    fn of(loss: Loss) -> Self {
+        let Loss { reason, records, what, at } = loss;
+        Self { reason, records, what: what.to_string(), at: timestamp(at) }
     }
 }
 

@@ -4,19 +4,31 @@
 //! - [`init`] is called once, before anything logs. `GANTRY_LOG` (in the syntax of `RUST_LOG`) overrides the level.
 //! - Client libraries are kept quiet: what matters of theirs, connectors say once and in context. Unless one is named in
 //!   `GANTRY_LOG` it logs no more than warnings, whatever the level ([`libraries`]).
+//! - An event is one line: what a field holds forges no other, and no colour.
 //! - A line is written in one piece. While a live display owns the terminal ([`Display`]), it steps aside for each line.
 //! - Secrets are never logged; that is the callers' promise, kept by the types that hide them.
 
 mod libraries;
 
 use std::{
+    fmt::{Debug, Write as _},
     io::{self, IsTerminal, Write},
     sync::Arc,
 };
 
-use tracing_subscriber::{EnvFilter, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::field::Field;
+use tracing_subscriber::{
+    EnvFilter,
+    field::MakeExt as _,
+    fmt::{FormatFields, MakeWriter, format},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
-use crate::config::{Log, LogFormat, LogLevel};
+use crate::{
+    config::{Log, LogFormat, LogLevel},
+    printable,
+};
 
 /// The variable that overrides the level.
 pub const VARIABLE: &str = "GANTRY_LOG";
@@ -62,7 +74,7 @@ pub fn init_without(modules: &[&str], settings: &Log, display: Option<Arc<dyn Di
     let lines = lines.with_writer(Stderr { display }).with_ansi(colour);
     let subscriber = tracing_subscriber::registry().with(filter).with(libraries::cap(named.clone()));
     match settings.format {
-        LogFormat::Text => subscriber.with(lines.with_target(false)).try_init(),
+        LogFormat::Text => subscriber.with(lines.with_target(false).fmt_fields(fields())).try_init(),
         LogFormat::Json => subscriber.with(lines.json().flatten_event(true)).try_init(),
     }
     .map_err(InitError::from)?;
@@ -71,6 +83,18 @@ pub fn init_without(modules: &[&str], settings: &Log, display: Option<Arc<dyn Di
         tracing::warn!("{VARIABLE} names {named}: what a client library logs may hold passwords and tokens");
     }
     Ok(())
+}
+
+/// `message name=value`, each [`printable`]: brokers have a say in them. JSON escapes by itself.
+fn fields() -> impl for<'writer> FormatFields<'writer> + 'static {
+    let field = |out: &mut format::Writer<'_>, field: &Field, value: &dyn Debug| {
+        let mut out = printable::Writer(out);
+        match field.name() {
+            "message" => write!(out, "{value:?}"),
+            name => write!(out, "{}={value:?}", name.trim_start_matches("r#")),
+        }
+    };
+    format::debug_fn(field).delimited(" ")
 }
 
 fn filter(modules: &[&str], level: LogLevel, variable: Option<&str>) -> Result<EnvFilter, InitError> {

@@ -13,7 +13,12 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use crate::{Description, Health, Lag, Letters, Result, Sink, Source, Transform, config::Problem, endpoint::Route};
+use crate::{
+    Depth, Description, Health, Lag, Letters, Lost, Result, Sink, Source, Transform,
+    config::Problem,
+    endpoint::Route,
+    probe::{self, Probing},
+};
 
 /// What a task tells the connector it makes.
 #[derive(Debug, Clone)]
@@ -26,6 +31,10 @@ pub struct Context {
     pub health: Health,
     /// Where a source that is a log says how far it is behind.
     pub lag: Lag,
+    /// Where a source of queues says how much waits in them.
+    pub depth: Depth,
+    /// Where a source says what was gone at its broker before it was read.
+    pub lost: Lost,
     /// How long and how often a sink retries a record by itself.
     pub retry: RetryPolicy,
     /// It takes dead letters: whatever size and shape, one at a time.
@@ -33,6 +42,23 @@ pub struct Context {
     /// How many bytes of records the task may have in flight (I4). A source whose client library buffers by itself keeps
     /// that buffer below it, too.
     pub in_flight_bytes: usize,
+}
+
+impl Context {
+    /// For a command that looks at a bridge and runs none: nobody hears what the connector says between calls.
+    pub fn new(bridge: Arc<str>, in_flight_bytes: usize) -> Self {
+        Self {
+            bridge,
+            task: 0,
+            health: Health::new(),
+            lag: Lag::default(),
+            depth: Depth::default(),
+            lost: Lost::default(),
+            retry: RetryPolicy::default(),
+            dead_letter: false,
+            in_flight_bytes,
+        }
+    }
 }
 
 /// How a sink retries a record in order before it fails it as retriable.
@@ -70,6 +96,12 @@ pub trait SourceConfig: DeserializeOwned + JsonSchema {
 
     /// Makes the source; connects nothing yet.
     fn build(self, context: Context) -> Result<Box<dyn Source>>;
+
+    /// Asks the other side whether it could work, see [`probe`](mod@crate::probe).
+    fn probe(self, context: Context) -> Probing {
+        let _ = context;
+        probe::nothing_to_ask()
+    }
 }
 
 /// The options of a sink: what `sink: { NAME: … }` and `dead_letter: { NAME: … }` hold.
@@ -91,6 +123,12 @@ pub trait SinkConfig: DeserializeOwned + JsonSchema {
 
     /// Makes the sink; connects nothing yet.
     fn build(self, context: Context) -> Result<Box<dyn Sink>>;
+
+    /// Asks the other side whether it could work, see [`probe`](mod@crate::probe).
+    fn probe(self, context: Context) -> Probing {
+        let _ = context;
+        probe::nothing_to_ask()
+    }
 }
 
 /// The options of a sink whose dead letters can be read back.
@@ -158,6 +196,9 @@ plugin!(
     SourcePlugin, SourceConfig, dyn Source, (context: Context),
     /// It can hand single records to its broker's own dead letter ([`Source::reject`]).
     can_reject: bool = C::CAN_REJECT,
+    /// Asks the other side whether it could work with these options, see [`probe`](mod@crate::probe).
+    probe: fn(&Json, Context) -> Probing =
+        |options, context| parse::<C>(options).map_or_else(unreadable, |config| config.probe(context)),
     /// What it reads, by its options and the bridge's name; nothing when they do not parse.
     describe: fn(&Json, &str) -> Description =
         |options, bridge| parse::<C>(options).map(|config| config.describe(bridge)).unwrap_or_default(),
@@ -172,6 +213,9 @@ plugin!(
         |options| parse::<C>(options).map(|config| config.check_dead_letter()).unwrap_or_default(),
     /// Reads back what was written there as a dead letter; `None` when it cannot be read back.
     letters: Option<fn(&Json, Context) -> Result<Box<dyn Letters>>> = None,
+    /// Asks the other side whether it could work with these options, see [`probe`](mod@crate::probe).
+    probe: fn(&Json, Context) -> Probing =
+        |options, context| parse::<C>(options).map_or_else(unreadable, |config| config.probe(context)),
     /// What it writes to, by its options; nothing when they do not parse.
     describe: fn(&Json) -> Description = |options| parse::<C>(options).map(|config| config.describe()).unwrap_or_default(),
     /// Options in YAML for a first try, with comments: what `gantry init` writes. Its connection is named like the plugin.
@@ -258,6 +302,11 @@ impl ConnectionPlugin {
 fn schema_of<T: JsonSchema>() -> Schema {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     SchemaGenerator::new(settings).into_root_schema_for::<T>()
+}
+
+/// The probe of options that do not parse.
+fn unreadable(problem: Problem) -> Probing {
+    Box::pin(async move { Err(crate::Error::config(problem.to_string())) })
 }
 
 /// Deserialises options. The problem never quotes a value: it could be a secret.

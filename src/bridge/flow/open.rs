@@ -175,8 +175,10 @@ fn context(task: &Task, health: &Health, dead_letter: bool) -> Context {
         bridge: definition.name.clone(),
         task: task.id,
         health: health.clone(),
-        // A sink has none, and says none.
+        // A sink has neither, and says none.
         lag: task.progress.lag(),
+        depth: task.progress.depth(),
+        lost: task.progress.lost(),
         retry: definition.errors.retry,
         dead_letter,
         in_flight_bytes: definition.limits.in_flight_bytes.min(task.share.even_part()),

@@ -24,13 +24,11 @@ pub struct DlqArgs {
     command: Command,
 }
 
+// Each shows the text of its own options.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Count the dead letters of a bridge by reason.
     List(list::ListArgs),
-    /// Show dead letters with everything in them.
     Show(show::ShowArgs),
-    /// Send dead letters through their bridge again.
     Replay(replay::ReplayArgs),
 }
 

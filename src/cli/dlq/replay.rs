@@ -5,12 +5,7 @@
 
 mod progress;
 
-use std::{
-    io::{IsTerminal as _, Write as _},
-    process::ExitCode,
-    sync::Arc,
-    time::Duration,
-};
+use std::{io::IsTerminal as _, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -20,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use self::progress::Bar;
 use super::{
-    super::output,
+    super::{output, runtime},
     groups::Groups,
     selection::{Fit, Selection},
     source,
@@ -89,7 +84,7 @@ enum End {
 pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let store = args.target.store()?;
     let bar = Bar::new();
-    store::block_on(&store.settings, Some(bar.display()), replay(&store, args, &bar))
+    runtime::block_on(&store.settings.log, Some(bar.display()), replay(&store, args, &bar))
 }
 
 async fn replay(store: &Store, args: &ReplayArgs, bar: &Bar) -> anyhow::Result<ExitCode> {
@@ -149,8 +144,7 @@ fn confirmed(bridge: &str, count: u64) -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() {
         bail!("there is no terminal to ask on: say --yes to replay them, or --dry-run to see what would happen");
     }
-    eprint!("Send {count} letters through \"{bridge}\" again? [y/N] ");
-    std::io::stderr().flush()?;
+    output::ask(&format!("Send {count} letters through \"{bridge}\" again? [y/N]"))?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
@@ -239,7 +233,7 @@ fn report(dry_run: bool, end: &End, counts: &Counts, chosen: u64) -> std::io::Re
     }
     match end {
         End::Finished => {}
-        End::Failed(reason) => text += &format!("\nended early: {reason}"),
+        End::Failed(reason) => text += &format!("\nended early: {}", output::printable(reason)),
         End::Signal => text += "\nended by a signal",
     }
     if done < chosen {

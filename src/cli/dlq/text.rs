@@ -4,16 +4,11 @@ use std::fmt::Write as _;
 
 use serde_json::Value as Json;
 
+use crate::printable::printable;
+
 /// Text on one line, control characters escaped.
 pub(super) fn escaped(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
-        if c.is_control() {
-            shown.extend(c.escape_default())
-        } else {
-            shown.push(c)
-        }
-        shown
-    })
+    printable(text).into_owned()
 }
 
 /// Bytes on one line: as text where they are text, else in hex.

@@ -16,6 +16,8 @@ fn task(state: TaskState, records_out: u64, error: Option<&str>) -> TaskStatus {
         epoch: 1,
         counts,
         lag: gantry_sdk::Lag::default(),
+        depth: gantry_sdk::Depth::default(),
+        lost: gantry_sdk::Lost::default(),
     }
 }
 

@@ -6,6 +6,7 @@ use gantry_sdk::{
     Context, Description, Endpoint, Error, Result, Template,
     config::{DurationText, Problem, Severity},
     plugin::SinkConfig,
+    probe::Probing,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
@@ -16,7 +17,7 @@ use super::{
     map::{QueueMap, expression},
     plan::Plan,
 };
-use crate::{ConnectionOptions, DeclareOptions, convert::short_string};
+use crate::{ConnectionOptions, DeclareOptions, convert::short_string, probe};
 
 /// Publishes to an exchange, or to queues by the default exchange.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -276,6 +277,10 @@ impl SinkConfig for SinkOptions {
         }
     }
 
+    fn probe(self, context: Context) -> Probing {
+        Box::pin(probe::sink(self, context))
+    }
+
     fn build(self, context: Context) -> Result<Box<dyn gantry_sdk::Sink>> {
         let errors: Vec<_> = self.check().into_iter().filter(|problem| problem.severity == Severity::Error).collect();
         if !errors.is_empty() {
@@ -289,7 +294,7 @@ impl SinkConfig for SinkOptions {
 
 impl SinkOptions {
     /// Queues that are always the same, each once.
-    pub(super) fn fixed_queues(&self) -> Vec<&str> {
+    pub(crate) fn fixed_queues(&self) -> Vec<&str> {
         let by_default_exchange = self.exchange.as_ref().is_none_or(|exchange| exchange.as_literal() == Some(""));
         let key = self.routing_key.as_ref().filter(|_| by_default_exchange);
         let named = self.queue.iter().chain(key).filter_map(Template::as_literal);

@@ -4,22 +4,13 @@ use std::sync::Arc;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::telemetry::log;
+use crate::{cli::live, printable::printable, telemetry::log};
 
 /// A bar on stderr; where that is no terminal it shows nothing.
 #[derive(Debug)]
 pub(super) struct Bar {
     progress: MultiProgress,
     bar: ProgressBar,
-}
-
-/// Lets log lines pass.
-struct Above(MultiProgress);
-
-impl log::Display for Above {
-    fn step_aside(&self, write: &mut dyn FnMut()) {
-        self.0.suspend(write);
-    }
 }
 
 impl Bar {
@@ -30,7 +21,7 @@ impl Bar {
 
     /// The way for log lines to pass.
     pub(super) fn display(&self) -> Arc<dyn log::Display> {
-        Arc::new(Above(self.progress.clone()))
+        live::above(&self.progress)
     }
 
     /// Begins to show.
@@ -45,7 +36,7 @@ impl Bar {
     /// How many are done, and what holds it up.
     pub(super) fn show(&self, done: u64, complaint: Option<&str>) {
         self.bar.set_position(done);
-        self.bar.set_message(complaint.unwrap_or_default().to_owned());
+        self.bar.set_message(printable(complaint.unwrap_or_default()).into_owned());
     }
 
     /// Wipes it.

@@ -17,6 +17,7 @@ const fn source(name: &'static str) -> SourcePlugin {
         check: |_| Vec::new(),
         create: |_, _| Err(Error::config("only for its name")),
         can_reject: false,
+        probe: |_, _| gantry_sdk::probe::nothing_to_ask(),
         describe: |_, _| gantry_sdk::Description::default(),
         example: "",
     }
@@ -31,6 +32,7 @@ const fn sink(name: &'static str) -> SinkPlugin {
         create: |_, _| Err(Error::config("only for its name")),
         check_dead_letter: |_| Vec::new(),
         letters: None,
+        probe: |_, _| gantry_sdk::probe::nothing_to_ask(),
         describe: |_| gantry_sdk::Description::default(),
         example: "",
         dead_letter_example: "",
@@ -76,6 +78,8 @@ fn task(id: u32, state: TaskState, error: Option<&str>) -> TaskStatus {
         epoch: 1,
         counts,
         lag: gantry_sdk::Lag::default(),
+        depth: gantry_sdk::Depth::default(),
+        lost: gantry_sdk::Lost::default(),
     }
 }
 
