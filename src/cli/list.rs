@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
+use gantry_sdk::template::{FUNCTIONS, FunctionInfo};
 use serde_json::{Value as Json, json};
 
 use super::output;
@@ -52,6 +53,12 @@ fn names(entries: &[Entry]) -> String {
         }
         text.push('\n');
     }
+    text += "functions in templates\n";
+    let width = FUNCTIONS.iter().map(|function| function.usage.chars().count()).max().unwrap_or_default();
+    for FunctionInfo { usage, summary, .. } in FUNCTIONS {
+        text += &format!("  {usage:width$}  {summary}\n");
+    }
+    text.push('\n');
     text + "gantry list NAME shows the options of one."
 }
 

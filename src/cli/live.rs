@@ -49,7 +49,7 @@ impl Live {
 
     /// The way for log lines to pass.
     pub fn writer(&self) -> Arc<dyn log::Display> {
-        above(&self.progress)
+        Arc::new(Lines(self.progress.clone()))
     }
 
     /// Shows a line a bridge. While one has a console sink there are none: what it prints would tear them.
@@ -91,11 +91,6 @@ fn prints_records(bridges: &[Arc<Bridge>]) -> bool {
 /// Whether the terminal was closed: nothing can be drawn any more.
 fn is_gone() -> bool {
     !std::io::stderr().is_terminal()
-}
-
-/// The way for log lines to pass above what is drawn there.
-pub(super) fn above(progress: &MultiProgress) -> Arc<dyn log::Display> {
-    Arc::new(Lines(progress.clone()))
 }
 
 /// Lets log lines pass.

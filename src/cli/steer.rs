@@ -98,9 +98,9 @@ fn each(args: &BridgeArgs, method: Method, what: &str, promise: &str) -> anyhow:
     Ok(code)
 }
 
-fn complaint(args: &BridgeArgs, bridge: &String, status: u16, answer: &Json) -> String {
+fn complaint(args: &BridgeArgs, bridge: &str, status: u16, answer: &Json) -> String {
     match (status, names(&args.address)) {
-        (404, Some(names)) if !names.contains(bridge) => {
+        (404, Some(names)) if !names.iter().any(|name| name == bridge) => {
             let instead = suggest::instead(bridge, names.iter().map(String::as_str));
             format!("there is no bridge \"{bridge}\"; {instead}")
         }

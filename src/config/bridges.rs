@@ -66,7 +66,7 @@ pub(super) fn read(
     let count = view.written.get("transforms").and_then(Json::as_array).map_or(0, Vec::len);
     let transforms: Vec<_> =
         (0..count).map(|index| part(findings, &at, &format!("/transforms/{index}"), view, connections)).collect();
-    let sink = part(findings, &at, "/sink", view, connections);
+    let sink: Option<Section<SinkPlugin>> = part(findings, &at, "/sink", view, connections);
     let dead_letter = dead_letter(findings, &at, view, connections);
 
     if !findings.is_sound(&at) {
@@ -80,6 +80,15 @@ pub(super) fn read(
     wrong.into_iter().for_each(|problem| findings.add_unless_missing(problem.under(&at)));
     let options = parse(view.resolved).ok()?;
     let source = source?;
+    if let Some(sink) = sink.as_ref().filter(|sink| !sink.plugin.counts_attempts)
+        && options.errors.retry.max_attempts.is_some()
+    {
+        let message = format!(
+            "the sink {} does not count tries: errors.retry.timeout says how long it may take",
+            sink.plugin.name
+        );
+        findings.error(path::key(&at, "errors.retry.max_attempts"), message);
+    }
     if matches!(dead_letter, Some(DeadLetter::Reject)) && !source.plugin.can_reject {
         let message = format!("the source {} has no dead letter of its own: name a sink", source.plugin.name);
         findings.error(path::key(&at, &format!("errors.dead_letter.{REJECT}")), message);
@@ -164,6 +173,10 @@ fn check_limits(options: &settings::Bridge) -> Vec<Problem> {
     if retry.timeout.is_some_and(|timeout| timeout.0.is_zero()) {
         let message = "0s would give up every record before it is sent: leave it out to retry for ever";
         error("errors.retry.timeout", message.to_owned());
+    }
+    if retry.max_attempts == Some(0) {
+        let message = "0 would refuse every record before it is sent: leave it out to retry for ever";
+        error("errors.retry.max_attempts", message.to_owned());
     }
     if retry.delay > retry.max_delay {
         error("errors.retry.delay", format!("is longer than errors.retry.max_delay ({})", retry.max_delay));

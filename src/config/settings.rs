@@ -279,6 +279,10 @@ pub(super) struct Retry {
     /// Give up on a record after this long; then the bridge starts again and the record comes again. Absent: never.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<DurationText>,
+    /// How often a record is tried that its destination refuses for now; then it is one that can never be delivered, and goes to
+    /// the dead letter. Absent: as often as it takes. Of sinks that count tries: rabbitmq.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_attempts: Option<u32>,
     /// The first pause; it doubles each time.
     pub delay: DurationText,
     /// The longest pause.
@@ -287,14 +291,20 @@ pub(super) struct Retry {
 
 impl Default for Retry {
     fn default() -> Self {
-        let RetryPolicy { timeout, delay, max_delay } = RetryPolicy::default();
-        Self { timeout: timeout.map(DurationText), delay: DurationText(delay), max_delay: DurationText(max_delay) }
+        let RetryPolicy { timeout, max_attempts, delay, max_delay } = RetryPolicy::default();
+        let (delay, max_delay) = (DurationText(delay), DurationText(max_delay));
+        Self { timeout: timeout.map(DurationText), max_attempts, delay, max_delay }
     }
 }
 
 impl From<&Retry> for RetryPolicy {
     fn from(retry: &Retry) -> Self {
-        Self { timeout: retry.timeout.map(|text| text.0), delay: retry.delay.0, max_delay: retry.max_delay.0 }
+        Self {
+            timeout: retry.timeout.map(|text| text.0),
+            max_attempts: retry.max_attempts,
+            delay: retry.delay.0,
+            max_delay: retry.max_delay.0,
+        }
     }
 }
 

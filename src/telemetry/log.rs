@@ -11,15 +11,15 @@
 mod libraries;
 
 use std::{
-    fmt::{Debug, Write as _},
+    fmt::{self, Debug, Write as _},
     io::{self, IsTerminal, Write},
     sync::Arc,
 };
 
-use tracing::field::Field;
+use tracing::field::{Field, Visit};
 use tracing_subscriber::{
     EnvFilter,
-    field::MakeExt as _,
+    field::RecordFields,
     fmt::{FormatFields, MakeWriter, format},
     layer::SubscriberExt,
     util::SubscriberInitExt,
@@ -74,7 +74,7 @@ pub fn init_without(modules: &[&str], settings: &Log, display: Option<Arc<dyn Di
     let lines = lines.with_writer(Stderr { display }).with_ansi(colour);
     let subscriber = tracing_subscriber::registry().with(filter).with(libraries::cap(named.clone()));
     match settings.format {
-        LogFormat::Text => subscriber.with(lines.with_target(false).fmt_fields(fields())).try_init(),
+        LogFormat::Text => subscriber.with(lines.with_target(false).fmt_fields(Fields)).try_init(),
         LogFormat::Json => subscriber.with(lines.json().flatten_event(true)).try_init(),
     }
     .map_err(InitError::from)?;
@@ -86,15 +86,36 @@ pub fn init_without(modules: &[&str], settings: &Log, display: Option<Arc<dyn Di
 }
 
 /// `message name=value`, each [`printable`]: brokers have a say in them. JSON escapes by itself.
-fn fields() -> impl for<'writer> FormatFields<'writer> + 'static {
-    let field = |out: &mut format::Writer<'_>, field: &Field, value: &dyn Debug| {
-        let mut out = printable::Writer(out);
-        match field.name() {
-            "message" => write!(out, "{value:?}"),
-            name => write!(out, "{}={value:?}", name.trim_start_matches("r#")),
+struct Fields;
+
+impl<'writer> FormatFields<'writer> for Fields {
+    fn format_fields<R: RecordFields>(&self, mut out: format::Writer<'writer>, fields: R) -> fmt::Result {
+        let mut line = Line { out: printable::Writer(&mut out), is_empty: true, written: Ok(()) };
+        fields.record(&mut line);
+        line.written
+    }
+}
+
+struct Line<W> {
+    out: printable::Writer<W>,
+    is_empty: bool,
+    written: fmt::Result,
+}
+
+impl<W: fmt::Write> Visit for Line<W> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        // Where a library that logs by the crate `log` did so.
+        if field.name().starts_with("log.") {
+            return;
         }
-    };
-    format::debug_fn(field).delimited(" ")
+        let space = if self.is_empty { "" } else { " " };
+        let out = &mut self.out;
+        self.written = self.written.and_then(|()| match field.name() {
+            "message" => write!(out, "{space}{value:?}"),
+            name => write!(out, "{space}{}={value:?}", name.trim_start_matches("r#")),
+        });
+        self.is_empty = false;
+    }
 }
 
 fn filter(modules: &[&str], level: LogLevel, variable: Option<&str>) -> Result<EnvFilter, InitError> {

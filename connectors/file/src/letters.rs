@@ -107,7 +107,10 @@ fn read(log: &Log, marks: &Marks, end: u64, giver: &mut Giver) -> Result<()> {
                 log::skipped(log.path(), number, &reason);
                 continue;
             }
-            Err(reason) => unreadable(number, reason),
+            Err(reason) => match unreadable(number, reason) {
+                letter if marks.contains(&letter.id) => continue,
+                letter => letter,
+            },
         };
         if !giver.give(letter) {
             return Ok(());

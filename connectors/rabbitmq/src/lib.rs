@@ -25,6 +25,7 @@ mod error;
 mod letters;
 mod management;
 mod probe;
+mod reserved;
 mod sink;
 mod source;
 
@@ -35,7 +36,7 @@ use gantry_sdk::plugin::{ConnectionPlugin, SinkPlugin, SourcePlugin};
 
 pub use arguments::Arguments;
 pub use connection::{AuthMechanism, ConnectionOptions, TlsOptions};
-pub use sink::{HeaderEncoding, PropertyOptions, QueueMap, SinkOptions, Tombstones, Unroutable};
+pub use sink::{BrokerHeaders, HeaderEncoding, PropertyOptions, QueueMap, SinkOptions, Tombstones, Unroutable};
 pub use source::{BindingOptions, DeclareOptions, ExchangeOptions, GiveBack, QueueOptions, SourceOptions};
 
 /// `connections: { x: { rabbitmq: … } }`.

@@ -83,7 +83,7 @@ struct Broker {
 
 impl Broker {
     async fn reach(options: &ConnectionOptions, context: &Context) -> Result<Self> {
-        let connected = connect(options, &format!("gantry check {}", context.bridge)).await?;
+        let connected = connect(options, &format!("gantry check {}", context.bridge), &context.options).await?;
         let uri = options.endpoints().ok().and_then(|uris| uris.into_iter().next());
         let user = uri.map_or_else(|| "USER".to_owned(), |uri| uri.authority.userinfo.username);
         Ok(Self { connected, user })

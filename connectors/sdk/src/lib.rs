@@ -11,7 +11,7 @@
 //! 4. [`transform`]: what may happen to a batch in between
 //! 5. [`letters`]: reading dead letters back
 //! 6. [`template`]: literal text with `{field}` parts
-//! 7. [`json`]: one field of a JSON body without building the rest
+//! 7. [`json`]: JSON bodies, read in place
 //! 8. [`plugin`]: how a connector shows itself to the registry, with its options as a JSON Schema; [`endpoint`]: what it
 //!    reads and writes
 //! 9. [`config`]: durations and sizes with units, secrets, problems with a place

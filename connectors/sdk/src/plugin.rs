@@ -35,6 +35,8 @@ pub struct Context {
     pub depth: Depth,
     /// Where a source says what was gone at its broker before it was read.
     pub lost: Lost,
+    /// Leads to this part's options as they are later, for what expires in them.
+    pub options: CurrentOptions,
     /// How long and how often a sink retries a record by itself.
     pub retry: RetryPolicy,
     /// It takes dead letters: whatever size and shape, one at a time.
@@ -54,6 +56,7 @@ impl Context {
             lag: Lag::default(),
             depth: Depth::default(),
             lost: Lost::default(),
+            options: CurrentOptions::default(),
             retry: RetryPolicy::default(),
             dead_letter: false,
             in_flight_bytes,
@@ -61,11 +64,48 @@ impl Context {
     }
 }
 
-/// How a sink retries a record in order before it fails it as retriable.
+/// A part's options with their secrets in place, as they are when they are read: a reference may lead to another secret by
+/// then. To be used and dropped, like the options that a part is made of.
+#[derive(Clone, Default)]
+pub struct CurrentOptions(Option<ReadOptions>);
+
+type ReadOptions = Arc<dyn Fn() -> Result<Json> + Send + Sync>;
+
+impl CurrentOptions {
+    /// Read in this way.
+    pub fn new(read: impl Fn() -> Result<Json> + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(read)))
+    }
+
+    /// Whether there is a way to read them.
+    pub fn are_known(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// The options as they are now. May read files.
+    pub fn read(&self) -> Result<Json> {
+        match &self.0 {
+            Some(read) => read(),
+            None => Err(crate::Error::internal("there is no way to read the options again")),
+        }
+    }
+}
+
+impl std::fmt::Debug for CurrentOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // They hold secrets.
+        f.debug_struct("CurrentOptions").finish_non_exhaustive()
+    }
+}
+
+/// How a sink retries a record in order before it gives it up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// Give up on a record after this long; `None` never.
+    /// Fail a record as retriable after this long; `None` never.
     pub timeout: Option<Duration>,
+    /// Refuse a record for good when its destination has refused it so often for now; `None` never. Of a sink that
+    /// [counts](SinkConfig::COUNTS_ATTEMPTS) them.
+    pub max_attempts: Option<u32>,
     /// The first pause; it doubles each time.
     pub delay: Duration,
     /// The longest pause.
@@ -74,7 +114,12 @@ pub struct RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { timeout: None, delay: Duration::from_millis(300), max_delay: Duration::from_secs(60) }
+        Self {
+            timeout: None,
+            max_attempts: None,
+            delay: Duration::from_millis(300),
+            max_delay: Duration::from_secs(60),
+        }
     }
 }
 
@@ -106,6 +151,9 @@ pub trait SourceConfig: DeserializeOwned + JsonSchema {
 
 /// The options of a sink: what `sink: { NAME: … }` and `dead_letter: { NAME: … }` hold.
 pub trait SinkConfig: DeserializeOwned + JsonSchema {
+    /// Whether the sink tries a record again that its destination refuses for now, and heeds [`RetryPolicy::max_attempts`].
+    const COUNTS_ATTEMPTS: bool = false;
+
     /// What is wrong or will hurt, found without I/O; all of it at once.
     fn check(&self) -> Vec<Problem> {
         Vec::new()
@@ -208,6 +256,8 @@ plugin!(
 plugin!(
     /// A sink that can be named in YAML.
     SinkPlugin, SinkConfig, dyn Sink, (context: Context),
+    /// It heeds [`RetryPolicy::max_attempts`].
+    counts_attempts: bool = C::COUNTS_ATTEMPTS,
     /// What is wrong with it for dead letters, besides what `check` finds; nothing when the options do not parse.
     check_dead_letter: fn(&Json) -> Vec<Problem> =
         |options| parse::<C>(options).map(|config| config.check_dead_letter()).unwrap_or_default(),

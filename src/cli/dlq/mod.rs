@@ -1,9 +1,11 @@
-//! `gantry dlq`: dead letters, to look at and to send through their bridge again.
+//! `gantry dlq`: dead letters, to look at, to send through their bridge again, and to discard.
 //!
 //! Needs no running gantry, and minds none: it reads the store itself, with the configuration of the bridge. In reading
 //! order: `store` (which letters), `selection` (which of them), `groups` (how many of which kind), [`list`], [`show`],
-//! `source` (the letters as a source like any other), [`replay`].
+//! `source` (the letters as a source like any other), `ask`, [`replay`], [`discard`].
 
+mod ask;
+pub mod discard;
 mod groups;
 pub mod list;
 pub mod replay;
@@ -30,6 +32,8 @@ enum Command {
     List(list::ListArgs),
     Show(show::ShowArgs),
     Replay(replay::ReplayArgs),
+    /// Discard dead letters that nobody wants any more.
+    Discard(discard::DiscardArgs),
 }
 
 /// Carries out the command.
@@ -38,5 +42,6 @@ pub fn run(args: &DlqArgs) -> anyhow::Result<ExitCode> {
         Command::List(args) => list::run(args),
         Command::Show(args) => show::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Discard(args) => discard::run(args),
     }
 }

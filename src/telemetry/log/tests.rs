@@ -61,14 +61,15 @@ fn an_event_is_one_line_whatever_a_broker_says() {
     let kept = Kept::default();
     let writer = kept.clone();
     let lines = tracing_subscriber::fmt::layer().with_writer(move || writer.clone()).with_ansi(false);
-    let subscriber = tracing_subscriber::registry().with(lines.with_target(false).without_time().fmt_fields(fields()));
+    let subscriber = tracing_subscriber::registry().with(lines.with_target(false).without_time().fmt_fields(Fields));
     let said = "gone\n2026-01-01T00:00:00Z ERROR forged\u{1b}[31m";
     tracing::subscriber::with_default(subscriber, || {
         let _span = tracing::error_span!("bridge", bridge = said).entered();
-        tracing::error!(reason = %said, name = said, "closed: {said}");
+        tracing::error!(log.target = "x", reason = %said, name = said, "closed: {said}");
     });
     let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
     assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(!text.contains("log.") && !text.contains("  closed"), "{text}");
     assert!(
         !text.contains('\u{1b}') && text.contains(r"closed: gone\n2026") && text.contains(r"reason=gone\n"),
         "{text}"

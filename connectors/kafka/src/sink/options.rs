@@ -128,6 +128,7 @@ impl SinkConfig for SinkOptions {
         Description {
             broker: self.connection.bootstrap_servers.0.clone(),
             endpoints: vec![Endpoint::templated("topic", &self.topic)],
+            destination: Some("topic"),
             ..Description::default()
         }
     }

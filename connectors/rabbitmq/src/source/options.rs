@@ -217,7 +217,8 @@ impl SourceOptions {
         if self.stream_offset_given() {
             problems.push(Problem::warning(
                 "arguments",
-                "x-stream-offset: the place in a stream is not remembered; each new connection starts there again",
+                "x-stream-offset: the place in a stream is remembered while this process runs; a new process starts there \
+                 again",
             ));
         }
         if self.exclusive && self.queues.len() > 1 {

@@ -1,16 +1,26 @@
 //! The progress bar: on a terminal only, and log lines pass above it.
 
-use std::sync::Arc;
+use std::{io::IsTerminal as _, sync::Arc};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::{cli::live, printable::printable, telemetry::log};
+use crate::{printable::printable, telemetry::log};
 
 /// A bar on stderr; where that is no terminal it shows nothing.
 #[derive(Debug)]
 pub(super) struct Bar {
     progress: MultiProgress,
     bar: ProgressBar,
+}
+
+/// Lets log lines pass.
+struct Above(MultiProgress);
+
+impl log::Display for Above {
+    fn step_aside(&self, write: &mut dyn FnMut()) {
+        // The library panics when it cannot clear the bar, as on a terminal that was closed.
+        if std::io::stderr().is_terminal() { self.0.suspend(write) } else { write() }
+    }
 }
 
 impl Bar {
@@ -21,7 +31,7 @@ impl Bar {
 
     /// The way for log lines to pass.
     pub(super) fn display(&self) -> Arc<dyn log::Display> {
-        live::above(&self.progress)
+        Arc::new(Above(self.progress.clone()))
     }
 
     /// Begins to show.

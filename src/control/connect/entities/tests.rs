@@ -30,6 +30,7 @@ const fn sink(name: &'static str) -> SinkPlugin {
         schema: Default::default,
         check: |_| Vec::new(),
         create: |_, _| Err(Error::config("only for its name")),
+        counts_attempts: false,
         check_dead_letter: |_| Vec::new(),
         letters: None,
         probe: |_, _| gantry_sdk::probe::nothing_to_ask(),
