@@ -217,7 +217,7 @@ fn files_that_cannot_be_read_are_all_named() {
     let files = Files::of(&[("bad.yaml", "a: [\n"), ("good.yaml", GOOD)]);
     let ended = files.gantry(&["check", "bad.yaml", "nowhere.yaml", "good.yaml"], PASSWORD);
     assert_eq!(ended.code, Some(1));
-    assert!(ended.out.contains("bad.yaml:2:1: error: this is no YAML: "), "{}", ended.out);
+    assert!(ended.out.contains("bad.yaml:1:4: error: this is no YAML: "), "{}", ended.out);
     assert!(ended.out.contains("error: reading nowhere.yaml: "), "{}", ended.out);
 }
 
@@ -244,7 +244,7 @@ fn json_is_for_editors() {
     let ended = files.gantry(&["check", "--json", "gantry.yaml"], &variables);
     assert_eq!(ended.code, Some(1));
     let report = ended.json();
-    assert_eq!((&report["ok"], &report["errors"], &report["warnings"]), (&json!(false), &json!(3), &json!(0)));
+    assert_eq!((&report["ok"], &report["errors"], &report["warnings"]), (&json!(false), &json!(2), &json!(0)));
     let unknown = json!({
         "severity": "error",
         "path": "bridges.orders.sink.kafka.topik",
@@ -352,4 +352,65 @@ fn schema_describes_the_whole_configuration() {
     ] {
         assert_eq!(bridge.pointer(pointer), Some(&expected), "{pointer}");
     }
+}
+
+#[test]
+fn a_file_is_never_shown_by_a_reference_to_it() {
+    let text = GOOD.replace("    sink:", "    stall_timeout: \"${file:/etc/passwd}\"\n    sink:");
+    let ended = check(&text);
+    assert_eq!(ended.code, Some(1));
+    assert!(!ended.out.contains("root:"), "{}", ended.out);
+    let line = ended.lines()[0];
+    assert!(
+        line.ends_with("what ${file:/etc/passwd} brings is not right: write it like 250ms, 5s, 2m or 1h"),
+        "{line}"
+    );
+    let two = Files::of(&[("gantry.yaml", &text.replace("/etc/passwd", "two")), ("two", "ab")]);
+    let ended = two.gantry(&["check", "--json", "gantry.yaml"], PASSWORD);
+    assert!(ended.code == Some(1) && !ended.out.contains("\\\"ab"), "{}", ended.out);
+}
+
+#[test]
+fn ci_checks_without_secrets() {
+    let text = GOOD.replace("${env:PASSWORD}", "${file:/run/secrets/nowhere}");
+    let files = Files::of(&[("gantry.yaml", &text), ("wrong.yaml", &text.replace("queue:", "queu:"))]);
+    assert_eq!(files.gantry(&["check", "gantry.yaml"], &[]).code, Some(1));
+    let ended = files.gantry(&["check", "--strict", "--no-secrets", "gantry.yaml"], &[]);
+    assert_eq!(ended.lines()[1], "ok: 1 bridge, no errors, no warnings; what references bring was not looked at");
+    let ended = files.gantry(&["check", "--no-secrets", "wrong.yaml"], &[]);
+    assert!(ended.code == Some(1) && ended.lines().len() == 2, "{ended:?}");
+}
+
+#[test]
+fn init_writes_a_start_that_passes_the_check() {
+    let files = Files::of(&[]);
+    let all = files.gantry(&["list", "--json"], &[]).json();
+    let of = |kind: &str| -> Vec<String> {
+        let names = all.as_array().expect("a list").iter().filter(|one| one["kind"] == kind);
+        names.map(|one| one["name"].as_str().expect("a name").to_owned()).collect()
+    };
+    for source in of("source") {
+        for sink in of("sink") {
+            let name = format!("{source}-{sink}.yaml");
+            let ended = files.gantry(&["init", &source, &sink, "--output", &name], &[]);
+            assert_eq!(ended.code, Some(0), "{ended:?}");
+            let ended = files.gantry(&["check", "--strict", &name], &[("RABBITMQ_PASSWORD", "guest")]);
+            assert_eq!(ended.code, Some(0), "{name}: {ended:?}");
+        }
+    }
+    let again = files.gantry(&["init", "rabbitmq", "kafka", "-o", "rabbitmq-kafka.yaml"], &[]);
+    assert!(again.code == Some(2) && again.err.contains("writing rabbitmq-kafka.yaml: File exists"), "{again:?}");
+    let printed = files.gantry(&["init", "rabbitmq", "kafka"], &[]);
+    assert!(printed.out.contains("\n# ") || printed.out.starts_with("# "), "{}", printed.out);
+    let unknown = files.gantry(&["init", "rabbit", "kafka"], &[]);
+    assert!(unknown.err.contains("there is no source \"rabbit\"; did you mean \"rabbitmq\"?"), "{unknown:?}");
+}
+
+#[test]
+fn a_file_of_mistakes_is_told_by_its_first() {
+    let unknown: String = (0..60_000).map(|n| format!("k{n}: 1\n")).collect();
+    let ended = check(&format!("{unknown}{GOOD}"));
+    assert_eq!(ended.code, Some(1));
+    let lines = ended.lines();
+    assert!(lines.len() < 60 && lines.iter().any(|line| line.ends_with("… and 59950 more unknown keys")), "{lines:#?}");
 }

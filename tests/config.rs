@@ -104,3 +104,52 @@ fn run_starts_nothing_of_a_configuration_with_errors() {
         ended.err
     );
 }
+
+#[test]
+fn a_directory_stands_for_its_yaml_files_in_order() {
+    let files = Files::of(&[("readme.txt", "no YAML: ["), (".hidden.yaml", "no YAML: [")]);
+    let at = |name: &str| files.path().join(name);
+    // As Kubernetes mounts a ConfigMap: each file is a link through ..data into a directory of its own.
+    fs::create_dir_all(at("map/..2026_01")).expect("a directory");
+    fs::write(at("map/..2026_01/10-base.yaml"), BASE).expect("writing a configuration");
+    fs::write(at("map/..2026_01/20-more.yml"), "bridges: { orders: { tasks: 3 } }\n").expect("writing a configuration");
+    for (from, to) in
+        [("..2026_01", "..data"), ("..data/10-base.yaml", "10-base.yaml"), ("..data/20-more.yml", "20-more.yml")]
+    {
+        std::os::unix::fs::symlink(from, at("map").join(to)).expect("a link");
+    }
+    let ended = files.gantry(&["check", "map"], &[URL]);
+    assert_eq!(ended.lines()[1], "orders: rabbitmq -> console, 3 tasks", "{ended:?}");
+
+    fs::write(at("map/05-wrong.yaml"), "bridge: {}\n").expect("writing a configuration");
+    let ended = files.gantry(&["check", "map"], &[URL]);
+    assert!(ended.lines()[0].starts_with("map/05-wrong.yaml:1:1: error: bridge: unknown key"), "{ended:?}");
+    fs::create_dir(at("empty")).expect("a directory");
+    let ended = files.gantry(&["check", "empty"], &[]);
+    assert_eq!(ended.lines()[0], "error: the directory empty holds no file that ends in .yaml or .yml");
+}
+
+#[test]
+fn what_is_no_file_of_a_reasonable_size_is_an_error_at_once() {
+    let files = Files::of(&[]);
+    let pipe = files.path().join("pipe.yaml");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("running mkfifo");
+    assert!(made.success());
+    // Nobody ever opens its other end.
+    let ended = files.gantry(&["check", "pipe.yaml"], &[]);
+    assert_eq!(ended.lines()[0], "error: reading pipe.yaml: it is not a regular file");
+    let ended = files.gantry(&["check", "/dev/zero"], &[]);
+    assert_eq!(ended.lines()[0], "error: reading /dev/zero: it is not a regular file");
+    fs::write(files.path().join("large.yaml"), "#".repeat((4 << 20) + 1)).expect("writing a large file");
+    let ended = files.gantry(&["check", "large.yaml"], &[]);
+    assert_eq!(ended.lines()[0], "error: reading large.yaml: it is larger than 4MiB");
+}
+
+#[test]
+fn a_variable_with_thousands_of_parts_is_an_error() {
+    let files = Files::of(&[("gantry.yaml", BASE)]);
+    let name = format!("GANTRY__{}", vec!["A"; 20_000].join("__"));
+    let ended = files.gantry(&["check", "gantry.yaml"], &[URL, (&name, "1")]);
+    assert_eq!(ended.code, Some(1), "{:?}", ended.err);
+    assert!(ended.out.contains("its name has more than 100 parts"), "{}", ended.out);
+}

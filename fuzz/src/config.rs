@@ -51,7 +51,7 @@ fn file(text: &str) -> NamedTempFile {
 }
 
 fn load(file: &Path) -> Result<Loaded, Vec<Diagnostic>> {
-    config::check(&[file.to_owned()])
+    config::check(&[file.to_owned()], config::Secrets::Required)
 }
 
 fn diagnostics(loaded: &Result<Loaded, Vec<Diagnostic>>) -> &[Diagnostic] {

@@ -6,12 +6,15 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use gantry_sdk::{
-    Error, Result,
+    Result,
     plugin::{RetryPolicy, SinkPlugin, SourcePlugin, TransformPlugin},
 };
 use serde_json::Value as Json;
 
-use crate::{config::secrets, transform::hops::Hops};
+use crate::{
+    config::{Resolved, plugins::Plugin},
+    transform::hops::Hops,
+};
 
 /// One bridge as a person wrote it.
 #[derive(Debug, Clone)]
@@ -157,9 +160,9 @@ impl DeadLetter {
     }
 }
 
-impl<P> Part<P> {
+impl<P: Plugin> Part<P> {
     /// The options with their secrets in place; to be used and dropped.
-    pub fn resolve(&self) -> Result<Json> {
-        secrets::resolve(&self.options).map_err(|problem| Error::config(problem.to_string()))
+    pub fn resolve(&self) -> Result<Resolved<P>> {
+        Resolved::read(self.plugin, &self.options)
     }
 }

@@ -13,7 +13,10 @@ use gantry_sdk::{
 };
 use serde_json::Value as Json;
 
-use crate::{bridge::definition::Definition, config::Diagnostic};
+use crate::{
+    bridge::definition::Definition,
+    config::{Diagnostic, Resolved},
+};
 
 /// How many connections are tried at once.
 const AT_ONCE: usize = 16;
@@ -57,11 +60,14 @@ fn questions(bridge: &Arc<Definition>) -> Vec<impl Future<Output = (String, Vec<
     };
     let (source, sink) = (&bridge.source, &bridge.sink);
     let mut all = vec![
-        question("source", source.resolve(), source.plugin.probe, false),
-        question("sink", sink.resolve(), sink.plugin.probe, false),
+        question("source", source.resolve().and_then(Resolved::into_checked), source.plugin.probe, false),
+        question("sink", sink.resolve().and_then(Resolved::into_checked), sink.plugin.probe, false),
     ];
     let dead_letter = bridge.errors.dead_letter_sink();
-    all.extend(dead_letter.map(|sink| question("errors.dead_letter", sink.resolve(), sink.plugin.probe, true)));
+    all.extend(dead_letter.map(|sink| {
+        let options = sink.resolve().and_then(Resolved::into_checked);
+        question("errors.dead_letter", options, sink.plugin.probe, true)
+    }));
     all
 }
 

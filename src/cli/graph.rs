@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 use super::output;
 use crate::{
-    bridge::definition::Definition,
+    bridge::definition::{Definition, Part},
     config,
     graph::{
         DeadLetter, End, Flow,
@@ -103,12 +103,13 @@ fn ask(url: &str, brokers: &[Broker<'_>]) -> anyhow::Result<Vec<(End, Vec<Route>
 impl Broker<'_> {
     fn routes(&self, url: &str) -> anyhow::Result<Vec<Route>> {
         let Some(routes) = self.plugin.routes else { return Ok(Vec::new()) };
-        let options = match config::secrets::resolve(self.options) {
+        let connection = Part { plugin: self.plugin, options: self.options["connection"].clone() };
+        let answer = match connection.resolve() {
             // The URL brings its own user and password.
-            Err(_) if url.contains('@') => self.options.clone(),
-            Err(problem) => bail!("--management-url: {problem}"),
-            Ok(options) => options,
+            Err(_) if url.contains('@') => routes(&connection.options, url),
+            Err(error) => bail!("--management-url: {}", error.chain()),
+            Ok(options) => options.into_checked().and_then(|options| routes(&options, url)),
         };
-        routes(&options["connection"], url).map_err(|error| anyhow::anyhow!("{}", error.chain()))
+        answer.map_err(|error| anyhow::anyhow!("{}", error.chain()))
     }
 }

@@ -6,6 +6,7 @@ mod connect;
 pub mod dlq;
 pub mod graph;
 pub mod health;
+pub mod init;
 pub mod list;
 pub mod live;
 pub mod output;
@@ -42,6 +43,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::RunArgs),
+    Init(init::InitArgs),
     /// Say everything that is wrong with these files, and what will hurt.
     Check(check::CheckArgs),
     /// List connectors and transforms, or the options of one of them or of a section.
@@ -72,6 +74,7 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Run(args) => run::run(&args),
+            Command::Init(args) => init::run(&args),
             Command::Check(args) => check::run(&args),
             Command::List(args) => list::run(&args),
             Command::Schema(args) => schema::run(&args),

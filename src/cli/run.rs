@@ -38,7 +38,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct RunArgs {
-    /// YAML files, in order: later ones add to and override earlier ones.
+    /// YAML files, or directories of them, in order: later ones add to and override earlier ones.
     #[arg(required = true, value_name = "CONFIG")]
     pub files: Vec<PathBuf>,
 

@@ -3,16 +3,19 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use gantry_sdk::{
-    config::DurationText,
+    Description,
+    config::{DurationText, Problem},
     plugin::{RetryPolicy, SinkPlugin, SourcePlugin, TransformPlugin},
 };
 use serde_json::Value as Json;
 
 use super::{
     findings::Findings,
-    path, schema,
+    path,
+    schema::{self, Slot},
     sections::{self, Connections, Section},
     settings, validate,
+    view::View,
 };
 use crate::{
     bridge::definition::{self, Definition, ErrorPolicy, Tolerance},
@@ -49,35 +52,33 @@ pub(super) enum DeadLetter {
 pub(super) fn read(
     findings: &mut Findings<'_>,
     name: &str,
-    written: &Json,
-    resolved: &Json,
+    view: View<'_>,
     connections: &Connections,
 ) -> Option<Bridge> {
     let at = path::key("bridges", name);
     check_name(findings, &at, name);
-    for problem in validate::problems(&schema::bridge(), resolved) {
-        findings.add_unless_missing(problem.under(&at));
+    let own = schema::bridge();
+    for problem in validate::problems(&own, view.resolved, view.quotable) {
+        findings.add_unless_unread(problem.under(&at));
     }
 
-    let source: Option<Section<SourcePlugin>> = part(findings, &at, "/source", written, resolved, connections);
-    let count = resolved.get("transforms").and_then(Json::as_array).map_or(0, Vec::len);
-    let transforms: Vec<_> = (0..count)
-        .map(|index| part(findings, &at, &format!("/transforms/{index}"), written, resolved, connections))
-        .collect();
-    let sink: Option<Section<SinkPlugin>> = part(findings, &at, "/sink", written, resolved, connections);
-    let dead_letter = dead_letter(findings, &at, written, resolved, connections);
+    let source: Option<Section<SourcePlugin>> = part(findings, &at, "/source", view, connections);
+    let count = view.written.get("transforms").and_then(Json::as_array).map_or(0, Vec::len);
+    let transforms: Vec<_> =
+        (0..count).map(|index| part(findings, &at, &format!("/transforms/{index}"), view, connections)).collect();
+    let sink: Option<Section<SinkPlugin>> = part(findings, &at, "/sink", view, connections);
+    let dead_letter = dead_letter(findings, &at, view, connections);
 
     if !findings.is_sound(&at) {
         return None;
     }
-    let options = match gantry_sdk::config::deserialize::<settings::Bridge>(resolved) {
-        Ok(options) => options,
-        Err(problem) => {
-            findings.add_unless_missing(problem.under(&at));
-            return None;
-        }
-    };
-    check_limits(findings, &at, &options);
+    let parse = gantry_sdk::config::deserialize::<settings::Bridge>;
+    let wrong = view.problems(&Slot::root(&own), |options| match parse(options) {
+        Ok(options) => check_limits(&options),
+        Err(problem) => vec![problem],
+    });
+    wrong.into_iter().for_each(|problem| findings.add_unless_missing(problem.under(&at)));
+    let options = parse(view.resolved).ok()?;
     let source = source?;
     if let Some(sink) = sink.as_ref().filter(|sink| !sink.plugin.counts_attempts)
         && options.errors.retry.max_attempts.is_some()
@@ -99,7 +100,7 @@ pub(super) fn read(
         transforms: transforms.into_iter().collect::<Option<_>>()?,
         sink: sink?,
         dead_letter,
-        written: written.clone(),
+        written: view.written.clone(),
         at,
     };
     findings.is_sound(&bridge.at).then_some(bridge)
@@ -110,11 +111,10 @@ fn part<P: super::plugins::Plugin>(
     findings: &mut Findings<'_>,
     at: &str,
     pointer: &str,
-    written: &Json,
-    resolved: &Json,
+    view: View<'_>,
     connections: &Connections,
 ) -> Option<Section<P>> {
-    let (written, resolved) = (written.pointer(pointer)?, resolved.pointer(pointer)?);
+    let view = view.pointer(pointer)?;
     let mut at = at.to_owned();
     for segment in pointer.split('/').skip(1) {
         at = match segment.parse() {
@@ -122,19 +122,13 @@ fn part<P: super::plugins::Plugin>(
             Err(_) => path::key(&at, segment),
         };
     }
-    sections::read(findings, &at, written, resolved, connections)
+    sections::read(findings, &at, view, connections)
 }
 
 /// Reads the dead letter: a sink, or the word for the source's own.
-fn dead_letter(
-    findings: &mut Findings<'_>,
-    at: &str,
-    written: &Json,
-    resolved: &Json,
-    connections: &Connections,
-) -> Option<DeadLetter> {
+fn dead_letter(findings: &mut Findings<'_>, at: &str, view: View<'_>, connections: &Connections) -> Option<DeadLetter> {
     const POINTER: &str = "/errors/dead_letter";
-    let section = written.pointer(POINTER)?;
+    let section = view.written.pointer(POINTER)?;
     match section.get(REJECT) {
         Some(options) if section.as_object().is_some_and(|names| names.len() == 1) => {
             let is_empty = options.is_null() || options.as_object().is_some_and(serde_json::Map::is_empty);
@@ -145,8 +139,8 @@ fn dead_letter(
             Some(DeadLetter::Reject)
         }
         _ => {
-            let sink: Section<SinkPlugin> = part(findings, at, POINTER, written, resolved, connections)?;
-            for problem in (sink.plugin.check_dead_letter)(&sink.resolved) {
+            let sink: Section<SinkPlugin> = part(findings, at, POINTER, view, connections)?;
+            for problem in sink.problems(sink.plugin.check_dead_letter) {
                 findings.add_unless_missing(problem.under(&sink.at));
             }
             Some(DeadLetter::Sink(sink))
@@ -158,53 +152,63 @@ fn dead_letter(
 fn check_name(findings: &mut Findings<'_>, at: &str, name: &str) {
     if name.is_empty() {
         findings.error("bridges", "a bridge has an empty name");
+    } else if matches!(name, "." | "..") {
+        findings
+            .error(at, format!("no bridge can be named \"{name}\": in paths of the REST API that means another place"));
     } else if let Some(wrong) = name.chars().find(|c| c.is_control() || matches!(c, '/' | '%' | '\\')) {
         findings.error(at, format!("the name of a bridge must not hold {wrong:?}: it stands in paths of the REST API"));
     }
 }
 
-fn check_limits(findings: &mut Findings<'_>, at: &str, options: &settings::Bridge) {
+/// Whether its own options go together.
+fn check_limits(options: &settings::Bridge) -> Vec<Problem> {
     let settings::Errors { retry, backoff, .. } = &options.errors;
     let limits = &options.limits;
-    if let Some(problem) = options.hops.as_ref().and_then(Hops::check) {
-        findings.add(problem.under(&path::key(at, "hops")));
-    }
+    let mut problems = Vec::new();
+    problems.extend(options.hops.as_ref().and_then(Hops::check).map(|problem| problem.under("hops")));
+    let mut error = |path: &str, message: String| problems.push(Problem::error(path, message));
     if backoff.initial > backoff.max {
-        let message = format!("is longer than errors.backoff.max ({})", backoff.max);
-        findings.error(path::key(at, "errors.backoff.initial"), message);
+        error("errors.backoff.initial", format!("is longer than errors.backoff.max ({})", backoff.max));
     }
     if retry.timeout.is_some_and(|timeout| timeout.0.is_zero()) {
         let message = "0s would give up every record before it is sent: leave it out to retry for ever";
-        findings.error(path::key(at, "errors.retry.timeout"), message);
+        error("errors.retry.timeout", message.to_owned());
     }
     if retry.max_attempts == Some(0) {
         let message = "0 would refuse every record before it is sent: leave it out to retry for ever";
-        findings.error(path::key(at, "errors.retry.max_attempts"), message);
+        error("errors.retry.max_attempts", message.to_owned());
     }
     if retry.delay > retry.max_delay {
-        let message = format!("is longer than errors.retry.max_delay ({})", retry.max_delay);
-        findings.error(path::key(at, "errors.retry.delay"), message);
+        error("errors.retry.delay", format!("is longer than errors.retry.max_delay ({})", retry.max_delay));
     }
     if limits.batch > limits.in_flight {
-        let message =
-            format!("is more than limits.in_flight ({}): a batch must fit in what may be in flight", limits.in_flight);
-        findings.error(path::key(at, "limits.batch"), message);
+        let most = limits.in_flight;
+        error(
+            "limits.batch",
+            format!("is more than limits.in_flight ({most}): a batch must fit in what may be in flight"),
+        );
     }
     if limits.batch_bytes > limits.in_flight_bytes {
-        let message = format!(
-            "is more than limits.in_flight_bytes ({}): a batch must fit in what may be in flight",
-            limits.in_flight_bytes
+        let most = limits.in_flight_bytes;
+        error(
+            "limits.batch_bytes",
+            format!("is more than limits.in_flight_bytes ({most}): a batch must fit in what may be in flight"),
         );
-        findings.error(path::key(at, "limits.batch_bytes"), message);
     }
     for (key, size) in [("batch_bytes", limits.batch_bytes), ("in_flight_bytes", limits.in_flight_bytes)] {
         if size.0 == 0 {
-            findings.error(path::key(at, &format!("limits.{key}")), "must be at least 1B: nothing would ever move");
+            error(&format!("limits.{key}"), "must be at least 1B: nothing would ever move".to_owned());
         }
     }
+    problems
 }
 
 impl Bridge {
+    /// Whether a reference says how many tasks it has.
+    pub(super) fn tasks_are_by_reference(&self) -> bool {
+        self.written["tasks"].is_string()
+    }
+
     /// Whether it goes on after a record that can never be delivered.
     pub(super) fn tolerance(&self) -> Tolerance {
         match (self.options.errors.tolerance, &self.dead_letter) {
@@ -213,18 +217,21 @@ impl Bridge {
         }
     }
 
-    /// Where its records come from and go to.
+    /// Where its records come from and go to. It is drawn and told of, so a reference stands in it as it is written; only
+    /// where a broker is, by what a reference brings: two that lead to the same one are the same.
     pub(super) fn to_flow(&self) -> Flow {
-        let sink = |section: &Section<SinkPlugin>| End {
-            connector: section.plugin.name,
-            description: (section.plugin.describe)(&section.resolved),
+        let describe = |section: &Section<SinkPlugin>| {
+            let broker = (section.plugin.describe)(&section.options.resolved).broker;
+            Description { broker, ..(section.plugin.describe)(&section.stand_in()) }
         };
+        let sink =
+            |section: &Section<SinkPlugin>| End { connector: section.plugin.name, description: describe(section) };
+        let source = &self.source;
+        let broker = (source.plugin.describe)(&source.options.resolved, &self.name).broker;
+        let description = Description { broker, ..(source.plugin.describe)(&source.stand_in(), &self.name) };
         let flow = Flow {
             bridge: self.name.clone(),
-            source: End {
-                connector: self.source.plugin.name,
-                description: (self.source.plugin.describe)(&self.source.resolved, &self.name),
-            },
+            source: End { connector: source.plugin.name, description },
             transforms: self.transforms.iter().map(|transform| transform.plugin.name).collect(),
             sink: sink(&self.sink),
             dead_letter: self.dead_letter.as_ref().map(|letter| match letter {

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use super::{Diagnostic, Loaded, check, load};
+use super::{Diagnostic, Loaded, Secrets, check, load};
 use crate::bridge::definition::Definition;
 
 /// What to do so that other bridges run than before.
@@ -51,7 +51,7 @@ pub fn reload(files: &[PathBuf], running: &[Arc<Definition>]) -> Result<(Loaded,
     let mut starting = difference.added.iter().chain(&difference.changed);
     if starting.any(|definition| definition.check_secrets().is_err()) {
         // It says where; unless all are there by now.
-        check(files)?;
+        check(files, Secrets::Required)?;
     }
     Ok((loaded, difference))
 }

@@ -1,30 +1,38 @@
-//! What was found so far: problems with their places, and what must not be shown of them.
+//! What was found so far: problems with their places.
+//!
+//! What is remembered is bounded: a file of sixty thousand mistakes is told by its first ones and a number.
 
 use gantry_sdk::config::{Problem, Severity};
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use super::{
+    Secrets,
     diagnostic::Diagnostic,
     layers::Tree,
-    path, redact,
+    path,
     schema::{self, Slot},
-    secrets::{self, Part},
+    secrets, typed,
+    view::{self, Options},
 };
 
-/// Anything shorter is no secret, and would be found everywhere.
-const SHORTEST_SECRET: usize = 4;
+/// No more errors are told, and no more warnings.
+const MOST: usize = 200;
 
 /// Problems of one configuration.
 #[derive(Debug)]
 pub(super) struct Findings<'t> {
     tree: &'t Tree,
     found: Vec<Diagnostic>,
-    /// References that could not be resolved.
+    errors: usize,
+    warnings: usize,
+    secrets: Secrets,
+    /// References that could not be resolved, or must not be.
     missing: Vec<Missing>,
-    secrets: Vec<String>,
+    /// The key of the connections is written wrongly: that none is found is told with it.
+    pub(super) connections_are_misspelt: bool,
 }
 
-/// A reference that could not be resolved.
+/// A reference that was not resolved.
 #[derive(Debug)]
 struct Missing {
     problem: Problem,
@@ -33,8 +41,16 @@ struct Missing {
 }
 
 impl<'t> Findings<'t> {
-    pub(super) fn new(tree: &'t Tree) -> Self {
-        Self { tree, found: Vec::new(), missing: Vec::new(), secrets: Vec::new() }
+    pub(super) fn new(tree: &'t Tree, secrets: Secrets) -> Self {
+        Self {
+            tree,
+            found: Vec::new(),
+            errors: 0,
+            warnings: 0,
+            secrets,
+            missing: Vec::new(),
+            connections_are_misspelt: false,
+        }
     }
 
     /// Where things were written.
@@ -44,13 +60,27 @@ impl<'t> Findings<'t> {
 
     /// Adds a problem, by its path from the top.
     pub(super) fn add(&mut self, problem: Problem) {
-        let place = self.tree.place(&problem.path);
-        self.found.push(Diagnostic::new(place, problem));
+        let count = match problem.severity {
+            Severity::Error => &mut self.errors,
+            Severity::Warning => &mut self.warnings,
+        };
+        *count += 1;
+        if *count <= MOST {
+            let place = self.tree.place(&problem.path);
+            self.found.push(Diagnostic::new(place, problem));
+        }
     }
 
-    /// Adds a problem, unless it comes of a reference that could not be resolved.
+    /// Adds a problem, unless it may come of a reference that could not be resolved.
     pub(super) fn add_unless_missing(&mut self, problem: Problem) {
         if !self.is_unresolved(&problem.path) {
+            self.add(problem);
+        }
+    }
+
+    /// Adds a problem with exactly this value, unless it is a reference that could not be resolved.
+    pub(super) fn add_unless_unread(&mut self, problem: Problem) {
+        if !self.missing.iter().any(|missing| path::below(&problem.path, &missing.problem.path).is_some()) {
             self.add(problem);
         }
     }
@@ -74,69 +104,63 @@ impl<'t> Findings<'t> {
 
     /// Whether nothing that cannot work was found at this path or below it.
     pub(super) fn is_sound(&self, at: &str) -> bool {
-        let errors = self.found.iter().filter(|found| found.severity == Severity::Error);
-        errors.into_iter().all(|found| path::below(&found.path, at).is_none())
+        let mut errors = self.found.iter().filter(|found| found.severity == Severity::Error);
+        // Of what is not told any more, nobody knows the path.
+        self.errors <= MOST && errors.all(|found| path::below(&found.path, at).is_none())
     }
 
-    fn is_unresolved(&self, at: &str) -> bool {
+    /// Whether something at this path or around or below it is a reference that could not be resolved.
+    pub(super) fn is_unresolved(&self, at: &str) -> bool {
         self.missing.iter().any(|missing| path::related(&missing.problem.path, at))
     }
 
-    /// Resolves the references of the whole configuration, and remembers what they brought so that it is never shown.
-    pub(super) fn resolve(&mut self, written: &Json) -> Json {
+    /// Reads the references of the whole configuration. What cannot be read has a stand-in.
+    pub(super) fn resolve(&mut self, written: Json) -> Options {
         let mut resolved = written.clone();
+        let unread = self.secrets == Secrets::Unread;
         secrets::each_text(&mut resolved, "", &mut |at, text| match secrets::expand(text) {
-            Ok(Some(expanded)) => {
-                self.remember(text);
-                self.secrets.push(expanded.clone());
-                *text = expanded;
+            _ if unread && !view::references(text).is_empty() => {
+                self.missing.push(Missing { problem: Problem::error(at, String::new()), later: true });
             }
+            Ok(Some(expanded)) => *text = expanded,
             Ok(None) => {}
             Err(message) => match secrets::parse(text) {
                 Ok(_) => {
-                    let later = can_wait(written, at);
+                    let later = can_wait(&written, at);
                     self.missing.push(Missing { problem: Problem::error(at, message), later });
                 }
                 Err(message) => self.add(Problem::error(at, message)),
             },
         });
-        let mut plain = written.clone();
-        redact::each_plain_secret(Some(&Slot::root(schema::whole())), &mut plain, &mut |_, text, _| {
-            self.secrets.push(text.clone());
-        });
-        resolved
+        let slot = Slot::root(schema::whole());
+        typed::references(&slot, &written, &mut resolved);
+        let quotable = view::quotable(&slot, &written);
+        Options { written, resolved, quotable }
     }
 
-    fn remember(&mut self, text: &str) {
-        for part in secrets::parse(text).into_iter().flatten() {
-            if let Part::Reference(reference) = part {
-                self.secrets.extend(reference.read());
-            }
-        }
-    }
-
-    /// Everything that was found, in reading order, without secrets. What is missing is an error when `strict`; else, where
-    /// it can wait, it is a warning: its bridge fails by itself until it is there.
-    pub(super) fn finish(mut self, strict: bool) -> Vec<Diagnostic> {
-        for Missing { mut problem, later } in std::mem::take(&mut self.missing) {
-            if later && !strict {
+    /// Everything that was found, in reading order. What is missing is an error to a check; else, where it can wait, it is
+    /// a warning: its bridge fails by itself until it is there.
+    pub(super) fn finish(mut self) -> Vec<Diagnostic> {
+        let missing = match self.secrets {
+            Secrets::Unread => Vec::new(),
+            Secrets::Required | Secrets::Awaited => std::mem::take(&mut self.missing),
+        };
+        for Missing { mut problem, later } in missing {
+            if later && self.secrets == Secrets::Awaited {
                 problem.severity = Severity::Warning;
                 problem.message.push_str("; until it is there, what needs it will not run");
             }
             self.add(problem);
         }
-        self.secrets.retain(|secret| secret.len() >= SHORTEST_SECRET);
-        // The longest first: one may hold another.
-        self.secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        for found in &mut self.found {
-            for secret in &self.secrets {
-                if found.message.contains(secret.as_str()) {
-                    found.message = found.message.replace(secret.as_str(), "[hidden]");
-                }
-            }
-        }
         self.found.sort_by(Diagnostic::reading_order);
         self.found.dedup();
+        for (count, severity) in [(self.errors, Severity::Error), (self.warnings, Severity::Warning)] {
+            if count > MOST {
+                let problem =
+                    Problem { severity, path: String::new(), message: format!("… and {} more", count - MOST) };
+                self.found.push(Diagnostic::new(None, problem));
+            }
+        }
         self.found
     }
 }
@@ -145,9 +169,8 @@ impl<'t> Findings<'t> {
 fn can_wait(written: &Json, at: &str) -> bool {
     let takes_text = Slot::root(schema::whole()).at(written, at).is_none_or(|slot| slot.accepts(&Json::from("")));
     let in_section = match path::below(at, "bridges") {
-        Some(inner) => written["bridges"].as_object().into_iter().flat_map(Map::keys).any(|name| {
-            let parts = ["source", "sink", "transforms", "errors.dead_letter"];
-            path::below(inner, name).is_some_and(|inner| parts.iter().any(|part| path::below(inner, part).is_some()))
+        Some(inner) => path::next(&written["bridges"], inner).is_some_and(|(_, _, inner)| {
+            ["source", "sink", "transforms", "errors.dead_letter"].iter().any(|part| path::below(inner, part).is_some())
         }),
         None => path::below(at, "connections").is_some(),
     };

@@ -5,13 +5,17 @@
 //! in order into one [`Value`]. The crate's `ConfigBuilder`, `File` and `Environment` are not used, because they read a
 //! key with dots as a path (`linger.ms`), make variables lower case (header names) and forget where a map was written.
 
-use std::{env, path::PathBuf};
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
 
 use ::config::{ConfigError, Map, Source, Value, ValueKind};
 use serde_json::{Number, Value as Json};
 
 use super::{
     diagnostic::{Diagnostic, Place},
+    files,
     path::{self, Step},
     yaml,
 };
@@ -21,6 +25,8 @@ const PREFIX: &str = "GANTRY__";
 /// Where the control port listens when nothing else says so: for images and unit files, which have a default of their own.
 const DEFAULT_LISTEN: &str = "GANTRY_DEFAULT_LISTEN";
 const SEPARATOR: &str = "__";
+/// So much is shown of a variable's name that is too long to be one.
+const SHOWN_OF_A_NAME: usize = 60;
 
 /// What all layers say together.
 #[derive(Debug, Clone)]
@@ -42,22 +48,16 @@ pub(super) fn collect(files: &[PathBuf], variables: Vec<(String, String)>) -> (O
     let mut problems = Vec::new();
     let mut layers: Vec<Box<dyn Source>> = Vec::new();
     let mut complete = true;
-    for file in files {
-        let root = match std::fs::read_to_string(file) {
-            Ok(text) => {
-                let (root, more) = yaml::parse_file(file, &text);
-                problems.extend(more);
-                root
+    for path in files {
+        let found = files::of(path).map_err(|reason| Diagnostic::error(None, reason));
+        for file in found.as_deref().unwrap_or_default() {
+            match file_layer(file, &mut problems) {
+                Some(root) => layers.push(Box::new(File(root))),
+                None => complete = false,
             }
-            Err(error) => {
-                problems.push(Diagnostic::error(None, format!("reading {}: {error}", file.display())));
-                None
-            }
-        };
-        match root {
-            Some(root) => layers.push(Box::new(File(root))),
-            None => complete = false,
         }
+        complete &= found.is_ok();
+        problems.extend(found.err());
     }
     let (below, above): (Vec<_>, Vec<_>) = variables.into_iter().partition(|(name, _)| name == DEFAULT_LISTEN);
     layers.push(Box::new(Variables(above)));
@@ -72,6 +72,21 @@ pub(super) fn collect(files: &[PathBuf], variables: Vec<(String, String)>) -> (O
         }
     }
     (complete.then_some(Tree { root }), problems)
+}
+
+/// Reads one file; `None` when it is no YAML.
+fn file_layer(file: &Path, problems: &mut Vec<Diagnostic>) -> Option<Value> {
+    match files::text(file) {
+        Ok(text) => {
+            let (root, more) = yaml::parse_file(file, &text);
+            problems.extend(more);
+            root
+        }
+        Err(reason) => {
+            problems.push(Diagnostic::error(None, reason));
+            None
+        }
+    }
 }
 
 /// One file's tree.
@@ -124,8 +139,15 @@ impl Source for Variables {
 
     fn collect_to(&self, tree: &mut Value) -> Result<(), ConfigError> {
         for (name, value) in &self.0 {
-            let origin = Place::Variable(name.clone()).to_origin();
             let segments: Vec<&str> = name[PREFIX.len()..].split(SEPARATOR).collect();
+            if segments.len() > yaml::MAX_DEPTH {
+                let begin: String = name.chars().take(SHOWN_OF_A_NAME).collect();
+                return Err(ConfigError::Message(format!(
+                    "the environment variable {begin}…: its name has more than {} parts",
+                    yaml::MAX_DEPTH
+                )));
+            }
+            let origin = Place::Variable(name.clone()).to_origin();
             if segments.iter().any(|segment| segment.is_empty()) {
                 return Err(ConfigError::Message(format!(
                     "{origin}: a part of the name between two {SEPARATOR} is empty"
@@ -202,11 +224,13 @@ impl Tree {
                 return true;
             }
             let next = match &value.kind {
-                ValueKind::Table(entries) => path::step(path, entries.keys(), 0).and_then(|(step, rest)| match step {
-                    Step::Key(key) => entries.get(key).map(|value| (value, rest)),
-                    Step::Index(_) => None,
-                }),
-                ValueKind::Array(items) => match path::step(path, std::iter::empty(), items.len()) {
+                ValueKind::Table(entries) => {
+                    path::step(path, |key| entries.contains_key(key), 0).and_then(|(step, rest)| match step {
+                        Step::Key(key) => entries.get(key).map(|value| (value, rest)),
+                        Step::Index(_) => None,
+                    })
+                }
+                ValueKind::Array(items) => match path::step(path, |_| false, items.len()) {
                     Some((Step::Index(index), rest)) => Some((&items[index], rest)),
                     _ => None,
                 },

@@ -4,24 +4,26 @@
 //! - Files are laid over each other in order, then `GANTRY__…` environment variables (`layers`).
 //! - Loading finds everything that is wrong or will hurt, not only the first, each with file, line and column
 //!   ([`Diagnostic`]). Unknown keys are errors; there are no ignored keys.
-//! - References to secrets (`${env:…}`) stay references in what is loaded; [`secrets::resolve`] is called at each use.
-//!   Nothing in here shows a secret, neither in a message nor in [`redacted`] options.
+//! - References to secrets (`${env:…}`) stay references in what is loaded; they are read at each use ([`Resolved`]).
+//!   Nothing in here shows what they bring: messages are made from what was written (`view`), and [`redacted`] options are
+//!   what was written.
 //! - A bridge is loaded whole or not at all, and so is a configuration: one error, nothing runs. Only a missing secret
 //!   of one bridge is that bridge's own matter.
 //!
 //! # In reading order
-//! `settings` (what the options are) → `yaml` and `layers` (text to one tree with places) → [`secrets`], `typed`
-//! (references and variables put in) → `sections`, `bridges` (what is meant, against [`schema`] by `validate`) →
+//! `settings` (what the options are) → `files`, `yaml` and `layers` (text to one tree with places) → [`secrets`], `typed`
+//! (references and variables put in) → `view` (what may be said of them) → `sections`, `bridges` (what is meant, against [`schema`] by `validate`) →
 //! `warnings` → `redact` (what may be shown), `difference` (what a reload has to do).
 
 mod bridges;
 pub mod catalog;
 mod diagnostic;
 mod difference;
+mod files;
 mod findings;
 mod layers;
 mod path;
-mod plugins;
+pub mod plugins;
 mod redact;
 mod schema;
 pub mod secrets;
@@ -30,6 +32,7 @@ mod settings;
 pub(crate) mod suggest;
 mod typed;
 mod validate;
+mod view;
 mod warnings;
 mod yaml;
 
@@ -42,12 +45,14 @@ use serde_json::Value as Json;
 use crate::{bridge::definition::Definition, graph::Flow};
 use findings::Findings;
 use schema::Slot;
+use view::View;
 
 pub use diagnostic::{Diagnostic, Place};
 pub use difference::{Difference, reload};
 pub use redact::redacted;
 pub use schema::schema;
 pub use settings::{Control, Log, LogFormat, LogLevel, Settings};
+pub use view::Resolved;
 
 /// A configuration without errors.
 #[derive(Debug, Clone)]
@@ -64,47 +69,59 @@ pub struct Loaded {
     pub warnings: Vec<Diagnostic>,
 }
 
+/// What becomes of references.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Secrets {
+    /// They must be there.
+    Required,
+    /// What a bridge needs only when it connects may come later; that it is missing is a warning.
+    Awaited,
+    /// Nobody looks for them: something harmless stands in for each.
+    Unread,
+}
+
 /// Loads a configuration to run it. A secret that is missing is a warning: its bridge fails by itself until it is there,
 /// and the others run.
 pub fn load(files: &[PathBuf]) -> Result<Loaded, Vec<Diagnostic>> {
-    examine(files, layers::variables(), false)
+    examine(files, layers::variables(), Secrets::Awaited)
 }
 
-/// Loads a configuration to look at it: a secret that is missing is an error like any other.
-pub fn check(files: &[PathBuf]) -> Result<Loaded, Vec<Diagnostic>> {
-    examine(files, layers::variables(), true)
+/// Loads a configuration to look at it: with [`Secrets::Required`] a secret that is missing is an error like any other.
+pub fn check(files: &[PathBuf], secrets: Secrets) -> Result<Loaded, Vec<Diagnostic>> {
+    examine(files, layers::variables(), secrets)
 }
 
-fn examine(files: &[PathBuf], variables: Vec<(String, String)>, strict: bool) -> Result<Loaded, Vec<Diagnostic>> {
+fn examine(files: &[PathBuf], variables: Vec<(String, String)>, secrets: Secrets) -> Result<Loaded, Vec<Diagnostic>> {
     let (tree, mut diagnostics) = layers::collect(files, variables);
     let Some(tree) = tree else {
         // What is missing in a file that cannot be read would make errors of its own.
         return Err(diagnostics);
     };
-    let mut findings = Findings::new(&tree);
+    let mut findings = Findings::new(&tree, secrets);
 
-    let slot = Slot::root(schema::whole());
     let mut written = tree.to_json();
-    typed::variables(&slot, &mut written, "", &tree);
+    typed::variables(&Slot::root(schema::whole()), &mut written, "", &tree);
+    findings.connections_are_misspelt = misspells_connections(&written);
+    refuse_empty_sections(&mut findings, &written);
     drop_empty(&mut written);
-    let mut resolved = findings.resolve(&written);
-    typed::references(&slot, &mut written, &mut resolved);
+    let options = findings.resolve(written);
+    let view = options.view();
 
-    let settings = settings(&mut findings, &resolved);
-    let connections = sections::connections(&mut findings, &written["connections"], &resolved["connections"]);
+    let settings = settings(&mut findings, view);
+    let connections = sections::connections(&mut findings, view.key("connections"));
     let mut bridges = Vec::new();
-    for (name, bridge) in written["bridges"].as_object().into_iter().flatten() {
-        let read = bridges::read(&mut findings, name, bridge, &resolved["bridges"][name], &connections);
+    for name in view.written["bridges"].as_object().into_iter().flat_map(serde_json::Map::keys) {
+        let read = bridges::read(&mut findings, name, view.key("bridges").key(name), &connections);
         if read.is_none() {
             findings.explain(&path::key("bridges", name));
         }
         bridges.extend(read);
     }
     let flows: Vec<Flow> = bridges.iter().map(bridges::Bridge::to_flow).collect();
-    warnings::find(&mut findings, &written, settings.as_ref(), &connections, &bridges, &flows);
+    warnings::find(&mut findings, view.written, settings.as_ref(), &connections, &bridges, &flows);
 
     let definitions = bridges.iter().map(|bridge| Arc::new(bridge.to_definition(&findings))).collect();
-    diagnostics.extend(findings.finish(strict));
+    diagnostics.extend(findings.finish());
     let failed = diagnostics.iter().any(|one| one.severity == Severity::Error);
     match settings {
         Some(settings) if !failed => {
@@ -119,17 +136,17 @@ fn examine(files: &[PathBuf], variables: Vec<(String, String)>, strict: bool) ->
 }
 
 /// Gantry's own options around the bridges.
-fn settings(findings: &mut Findings<'_>, resolved: &Json) -> Option<Settings> {
-    for problem in validate::problems(&schema::root(), resolved) {
-        findings.add_unless_missing(problem);
+fn settings(findings: &mut Findings<'_>, view: View<'_>) -> Option<Settings> {
+    for problem in validate::problems(&schema::root(), view.resolved, view.quotable) {
+        findings.add_unless_unread(problem);
     }
-    let control = setting(findings, resolved, "control", Control::default);
+    let control = setting(findings, view, "control", Control::default);
     if control.as_ref().is_some_and(|control| control.client_timeout.0.is_zero()) {
         findings.error("control.client_timeout", "must be longer than nothing: no client could ask anything");
     }
-    let log = setting(findings, resolved, "log", Log::default);
-    let shutdown_timeout = setting(findings, resolved, "shutdown_timeout", settings::shutdown_timeout);
-    let limits = setting(findings, resolved, "limits", settings::ProcessLimits::default);
+    let log = setting(findings, view, "log", Log::default);
+    let shutdown_timeout = setting(findings, view, "shutdown_timeout", settings::shutdown_timeout);
+    let limits = setting(findings, view, "limits", settings::ProcessLimits::default);
     if limits.is_some_and(|limits| limits.in_flight_bytes.0 == 0) {
         findings.error("limits.in_flight_bytes", "must be at least 1B: nothing would ever move");
     }
@@ -144,19 +161,46 @@ fn settings(findings: &mut Findings<'_>, resolved: &Json) -> Option<Settings> {
 /// One of them; `None` when it is not right.
 fn setting<T: DeserializeOwned>(
     findings: &mut Findings<'_>,
-    resolved: &Json,
+    view: View<'_>,
     key: &str,
     default: impl FnOnce() -> T,
 ) -> Option<T> {
-    let Some(value) = resolved.get(key) else { return Some(default()) };
+    if view.written.get(key).is_none() {
+        return Some(default());
+    }
     if !findings.is_sound(key) {
         return None;
     }
-    match gantry_sdk::config::deserialize(value) {
-        Ok(value) => Some(value),
-        Err(problem) => {
-            findings.add_unless_missing(problem.under(key));
-            None
+    let view = view.key(key);
+    let slot = Slot::root(schema::whole()).key(key)?;
+    let wrong = view.problems(&slot, |value| gantry_sdk::config::deserialize::<T>(value).err().into_iter().collect());
+    for problem in wrong {
+        findings.add_unless_missing(problem.under(key));
+    }
+    match gantry_sdk::config::deserialize(view.resolved) {
+        Err(_) if findings.is_unresolved(key) => Some(default()),
+        value => value.ok(),
+    }
+}
+
+/// What a whole configuration is made of, besides single values.
+const SECTIONS: [&str; 5] = ["control", "connections", "bridges", "log", "limits"];
+
+/// Whether there are no connections because their key is written wrongly.
+fn misspells_connections(written: &Json) -> bool {
+    let connections = "connections";
+    let misspells =
+        |key: &String| !SECTIONS.contains(&key.as_str()) && suggest::nearest(key, SECTIONS) == Some(connections);
+    written.get(connections).is_none() && written.as_object().is_some_and(|entries| entries.keys().any(misspells))
+}
+
+/// A section of the whole configuration with nothing behind it: everything below it may be commented out, or not written
+/// yet. It must not pass for an empty one, which would end every bridge.
+fn refuse_empty_sections(findings: &mut Findings<'_>, written: &Json) {
+    for key in SECTIONS {
+        if written.get(key).is_some_and(Json::is_null) {
+            let none = if key == "bridges" { ", for no bridges at all" } else { "" };
+            findings.error(key, format!("has nothing behind it: leave it out, or write `{key}: {{}}`{none}"));
         }
     }
 }

@@ -2,6 +2,9 @@
 
 use serde_json::Value as Json;
 
+/// No option's key holds as many dots; what is longer is looked for no further.
+const MOST_DOTS: usize = 64;
+
 /// The path of a key.
 pub(super) fn key(parent: &str, key: &str) -> String {
     if parent.is_empty() { key.to_owned() } else { format!("{parent}.{key}") }
@@ -40,20 +43,18 @@ pub(super) fn related(one: &str, other: &str) -> bool {
     below(one, other).is_some() || below(other, one).is_some()
 }
 
-/// One step down from a path: the longest key that fits (keys may hold dots), or an index; and what is left.
-pub(super) fn step<'k, 'a>(
-    path: &'a str,
-    keys: impl Iterator<Item = &'k String>,
-    length: usize,
-) -> Option<(Step<'k>, &'a str)> {
+/// One step down from a path: the longest key that is there (keys may hold dots), or an index; and what is left.
+pub(super) fn step<'p>(path: &'p str, has: impl Fn(&str) -> bool, length: usize) -> Option<(Step<'p>, &'p str)> {
     if let Some(inner) = path.strip_prefix('[') {
         let (number, rest) = inner.split_once(']')?;
         let index = number.parse().ok().filter(|index| *index < length)?;
         return Some((Step::Index(index), rest.strip_prefix('.').unwrap_or(rest)));
     }
-    let fitting = keys.filter(|key| !key.is_empty()).filter_map(|key| below(path, key).map(|rest| (key, rest)));
-    let (key, rest) = fitting.max_by_key(|(key, _)| key.len())?;
-    Some((Step::Key(key), rest))
+    // A key is looked up where it can end, instead of looking at every key: there may be thousands.
+    let ends = path.match_indices(['.', '[']).map(|(at, _)| at).chain([path.len()]).take(MOST_DOTS);
+    let end = ends.filter(|end| *end > 0 && has(&path[..*end])).last()?;
+    let rest = &path[end..];
+    Some((Step::Key(&path[..end]), rest.strip_prefix('.').unwrap_or(rest)))
 }
 
 /// A step from a value into it.
@@ -64,10 +65,10 @@ pub(super) enum Step<'k> {
 }
 
 /// The first step of a path into a value, what stands there, and what is left of the path.
-pub(super) fn next<'v, 'p>(value: &'v Json, path: &'p str) -> Option<(Step<'v>, &'v Json, &'p str)> {
+pub(super) fn next<'v, 'p>(value: &'v Json, path: &'p str) -> Option<(Step<'p>, &'v Json, &'p str)> {
     let (step, rest) = match value {
-        Json::Object(entries) => step(path, entries.keys(), 0)?,
-        Json::Array(items) => step(path, std::iter::empty(), items.len())?,
+        Json::Object(entries) => step(path, |key| entries.contains_key(key), 0)?,
+        Json::Array(items) => step(path, |_| false, items.len())?,
         _ => return None,
     };
     let value = match step {

@@ -11,16 +11,20 @@ use crate::registry;
 
 /// What a plugin is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
+    /// Where records come from.
     Source,
+    /// Where they go.
     Sink,
+    /// What happens to them on the way.
     Transform,
+    /// A broker by name.
     Connection,
 }
 
 impl Kind {
     /// The word for it, in messages and in `gantry list`.
-    pub(super) const fn word(self) -> &'static str {
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Source => "source",
             Self::Sink => "sink",
@@ -31,14 +35,19 @@ impl Kind {
 }
 
 /// A plugin of any kind.
-pub(super) trait Plugin: Sized + 'static {
+pub trait Plugin: Sized + 'static {
+    /// What it is for.
     const KIND: Kind;
 
     /// All of this kind.
     fn all() -> &'static [Self];
+    /// The key that selects it in YAML.
     fn name(&self) -> &'static str;
+    /// One sentence; empty for a connection.
     fn summary(&self) -> &'static str;
+    /// Its options.
     fn schema(&self) -> Schema;
+    /// What is wrong with these options, without I/O.
     fn check(&self, options: &Json) -> Vec<Problem>;
 }
 

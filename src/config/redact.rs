@@ -72,7 +72,9 @@ fn walk(
 
 fn sounds_secret(key: &str) -> bool {
     static SECRET: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?i)password|passwd|passphrase|secret|token|credential|jaas|api[._-]?key|private|\.pem$|config$")
+        Regex::new(
+            r"(?i)password|passwd|passphrase|secret|token|credential|jaas|api[._-]?key|private|\.pem$|config$|authori[sz]ation|cookie|(^|[^a-z])auth$",
+        )
             .expect("it is a constant, and every test of this file uses it")
     });
     SECRET.is_match(key)
@@ -81,11 +83,12 @@ fn sounds_secret(key: &str) -> bool {
 /// The text without what is secret in it, if anything is.
 fn hide(text: &str, secret: bool) -> Option<String> {
     static CREDENTIALS: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"://(?:([^/?#\s:@,]*):)?([^/?#\s,]*)@")
+        Regex::new(r"(\w*)://(?:([^/?#\s:@,]*):)?([^/?#\s,]*)@")
             .expect("it is a constant, and every test of this file uses it")
     });
-    static QUERY: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"\?[^#\s,]+").expect("it is a constant, and every test of this file uses it"));
+    static QUERY: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"((\w*)://[^?#\s,]*)\?([^#\s,]+)").expect("it is a constant, and every test of this file uses it")
+    });
     let everything = || secret.then(|| HIDDEN.to_owned());
     let Ok(parts) = secrets::parse(text) else { return everything() };
     // References may hold any character: out with them while the rest is searched.
@@ -98,20 +101,38 @@ fn hide(text: &str, secret: bool) -> Option<String> {
         return everything();
     }
     let shown = CREDENTIALS.replace_all(&masked, |found: &Captures<'_>| {
-        let password = &found[2];
+        let (scheme, password) = (&found[1], &found[3]);
         let shown = if password.chars().all(is_mask) { password } else { HIDDEN };
-        match found.get(1) {
-            Some(user) => format!("://{}:{shown}@", user.as_str()),
+        match found.get(2) {
+            Some(user) => format!("{scheme}://{}:{shown}@", user.as_str()),
             // A user alone is hidden only where it may be a token.
-            None if secret => format!("://{shown}@"),
+            None if secret && takes_tokens(scheme) => format!("{scheme}://{shown}@"),
             None => found[0].to_owned(),
         }
     });
     let shown = match secret {
-        true => QUERY.replace_all(&shown, format!("?{HIDDEN}").as_str()),
+        true => QUERY.replace_all(&shown, |found: &Captures<'_>| match takes_tokens(&found[2]) {
+            true => format!("{}?{HIDDEN}", &found[1]),
+            false => format!("{}?{}", &found[1], hide_parameters(&found[3])),
+        }),
         false => shown,
     };
     (shown != masked).then(|| unmask(&shown, &references))
+}
+
+/// Whether a URL of this scheme may hold a token in the place of a user, or in any parameter. A broker's holds a password or
+/// none: its user and its `heartbeat` are no secret.
+fn takes_tokens(scheme: &str) -> bool {
+    scheme.to_ascii_lowercase().starts_with("http") || scheme.is_empty()
+}
+
+/// A URL's parameters without the values of those that sound like a secret.
+fn hide_parameters(query: &str) -> String {
+    let hide = |parameter: &str| match parameter.split_once('=') {
+        Some((name, value)) if sounds_secret(name) && !value.chars().all(is_mask) => format!("{name}={HIDDEN}"),
+        _ => parameter.to_owned(),
+    };
+    query.split('&').map(hide).collect::<Vec<_>>().join("&")
 }
 
 /// References become single characters of the private use area, in order.

@@ -9,7 +9,9 @@ use super::{
     findings::Findings,
     path,
     plugins::{Kind, Plugin},
+    schema::Slot,
     suggest, validate,
+    view::{Options, View},
 };
 use crate::bridge::definition::Part;
 
@@ -19,10 +21,8 @@ pub(super) struct Section<P: 'static> {
     /// Where its options are, like `bridges.orders.sink.kafka`.
     pub at: String,
     pub plugin: &'static P,
-    /// The options as they were written, with the connection's in place of its name.
-    pub written: Json,
-    /// The same with references resolved.
-    pub resolved: Json,
+    /// The options, with the connection's in place of its name.
+    pub options: Options,
 }
 
 /// A named connection.
@@ -38,16 +38,30 @@ pub(super) type Connections = BTreeMap<String, Option<Connection>>;
 impl<P> Section<P> {
     /// What the data path needs of it.
     pub(super) fn to_part(&self) -> Part<P> {
-        Part { plugin: self.plugin, options: self.written.clone() }
+        Part { plugin: self.plugin, options: self.options.written.clone() }
+    }
+}
+
+impl<P: Plugin> Section<P> {
+    /// The options as they may be shown, every value of the kind that its place takes.
+    pub(super) fn stand_in(&self) -> Json {
+        let schema = self.plugin.schema().to_value();
+        self.options.view().stand_in(&Slot::root(&schema))
+    }
+
+    /// What `find` finds in the options, told without what references brought.
+    pub(super) fn problems(&self, find: impl Fn(&Json) -> Vec<Problem>) -> Vec<Problem> {
+        let schema = self.plugin.schema().to_value();
+        self.options.view().problems(&Slot::root(&schema), find)
     }
 }
 
 /// Reads every named connection.
-pub(super) fn connections(findings: &mut Findings<'_>, written: &Json, resolved: &Json) -> Connections {
+pub(super) fn connections(findings: &mut Findings<'_>, view: View<'_>) -> Connections {
     let mut connections = Connections::new();
-    for (name, section) in written.as_object().into_iter().flatten() {
+    for name in view.written.as_object().into_iter().flat_map(Map::keys) {
         let at = path::key("connections", name);
-        let section = read(findings, &at, section, &resolved[name], &Connections::new());
+        let section = read(findings, &at, view.key(name), &Connections::new());
         connections.insert(name.clone(), section.map(|section| Connection { section, used: Cell::new(false) }));
     }
     connections
@@ -62,16 +76,14 @@ pub(super) fn unused(connections: &Connections) -> impl Iterator<Item = &String>
 pub(super) fn read<P: Plugin>(
     findings: &mut Findings<'_>,
     at: &str,
-    written: &Json,
-    resolved: &Json,
+    view: View<'_>,
     connections: &Connections,
 ) -> Option<Section<P>> {
-    let plugin = choose::<P>(findings, at, written)?;
+    let plugin = choose::<P>(findings, at, view.written)?;
     let at = path::key(at, plugin.name());
-    let mut section =
-        Section { plugin, written: options(written, plugin.name()), resolved: options(resolved, plugin.name()), at };
-    if !section.written.is_object() {
-        let found = validate::word_for(&section.written);
+    let mut section = Section { plugin, options: options(view.key(plugin.name())), at };
+    if !section.options.written.is_object() {
+        let found = validate::word_for(&section.options.written);
         findings.error(&section.at, format!("expected a map of options, found {found}"));
         return None;
     }
@@ -83,16 +95,17 @@ pub(super) fn read<P: Plugin>(
         // That it is missing is said already.
         required.retain(|key| key != "connection");
     }
-    let problems = validate::problems(&schema, &section.resolved);
+    let view = section.options.view();
+    let problems = validate::problems(&schema, view.resolved, view.quotable);
     let fits = problems.is_empty();
     for problem in problems {
         // A named connection is read where it stands.
         if fill == Fill::Inline || path::below(&problem.path, "connection").is_none() {
-            findings.add_unless_missing(problem.under(&section.at));
+            findings.add_unless_unread(problem.under(&section.at));
         }
     }
     if fits && matches!(fill, Fill::Inline | Fill::Named { sound: true, .. }) {
-        for problem in plugin.check(&section.resolved) {
+        for problem in view.problems(&Slot::root(&schema), |options| plugin.check(options)) {
             match (&fill, path::below(&problem.path, "connection")) {
                 (Fill::Named { at, .. }, Some(inner)) if !inner.is_empty() => {
                     findings.add_unless_missing(Problem { path: path::join(at, inner), ..problem });
@@ -136,11 +149,14 @@ fn choose<P: Plugin>(findings: &mut Findings<'_>, at: &str, written: &Json) -> O
 }
 
 /// What stands under the name; nothing is as good as no options.
-fn options(section: &Json, name: &str) -> Json {
-    match &section[name] {
-        Json::Null => Json::Object(Map::new()),
-        options => options.clone(),
+fn options(view: View<'_>) -> Options {
+    let mut options = view.to_options();
+    for side in options.each() {
+        if side.is_null() {
+            *side = Json::Object(Map::new());
+        }
     }
+    options
 }
 
 /// Where a section's connection comes from.
@@ -161,23 +177,29 @@ fn fill_connection<P: Plugin>(
     connections: &Connections,
 ) -> Fill {
     let takes_one = ConnectionPlugin::all().iter().any(|plugin| plugin.name == section.plugin.name());
-    let name = match &section.resolved["connection"] {
+    let options = &section.options;
+    let name = match &options.resolved["connection"] {
         Json::String(name) if takes_one && P::KIND != Kind::Connection => name.clone(),
         _ => return Fill::Inline,
     };
+    let quoted = options.quotable["connection"].as_str().unwrap_or_default().to_owned();
     let at = path::key(&section.at, "connection");
     let connector = section.plugin.name();
     let of_connector = |one: &&Option<Connection>| one.as_ref().is_none_or(|one| one.section.plugin.name == connector);
     match connections.get(&name) {
+        None if findings.connections_are_misspelt => {}
         None => {
             let known = connections.iter().filter(|(_, one)| of_connector(one)).map(|(name, _)| name.as_str());
-            let instead = match suggest::instead(&name, known) {
+            let instead = match suggest::instead(&quoted, known) {
                 none if none == "there is none" => {
-                    format!("write it under connections: {{ {name}: {{ {connector}: {{ … }} }} }}")
+                    format!("write it under connections: {{ {quoted}: {{ {connector}: {{ … }} }} }}")
                 }
                 instead => instead,
             };
-            let message = format!("there is no connection \"{name}\"; {instead}");
+            let message = match quoted == name {
+                true => format!("there is no connection \"{quoted}\"; {instead}"),
+                false => format!("what {quoted} brings is the name of no connection"),
+            };
             findings.add_unless_missing(Problem::error(at, message));
         }
         Some(None) => {}
@@ -185,17 +207,18 @@ fn fill_connection<P: Plugin>(
             connection.used.set(true);
             let other = connection.section.plugin.name;
             findings
-                .error(at, format!("the connection \"{name}\" is one of {other}, and this needs one of {connector}"));
+                .error(at, format!("the connection \"{quoted}\" is one of {other}, and this needs one of {connector}"));
         }
         Some(Some(connection)) => {
             connection.used.set(true);
-            section.written["connection"] = connection.section.written.clone();
-            section.resolved["connection"] = connection.section.resolved.clone();
+            for (own, filled) in section.options.each().into_iter().zip(connection.section.options.clone().each()) {
+                own["connection"] = std::mem::take(filled);
+            }
             let at = connection.section.at.clone();
             return Fill::Named { sound: findings.is_sound(&at), at };
         }
     }
-    for options in [&mut section.written, &mut section.resolved] {
+    for options in section.options.each() {
         if let Json::Object(options) = options {
             options.shift_remove("connection");
         }

@@ -30,7 +30,8 @@ pub struct Settings {
     pub in_flight_bytes: usize,
 }
 
-/// A whole configuration, for its schema; mod.rs reads each part by itself, so that one wrong part hides no other.
+// It is there for its schema; mod.rs reads each part by itself, so that one wrong part hides no other.
+/// Brokers, and bridges between them. Each bridge moves records from one source through transforms to one sink.
 #[derive(Debug, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Gantry configuration")]

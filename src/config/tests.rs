@@ -32,7 +32,8 @@ fn with(text: &str, variables: &[(&str, &str)], strict: bool) -> Result<Loaded, 
         let directory = format!("{}/", directory.path().display());
         all.iter().map(|one| one.to_string().replace(&directory, "")).collect()
     };
-    examine(&[path], variables, strict).map_err(shown)
+    let secrets = if strict { Secrets::Required } else { Secrets::Awaited };
+    examine(&[path], variables, secrets).map_err(shown)
 }
 
 fn good(text: &str) -> Loaded {
@@ -62,7 +63,7 @@ fn a_bridge_is_loaded_with_its_connections_and_without_its_secrets() {
             "queue": "orders",
         })
     );
-    let resolved = orders.source.resolve().expect("Cargo sets the variable");
+    let resolved = orders.source.resolve().expect("Cargo sets the variable").into_checked().expect("it is right");
     assert_eq!(resolved["connection"]["urls"][0], "amqp://guest:gantry@rabbit1:5672/%2f");
     assert_eq!(orders.sink.options["connection"], json!({ "bootstrap_servers": "localhost:9092" }));
     let dead_letter = orders.errors.dead_letter_sink().expect("it is written");
@@ -87,11 +88,23 @@ fn what_is_not_written_has_the_documented_default() {
 
 #[test]
 fn a_key_without_a_value_is_as_good_as_not_written() {
-    let text = "control:\nlog:\nconnections:\nbridges:\n  a:\n    tasks:\n    source: { generate: }\n    transforms:\n    \
+    let text = "shutdown_timeout:\nbridges:\n  a:\n    tasks:\n    source: { generate: }\n    transforms:\n    \
                 sink: { console: }\n    errors: { dead_letter: , retry: , backoff: { max: } }\n    limits:\n";
     assert_eq!(good(text).bridges.len(), 1);
     let empty = with("bridges: { a: { source: , sink: { console: } } }", &[], true).expect_err("it has no source");
     assert!(has(&empty, "gantry.yaml:1:12: error: bridges.a: \"source\" is missing"), "{empty:?}");
+}
+
+#[test]
+fn a_section_without_anything_is_not_an_empty_one() {
+    for key in ["control", "connections", "bridges", "log", "limits"] {
+        let problems = with(&format!("{key}:\n"), &[], false).expect_err(key);
+        assert!(
+            problems.iter().any(|one| one.contains(&format!("error: {key}: has nothing behind it"))),
+            "{problems:?}"
+        );
+        good(&format!("{key}: {{}}\n"));
+    }
 }
 
 #[test]
@@ -166,13 +179,145 @@ fn a_reference_can_stand_for_a_number() {
     let path = directory.path().join("prefetch");
     fs::write(&path, "50\n").expect("writing a temporary file");
     let text = ORDERS.replace("queue: orders", &format!("queue: orders, prefetch: '${{file:{}}}'", path.display()));
-    assert_eq!(good(&text).bridges[0].source.options["prefetch"], 50);
+    let source = good(&text).bridges[0].source.clone();
+    let prefetch = || source.resolve().and_then(Resolved::into_checked).expect("it is there")["prefetch"].clone();
+    assert_eq!(prefetch(), 50);
+    // It is read at each use, like any other.
+    fs::write(&path, "60\n").expect("writing a temporary file");
+    assert_eq!(prefetch(), 60);
     fs::write(&path, "a few").expect("writing a temporary file");
     let problems = with(&text, &[], true).expect_err("it is no number");
     assert!(
         has(&problems, "gantry.yaml:7:62: error: bridges.orders.source.rabbitmq.prefetch: expected"),
         "{problems:?}"
     );
+}
+
+#[test]
+fn a_reference_stands_for_a_single_value_and_is_shown_as_it_is_written() {
+    let (directory, _) = file("");
+    let path = directory.path().join("brought");
+    let reference = format!("${{file:{}}}", path.display());
+    let cases = [
+        ("queue: orders }", format!("queue: orders, declare: '{reference}' }}"), "{ queue: {} }"),
+        ("queue: orders }", format!("queues: '{reference}' }}"), "[a, b]"),
+        ("    errors: {", format!("    transforms: '{reference}'\n    errors: {{"), "[]"),
+        ("    errors: {", format!("    limits: '{reference}'\n    errors: {{"), "{ batch: 5 }"),
+        ("    errors: {", format!("    tasks: '{reference}'\n    errors: {{"), "[2]"),
+        ("    errors: {", format!("    tasks: '{reference}'\n    errors: {{"), "~"),
+    ];
+    for (from, to, brought) in cases {
+        fs::write(&path, brought).expect("writing a temporary file");
+        let problems = with(&ORDERS.replace(from, &to), &[], false).expect_err(&to);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(!problems[0].contains(brought), "{problems:?}");
+    }
+
+    fs::write(&path, "7").expect("writing a temporary file");
+    let text = ORDERS.replace("queue: orders }", &format!("queue: orders, prefetch: '{reference}' }}"));
+    let text = text.replace("    errors: {", &format!("    tasks: '{reference}'\n    errors: {{"));
+    let loaded = with(&text, &[], false).expect("both are numbers");
+    assert_eq!(loaded.bridges[0].tasks, 7);
+    let shown = redacted(&loaded.bridges[0]);
+    assert_eq!((&shown["tasks"], &shown["source"]["rabbitmq"]["prefetch"]), (&json!(reference), &json!(reference)));
+    assert_eq!(loaded.bridges[0].source.options["prefetch"], json!(reference), "nothing of it is kept");
+}
+
+#[test]
+fn what_a_reference_brought_is_quoted_by_nobody() {
+    let (directory, _) = file("");
+    let path = directory.path().join("secret");
+    let secret = format!("${{file:{}}}", path.display());
+    // Whatever asks for it: schemas, options of our own, connectors, what is compared and what is warned of.
+    let places = [
+        ("", format!("control: {{ listen: \"{secret}\" }}\n")),
+        ("", format!("log: {{ format: \"{secret}\" }}\n")),
+        ("", format!("shutdown_timeout: \"{secret}\"\n")),
+        ("    errors: {", format!("    stall_timeout: \"{secret}\"\n    errors: {{")),
+        ("    errors: {", format!("    hops: {{ header: \"{secret}\", limit: \"{secret}\" }}\n    errors: {{")),
+        ("    errors: {", format!("    errors: {{ backoff: {{ initial: \"{secret}\" }}, ")),
+        ("    errors: {", format!("    errors: {{ backoff: {{ initial: 2m, max: \"{secret}\" }}, ")),
+        ("    errors: {", format!("    limits: {{ batch: \"{secret}\", in_flight: 1 }}\n    errors: {{")),
+        ("    errors: {", format!("    limits: {{ batch: 1000, in_flight: \"{secret}\" }}\n    errors: {{")),
+        ("queue: orders", format!("queue: \"{secret}\"")),
+        ("queue: orders", format!("queue: orders, prefetch: \"{secret}\"")),
+        ("queue: orders", format!("queue: orders, declare: {{ queue: {{ type: \"{secret}\" }} }}")),
+        ("connection: rabbit,", format!("connection: \"{secret}\",")),
+        ("topic: orders,", format!("topic: \"{secret}\",")),
+        ("topic: orders,", format!("topic: \"{{{secret}}}\",")),
+        ("topic: orders,", format!("topic: orders, linger: \"{secret}\",")),
+        ("topic: orders,", format!("topic: orders, compression: \"{secret}\",")),
+        ("topic: orders,", format!("topic: orders, properties: {{ queue.buffering.max.kbytes: \"{secret}\" }},")),
+        ("topic: orders,", format!("topic: orders, header_mapping: {{ encoding: \"{secret}\" }},")),
+        ("${env:CARGO_PKG_NAME}@rabbit1:5672", format!("x@rabbit1:{secret}")),
+        ("amqp://guest:${env:CARGO_PKG_NAME}@rabbit1:5672/%2f", secret.clone()),
+        ("localhost:9092", secret.clone()),
+        ("\"localhost:9092\"", format!("\"localhost:9092\", client_id: \"{secret}\", connect_timeout: \"{secret}\"")),
+        (
+            "    sink:",
+            format!("    transforms: [{{ filter: {{ drop: {{ field: \"{secret}\", equals: \"a\" }} }} }}]\n    sink:"),
+        ),
+        ("    sink:", format!("    transforms: [{{ timestamp: {{ from: \"{secret}\" }} }}]\n    sink:")),
+    ];
+    for brought in ["ZqW", "ZqW\n\"ZqW\"\\\t{ZqW}", "5ZqW", "[ZqW]", "9973"] {
+        fs::write(&path, brought).expect("writing a temporary file");
+        for (place, text) in &places {
+            let text = if place.is_empty() { format!("{text}{ORDERS}") } else { ORDERS.replacen(place, text, 1) };
+            let told = match with(&text, &[], true) {
+                Err(problems) => problems,
+                Ok(loaded) => loaded.warnings.iter().map(Diagnostic::to_string).collect(),
+            };
+            for one in told {
+                assert!(!one.contains("ZqW") && !one.contains("9973"), "{text}\n{one}");
+            }
+        }
+    }
+}
+
+#[test]
+fn without_secrets_the_rest_is_checked() {
+    let text = ORDERS.replace("CARGO_PKG_NAME", "GANTRY_NO_SUCH_VARIABLE");
+    let check = |text: &str| {
+        let (_directory, path) = file(text);
+        let found = examine(&[path], Vec::new(), Secrets::Unread);
+        found
+            .map(|loaded| loaded.warnings.len())
+            .map_err(|all| all.iter().map(|one| one.message.clone()).collect::<Vec<_>>())
+    };
+    assert_eq!(check(&text), Ok(0));
+    let everywhere = "'${file:/nowhere}'";
+    let all = text
+        .replace("queue: orders", &format!("queue: {everywhere}, prefetch: {everywhere}"))
+        .replace("key:", &format!("linger: {everywhere}, compression: {everywhere}, key:"))
+        .replace("\"localhost:9092\"", everywhere)
+        .replace(
+            "    errors: {",
+            &format!("    tasks: {everywhere}\n    errors: {{ retry: {{ delay: {everywhere} }},"),
+        );
+    assert_eq!(check(&format!("control: {{ listen: {everywhere} }}\n{all}")), Ok(0));
+    let wrong = check(&all.replace("topic: orders,", "")).expect_err("the topic is missing");
+    assert!(wrong.len() == 1 && wrong[0].contains("\"topic\" is missing"), "{wrong:?}");
+    let wrong = check(&all.replace("${file:/nowhere}", "${fil:/nowhere}")).expect_err("it is no reference");
+    assert!(wrong.iter().any(|one| one.contains("is not a reference")), "{wrong:?}");
+}
+
+#[test]
+fn a_misspelt_section_is_one_mistake() {
+    for (from, to) in
+        [("connections:", "conections:"), ("    sink:", "    sinc:"), ("topic: orders,", "topik: orders,")]
+    {
+        let problems = with(&ORDERS.replacen(from, to, 1), &[], true).expect_err(to);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].contains("unknown key; did you mean"), "{problems:?}");
+    }
+}
+
+#[test]
+fn names_that_mean_another_place_are_refused() {
+    for name in [".", ".."] {
+        let problems = with(&ORDERS.replace("  orders:\n", &format!("  {name}:\n")), &[], true).expect_err(name);
+        assert!(problems[0].contains("no bridge can be named"), "{problems:?}");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::{
     layers::{Tree, to_json},
     path,
     schema::Slot,
-    yaml,
+    view, yaml,
 };
 
 /// Gives the values of environment variables the type that their place takes.
@@ -38,27 +38,32 @@ pub(super) fn variables(slot: &Slot<'_>, value: &mut Json, at: &str, tree: &Tree
     }
 }
 
-/// Puts in the value of a reference where a place takes no text, in `written` too: a number is no secret.
-pub(super) fn references(slot: &Slot<'_>, written: &mut Json, resolved: &mut Json) {
+/// Gives what references brought the type that their place takes: a number, or true or false. A reference stands for a
+/// single value, never for a list or a map. What was not read gets a stand-in.
+pub(super) fn references(slot: &Slot<'_>, written: &Json, resolved: &mut Json) {
     match (written, resolved) {
         (Json::Object(written), Json::Object(resolved)) => {
             for (key, resolved) in resolved {
-                if let (Some(below), Some(written)) = (slot.key(key), written.get_mut(key)) {
+                if let (Some(below), Some(written)) = (slot.key(key), written.get(key)) {
                     references(&below, written, resolved);
                 }
             }
         }
         (Json::Array(written), Json::Array(resolved)) => {
             if let Some(below) = slot.item() {
-                for (written, resolved) in written.iter_mut().zip(resolved) {
+                for (written, resolved) in written.iter().zip(resolved) {
                     references(&below, written, resolved);
                 }
             }
         }
-        (written @ Json::String(_), resolved @ Json::String(_)) if written != resolved => {
-            if let Some(read) = resolved.as_str().and_then(|text| read(slot, text)) {
-                *written = read.clone();
-                *resolved = read;
+        (Json::String(written), resolved @ Json::String(_)) if written.contains("${") => {
+            let brought = resolved.as_str().unwrap_or_default();
+            let value = match brought == written && !view::references(written).is_empty() {
+                true => view::for_text(slot, written),
+                false => read(slot, brought).filter(|value| value.is_number() || value.is_boolean()),
+            };
+            if let Some(value) = value {
+                *resolved = value;
             }
         }
         _ => {}

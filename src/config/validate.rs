@@ -1,25 +1,29 @@
 //! What a JSON Schema finds wrong with a value, in words for people.
 //!
-//! Every problem at once, each at its own path. A value is shown only where the schema does not call it a secret.
+//! Every problem at once, each at its own path. A value is shown only where the schema does not call it a secret, and only
+//! if a person wrote it there: what a reference brought is never quoted.
 
 use gantry_sdk::{Template, config::Problem};
 use jsonschema::{ValidationError, error::ValidationErrorKind as Kind, paths::Location};
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use super::{
     path,
     schema::{self, Slot, kind_of},
-    suggest,
+    suggest, view,
 };
 
-/// All that is wrong with the value, by paths relative to it.
-pub(super) fn problems(schema: &Json, value: &Json) -> Vec<Problem> {
+/// Of the unknown keys of one map no more are told than this.
+const UNKNOWN_KEYS: usize = 50;
+
+/// All that is wrong with the value, by paths relative to it. `quotable` is the same value as it may be quoted.
+pub(super) fn problems(schema: &Json, value: &Json, quotable: &Json) -> Vec<Problem> {
     let options = jsonschema::options().should_validate_formats(true);
     let options = options.with_format("template", |text: &str| Template::parse(text).is_ok());
     match options.build(schema) {
         Ok(validator) => {
-            let report = Report { schema, value };
-            validator.iter_errors(value).flat_map(|error| report.explain(&error)).collect()
+            let report = Report { schema, value, quotable };
+            report.explain_all(&validator.iter_errors(value).collect::<Vec<_>>())
         }
         // A connector's own mistake, which its tests find.
         Err(error) => vec![Problem::error("", format!("its schema is broken: {}", error.masked()))],
@@ -29,11 +33,53 @@ pub(super) fn problems(schema: &Json, value: &Json) -> Vec<Problem> {
 struct Report<'a> {
     schema: &'a Json,
     value: &'a Json,
+    quotable: &'a Json,
+}
+
+/// A value, and what may be said of it.
+struct Instance<'a> {
+    value: &'a Json,
+    /// What of it may be quoted, if that is something else: a text with references.
+    concealed: Option<&'a Json>,
+}
+
+impl Instance<'_> {
+    /// What to call it when it must not be quoted.
+    fn brought(&self) -> Option<String> {
+        let references = view::references(self.concealed?.as_str().unwrap_or_default());
+        Some(match references.is_empty() {
+            true => "it".to_owned(),
+            false => format!("what {} brings", suggest::list(references, "and")),
+        })
+    }
 }
 
 impl<'a> Report<'a> {
+    /// One mistake is told once: what is missing because its key is misspelt is told with that key.
+    fn explain_all(&self, errors: &[ValidationError<'_>]) -> Vec<Problem> {
+        let is_misspelt = |error: &ValidationError<'_>| match error.kind() {
+            Kind::Required { property } => {
+                let here = errors.iter().filter(|other| other.instance_path() == error.instance_path());
+                here.filter_map(|other| match other.kind() {
+                    Kind::AdditionalProperties { unexpected } => Some(unexpected),
+                    _ => None,
+                })
+                .flatten()
+                .take(UNKNOWN_KEYS)
+                .any(|key| self.meant(error.instance_path(), key) == property.as_str())
+            }
+            _ => false,
+        };
+        errors.iter().filter(|error| !is_misspelt(error)).flat_map(|error| self.explain(error)).collect()
+    }
+
+    /// The known key that an unknown one may stand for.
+    fn meant(&self, location: &Location, key: &str) -> Option<&'a str> {
+        suggest::nearest(key, self.locate(location).1?.known_keys())
+    }
+
     fn explain(&self, error: &ValidationError<'_>) -> Vec<Problem> {
-        let (at, slot, value) = self.locate(error.instance_path());
+        let (at, slot, instance) = self.locate(error.instance_path());
         let Some(slot) = slot else {
             return vec![Problem::error(at, error.masked().to_string())];
         };
@@ -42,32 +88,38 @@ impl<'a> Report<'a> {
                 unknown_keys(&at, &slot, unexpected.iter().map(String::as_str))
             }
             Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
-                self.no_form_fits(&at, &slot, value, context, error.instance_path())
+                self.no_form_fits(&at, &slot, &instance, context, error.instance_path())
             }
-            kind => vec![Problem::error(at, message(kind, &slot, value).unwrap_or_else(|| error.masked().to_string()))],
+            kind => {
+                let message = message(kind, &slot, &instance).unwrap_or_else(|| error.masked().to_string());
+                vec![Problem::error(at, message)]
+            }
         }
     }
 
     /// Path, place in the schema, and value of a location.
-    fn locate(&self, location: &Location) -> (String, Option<Slot<'a>>, &'a Json) {
-        let (mut at, mut slot, mut value) = (String::new(), Some(Slot::root(self.schema)), self.value);
+    fn locate(&self, location: &Location) -> (String, Option<Slot<'a>>, Instance<'a>) {
+        let (mut at, mut slot) = (String::new(), Some(Slot::root(self.schema)));
+        let (mut value, mut quotable) = (self.value, self.quotable);
         for segment in location {
             let segment = segment.to_string();
             match value {
-                Json::Array(items) => {
-                    let index = segment.parse().unwrap_or(usize::MAX);
+                Json::Array(_) => {
+                    let index: usize = segment.parse().unwrap_or(usize::MAX);
                     at = path::index(&at, index);
                     slot = slot.and_then(|slot| slot.item());
-                    value = items.get(index).unwrap_or(&Json::Null);
+                    value = value.get(index).unwrap_or(&Json::Null);
+                    quotable = quotable.get(index).unwrap_or(&Json::Null);
                 }
                 _ => {
                     at = path::key(&at, &segment);
                     slot = slot.and_then(|slot| slot.key(&segment));
                     value = value.get(&segment).unwrap_or(&Json::Null);
+                    quotable = quotable.get(&segment).unwrap_or(&Json::Null);
                 }
             }
         }
-        (at, slot, value)
+        (at, slot, Instance { value, concealed: Some(quotable).filter(|quotable| *quotable != value) })
     }
 
     /// None of several forms fits: say what is wrong with the one that is meant.
@@ -75,7 +127,7 @@ impl<'a> Report<'a> {
         &self,
         at: &str,
         slot: &Slot<'_>,
-        value: &Json,
+        instance: &Instance<'_>,
         forms: &[Vec<ValidationError<'static>>],
         here: &Location,
     ) -> Vec<Problem> {
@@ -83,7 +135,7 @@ impl<'a> Report<'a> {
         let fits = |errors: &&Vec<ValidationError<'_>>| !errors.iter().filter(is_here).any(is_of_another_form);
         let candidates: Vec<_> = forms.iter().filter(fits).collect();
         let Some(best) = candidates.iter().min_by_key(|errors| errors.len()) else {
-            return vec![Problem::error(at, mismatch(slot, value))];
+            return vec![Problem::error(at, mismatch(slot, instance))];
         };
         let unknown = |errors: &Vec<ValidationError<'_>>| -> Vec<String> {
             let here = errors.iter().filter(is_here);
@@ -98,7 +150,7 @@ impl<'a> Report<'a> {
         if candidates.len() > 1 && !nowhere.is_empty() {
             return unknown_keys(at, slot, nowhere.iter().map(String::as_str));
         }
-        best.iter().flat_map(|error| self.explain(error)).collect()
+        self.explain_all(best)
     }
 }
 
@@ -108,25 +160,40 @@ fn is_of_another_form(error: &ValidationError<'_>) -> bool {
 
 fn unknown_keys<'k>(at: &str, slot: &Slot<'_>, keys: impl Iterator<Item = &'k str>) -> Vec<Problem> {
     let known = slot.known_keys();
-    keys.map(|key| {
-        let message = if known.contains(&key) {
-            format!("cannot stand here with the others: write only one of {}", suggest::list(&known, "and"))
-        } else {
-            format!("unknown key; {}", suggest::instead(key, known.iter().copied()))
-        };
-        Problem::error(path::key(at, key), message)
-    })
-    .collect()
+    let mut keys = keys.fuse();
+    let mut problems: Vec<Problem> = keys
+        .by_ref()
+        .take(UNKNOWN_KEYS)
+        .map(|key| {
+            let message = if known.contains(&key) {
+                format!("cannot stand here with the others: write only one of {}", suggest::list(&known, "and"))
+            } else {
+                format!("unknown key; {}", suggest::instead(key, known.iter().copied()))
+            };
+            Problem::error(path::key(at, key), message)
+        })
+        .collect();
+    let more = keys.count();
+    if more > 0 {
+        problems.push(Problem::error(at, format!("… and {more} more unknown keys")));
+    }
+    problems
 }
 
-fn message(kind: &Kind, slot: &Slot<'_>, value: &Json) -> Option<String> {
+fn message(kind: &Kind, slot: &Slot<'_>, instance: &Instance<'_>) -> Option<String> {
     Some(match kind {
-        Kind::Type { .. } | Kind::Enum { .. } | Kind::Constant { .. } => mismatch(slot, value),
+        Kind::Type { .. } | Kind::Enum { .. } | Kind::Constant { .. } => mismatch(slot, instance),
         Kind::Pattern { .. } => match examples(slot) {
-            Some(examples) => format!("{} is not right: write it like {examples}", shown(slot, value)),
+            Some(examples) => format!("{} is not right: write it like {examples}", shown(slot, instance)),
             None => return None,
         },
-        Kind::Format { format } if format == "template" => Template::parse(value.as_str()?).err()?,
+        Kind::Format { format } if format == "template" => {
+            let wrong = Template::parse(instance.value.as_str()?).err()?;
+            match instance.brought() {
+                Some(what) => format!("{what} makes no template: a record's field is {{field}}, a literal brace {{{{"),
+                None => wrong,
+            }
+        }
         Kind::Required { property } => {
             let name = property.as_str().unwrap_or_default();
             let description = slot.key(name).and_then(|slot| description(&slot)).unwrap_or_default();
@@ -149,14 +216,17 @@ fn message(kind: &Kind, slot: &Slot<'_>, value: &Json) -> Option<String> {
 }
 
 /// What would be right, and what is there.
-fn mismatch(slot: &Slot<'_>, value: &Json) -> String {
+fn mismatch(slot: &Slot<'_>, instance: &Instance<'_>) -> String {
+    let value = instance.value;
+    let brought = instance.brought();
     let constants = schema::constants(slot);
     if let (Json::String(text), false) = (value, constants.is_empty()) {
         let known = suggest::list(&constants, "or");
-        return match suggest::nearest(text, constants.iter().map(String::as_str)) {
+        return match (brought, suggest::nearest(text, constants.iter().map(String::as_str))) {
             _ if slot.is_secret() => format!("must be {known}"),
-            Some(meant) => format!("\"{text}\" is not known: did you mean \"{meant}\"? It can be {known}"),
-            None => format!("\"{text}\" is not known: it can be {known}"),
+            (Some(what), _) => format!("{what} is not known: it can be {known}"),
+            (None, Some(meant)) => format!("\"{text}\" is not known: did you mean \"{meant}\"? It can be {known}"),
+            (None, None) => format!("\"{text}\" is not known: it can be {known}"),
         };
     }
     let mut expected: Vec<&str> = slot.forms().iter().flat_map(|form| schema::words(form)).collect();
@@ -166,6 +236,16 @@ fn mismatch(slot: &Slot<'_>, value: &Json) -> String {
         (false, _) => suggest::list(expected, "or"),
         (true, _) => "something else".to_owned(),
     };
+    if let Some(what) = brought {
+        let single = !slot.accepts(&Json::Array(Vec::new())) && !slot.accepts(&Json::Object(Map::new()));
+        return match single {
+            true => format!("expected {expected}; {what} is something else"),
+            false => format!(
+                "expected {expected}; {what} is a single value: write the {} here, with references for its values",
+                if slot.accepts(&Json::Array(Vec::new())) { "list" } else { "map" }
+            ),
+        };
+    }
     let hint = match (value, examples(slot)) {
         (Json::Number(number), Some(examples))
             if examples.starts_with(|c: char| c.is_ascii_digit()) && !slot.is_secret() =>
@@ -180,22 +260,26 @@ fn mismatch(slot: &Slot<'_>, value: &Json) -> String {
     format!("expected {expected}, found {}{hint}", word_for(value))
 }
 
-fn examples(slot: &Slot<'_>) -> Option<String> {
+pub(super) fn examples(slot: &Slot<'_>) -> Option<String> {
     let examples = slot.forms().iter().find_map(|form| form.get("examples")?.as_array())?;
     let texts: Vec<&str> = examples.iter().filter_map(Json::as_str).collect();
     (!texts.is_empty()).then(|| suggest::list(texts, "or"))
 }
 
 /// The first sentence of a description, to stand behind a colon.
-fn description(slot: &Slot<'_>) -> Option<String> {
+pub(super) fn description(slot: &Slot<'_>) -> Option<String> {
     let text = slot.forms().iter().find_map(|form| form.get("description")?.as_str())?;
     let paragraph = text.split("\n\n").next().unwrap_or(text).replace('\n', " ");
     let sentence = paragraph.split(". ").next().unwrap_or_default().trim_end_matches('.');
     (!sentence.is_empty()).then(|| format!(": {sentence}"))
 }
 
-fn shown(slot: &Slot<'_>, value: &Json) -> String {
-    if slot.is_secret() { "it".to_owned() } else { value.to_string() }
+fn shown(slot: &Slot<'_>, instance: &Instance<'_>) -> String {
+    match instance.brought() {
+        Some(what) => what,
+        None if slot.is_secret() => "it".to_owned(),
+        None => instance.value.to_string(),
+    }
 }
 
 /// What a value is, in a word; never the value.

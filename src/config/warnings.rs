@@ -75,7 +75,7 @@ fn dead_letter(findings: &mut Findings<'_>, bridge: &Bridge) {
              gantry_records_dropped_total counts them",
         ),
         // A sink without a connection (console, null) takes everything.
-        (None, Tolerance::None) if bridge.sink.resolved.get("connection").is_none() => {}
+        (None, Tolerance::None) if bridge.sink.options.resolved.get("connection").is_none() => {}
         (None, Tolerance::None) => findings.warning(
             &bridge.at,
             "no errors.dead_letter: a poison message will stop this bridge, and stay at its source until someone acts",
@@ -92,7 +92,7 @@ fn dead_letter(findings: &mut Findings<'_>, bridge: &Bridge) {
 /// RabbitMQ forgets what is rejected, unless the queue says where to.
 fn rejects(findings: &mut Findings<'_>, bridge: &Bridge) {
     const EXCHANGE: &str = "x-dead-letter-exchange";
-    if !holds_key(&bridge.source.resolved, EXCHANGE) {
+    if !holds_key(&bridge.source.options.resolved, EXCHANGE) {
         let message = format!(
             "RabbitMQ drops a rejected message whose queue has no dead-letter exchange: see that every queue of this \
              bridge has one, by {EXCHANGE} or by a policy"
@@ -113,11 +113,11 @@ fn holds_key(options: &Json, key: &str) -> bool {
 fn own_place(findings: &mut Findings<'_>, bridge: &Bridge, letters: &Section<SinkPlugin>) {
     const NAMES: [&str; 3] = ["topic", "queue", "path"];
     let place = |options: &Json| ["connection"].iter().chain(&NAMES).map(|key| options.get(key).cloned()).collect();
-    let own: Vec<_> = place(&letters.resolved);
+    let own: Vec<_> = place(&letters.options.resolved);
     let named = NAMES.iter().zip(&own[1..]).find(|(_, value)| value.is_some());
     if let Some((key, _)) = named
         && letters.plugin.name == bridge.sink.plugin.name
-        && own == place(&bridge.sink.resolved)
+        && own == place(&bridge.sink.options.resolved)
     {
         let message = "the same as the sink's: nobody could tell the dead letters from the good records, and a replay would \
                        send those again; give the dead letters a place of their own";
@@ -132,16 +132,21 @@ fn batch(findings: &mut Findings<'_>, bridge: &Bridge) {
         let schema = bridge.source.plugin.schema;
         schema().to_value().pointer("/properties/prefetch/default").and_then(Json::as_u64)
     };
-    let prefetch = bridge.source.resolved.get("prefetch").and_then(Json::as_u64).or_else(default);
+    let prefetch = bridge.source.options.resolved.get("prefetch").and_then(Json::as_u64).or_else(default);
     let Some(prefetch) = prefetch else { return };
     let asked = u64::from(bridge.options.limits.batch);
     // The default batch is for all sources; what a person wrote is meant.
     if findings.tree().holds(&at) && asked > prefetch / 10 {
-        let message = format!(
-            "is more than a tenth of the source's prefetch ({prefetch}): batches will hold at most {} records; raise \
-             prefetch or lower this",
-            (prefetch / 10).max(1)
-        );
+        let message = if bridge.source.options.quotable["prefetch"].is_string() {
+            "is more than a tenth of the source's prefetch: batches will not be so large; raise prefetch or lower this"
+                .to_owned()
+        } else {
+            format!(
+                "is more than a tenth of the source's prefetch ({prefetch}): batches will hold at most {} records; raise \
+                 prefetch or lower this",
+                (prefetch / 10).max(1)
+            )
+        };
         findings.warning(at, message);
     }
 }
@@ -152,12 +157,19 @@ fn budget(findings: &mut Findings<'_>, settings: Option<&Settings>, bridges: &[B
     let Some(limit) = settings.map(|settings| settings.in_flight_bytes).filter(|_| tasks > 0) else { return };
     let least = SMALLEST_SHARE.saturating_mul(tasks).saturating_mul(2);
     if (1..least).contains(&limit) {
-        let message = format!(
-            "one half of it is divided among {tasks} task(s): less than {} KiB for each, and large messages will go one \
-             by one; raise it to {} MiB, or give Gantry fewer tasks",
-            SMALLEST_SHARE >> 10,
-            least.div_ceil(1 << 20)
-        );
+        let share = SMALLEST_SHARE >> 10;
+        let message = if bridges.iter().any(Bridge::tasks_are_by_reference) {
+            format!(
+                "one half of it is divided among all tasks: less than {share} KiB for each, and large messages will go one \
+                 by one; raise it, or give Gantry fewer tasks"
+            )
+        } else {
+            format!(
+                "one half of it is divided among {tasks} task(s): less than {share} KiB for each, and large messages will \
+                 go one by one; raise it to {} MiB, or give Gantry fewer tasks",
+                least.div_ceil(1 << 20)
+            )
+        };
         findings.warning("limits.in_flight_bytes", message);
     }
 }

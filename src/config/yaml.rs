@@ -16,8 +16,10 @@ use super::diagnostic::{Diagnostic, Place};
 
 /// Aliases can make a small file expand without end: more values than this are an error.
 const MAX_VALUES: usize = 100_000;
+/// The same for their text: a long one with many aliases is as bad as many values.
+const MAX_BYTES: usize = 16 << 20;
 /// No configuration is this deep; reading recurses.
-const MAX_DEPTH: usize = 100;
+pub(super) const MAX_DEPTH: usize = 100;
 
 /// The file as a tree, unless it is no YAML; and all that is wrong with it.
 pub(super) fn parse_file(file: &Path, text: &str) -> (Option<Value>, Vec<Diagnostic>) {
@@ -52,10 +54,14 @@ pub(super) fn parse_value(text: &str) -> Option<Value> {
 type Stop = (Marker, String);
 
 struct Loader<'a> {
+    text: &'a str,
     parser: Parser<Chars<'a>>,
     place: &'a dyn Fn(Marker) -> Place,
     anchors: HashMap<usize, Value>,
     values: usize,
+    bytes: usize,
+    /// Where the lists and maps begin that have not ended.
+    open: Vec<Marker>,
     problems: Vec<Diagnostic>,
 }
 
@@ -64,7 +70,16 @@ impl<'a> Loader<'a> {
         // A byte order mark is allowed at the start of a file and is no part of it.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let parser = Parser::new(text.chars());
-        Self { parser, place, anchors: HashMap::new(), values: 0, problems: Vec::new() }
+        Self {
+            text,
+            parser,
+            place,
+            anchors: HashMap::new(),
+            values: 0,
+            bytes: 0,
+            open: Vec::new(),
+            problems: Vec::new(),
+        }
     }
 
     fn problem(&mut self, mark: Marker, message: impl Into<String>) {
@@ -72,7 +87,21 @@ impl<'a> Loader<'a> {
     }
 
     fn next(&mut self) -> Result<(Event, Marker), Stop> {
-        self.parser.next_token().map_err(|error| (*error.marker(), format!("this is no YAML: {}", error.info())))
+        let next = self.parser.next_token();
+        next.map_err(|error| {
+            let found = (*error.marker(), format!("this is no YAML: {}", error.info()));
+            self.unclosed(*error.marker(), error.info()).unwrap_or(found)
+        })
+    }
+
+    /// A brace or bracket that never closes is noticed only where the next line does not fit: what is wrong is where it opens.
+    fn unclosed(&self, noticed: Marker, info: &str) -> Option<Stop> {
+        let opening = *self.open.last()?;
+        let bracket = self.text.chars().nth(opening.index()).filter(|c| matches!(c, '{' | '['))?;
+        (noticed.line() > opening.line()).then(|| {
+            let line = noticed.line();
+            (opening, format!("this is no YAML: the {bracket} here is not closed before line {line} ({info})"))
+        })
     }
 
     /// The one document of the text; `None` when there is none.
@@ -98,17 +127,24 @@ impl<'a> Loader<'a> {
         if depth > MAX_DEPTH {
             return Err((mark, format!("nested more than {MAX_DEPTH} deep")));
         }
-        self.count(mark, 1)?;
+        self.count(mark, Extent { values: 1, bytes: 0 })?;
         let (anchor, kind) = match event {
             Event::Scalar(text, style, anchor, tag) => {
+                self.count(mark, Extent { values: 0, bytes: text.len() })?;
                 (anchor, scalar(text, style, tag.as_ref()).map_err(|e| (mark, e))?)
             }
-            Event::SequenceStart(anchor, _) => (anchor, self.list(depth)?),
-            Event::MappingStart(anchor, _) => (anchor, self.map(depth)?),
+            Event::SequenceStart(anchor, _) => {
+                self.open.push(mark);
+                (anchor, self.list(depth)?)
+            }
+            Event::MappingStart(anchor, _) => {
+                self.open.push(mark);
+                (anchor, self.map(depth)?)
+            }
             Event::Alias(anchor) => {
                 let value = self.anchors.get(&anchor).cloned();
                 let value = value.ok_or_else(|| (mark, "this alias holds itself".to_owned()))?;
-                self.count(mark, size(&value))?;
+                self.count(mark, Extent::of(&value))?;
                 return Ok(value);
             }
             _ => return Err((mark, "this is no YAML: unexpected end".to_owned())),
@@ -116,6 +152,8 @@ impl<'a> Loader<'a> {
         let value = Value::new(Some(&(self.place)(mark).to_origin()), kind);
         // The parser gives 0 to what has no anchor.
         if anchor != 0 {
+            // It is kept besides: anchors in anchors are kept many times.
+            self.count(mark, Extent::of(&value))?;
             self.anchors.insert(anchor, value.clone());
         }
         Ok(value)
@@ -125,7 +163,10 @@ impl<'a> Loader<'a> {
         let mut items = Vec::new();
         loop {
             match self.next()? {
-                (Event::SequenceEnd, _) => return Ok(ValueKind::Array(items)),
+                (Event::SequenceEnd, _) => {
+                    self.open.pop();
+                    return Ok(ValueKind::Array(items));
+                }
                 (event, mark) => items.push(self.value(event, mark, depth + 1)?),
             }
         }
@@ -136,8 +177,14 @@ impl<'a> Loader<'a> {
         let mut merged = Vec::new();
         loop {
             let (key, mark) = match self.next()? {
-                (Event::MappingEnd, _) => break,
-                (Event::Scalar(key, style, ..), mark) => ((key, style), mark),
+                (Event::MappingEnd, _) => {
+                    self.open.pop();
+                    break;
+                }
+                (Event::Scalar(key, style, ..), mark) => {
+                    self.count(mark, Extent { values: 0, bytes: key.len() })?;
+                    ((key, style), mark)
+                }
                 (_, mark) => return Err((mark, "a key must be a plain word or a quoted text".to_owned())),
             };
             let (event, value_mark) = self.next()?;
@@ -167,12 +214,47 @@ impl<'a> Loader<'a> {
         entries.insert(key, Value::new(Some(&origin), value.kind));
     }
 
-    fn count(&mut self, mark: Marker, more: usize) -> Result<(), Stop> {
-        self.values = self.values.saturating_add(more);
+    fn count(&mut self, mark: Marker, more: Extent) -> Result<(), Stop> {
+        self.values = self.values.saturating_add(more.values);
+        self.bytes = self.bytes.saturating_add(more.bytes);
         if self.values > MAX_VALUES {
             return Err((mark, format!("more than {MAX_VALUES} values, aliases expanded")));
         }
+        if self.bytes > MAX_BYTES {
+            return Err((mark, format!("more than {} MiB of text, aliases expanded", MAX_BYTES >> 20)));
+        }
         Ok(())
+    }
+}
+
+/// How much memory a value takes.
+#[derive(Clone, Copy)]
+struct Extent {
+    values: usize,
+    bytes: usize,
+}
+
+impl Extent {
+    fn of(value: &Value) -> Self {
+        let mut extent = Self { values: 1, bytes: 0 };
+        match &value.kind {
+            ValueKind::Table(entries) => {
+                for (key, value) in entries {
+                    extent.bytes += key.len();
+                    extent.add(value);
+                }
+            }
+            ValueKind::Array(items) => items.iter().for_each(|item| extent.add(item)),
+            ValueKind::String(text) => extent.bytes += text.len(),
+            _ => {}
+        }
+        extent
+    }
+
+    fn add(&mut self, value: &Value) {
+        let Self { values, bytes } = Self::of(value);
+        self.values += values;
+        self.bytes += bytes;
     }
 }
 
@@ -213,14 +295,6 @@ fn scalar(text: String, style: TScalarStyle, tag: Option<&Tag>) -> Result<ValueK
         },
         _ => ValueKind::String(text),
     })
-}
-
-fn size(value: &Value) -> usize {
-    match &value.kind {
-        ValueKind::Table(entries) => 1 + entries.values().map(size).sum::<usize>(),
-        ValueKind::Array(items) => 1 + items.iter().map(size).sum::<usize>(),
-        _ => 1,
-    }
 }
 
 #[cfg(test)]

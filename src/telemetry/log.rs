@@ -2,10 +2,13 @@
 //!
 //! # Contract
 //! - [`init`] is called once, before anything logs. `GANTRY_LOG` (in the syntax of `RUST_LOG`) overrides the level.
-//! - Client libraries are kept quiet: what matters of theirs, connectors say once and in context.
+//! - Client libraries are kept quiet: what matters of theirs, connectors say once and in context. Unless one is named in
+//!   `GANTRY_LOG` it logs no more than warnings, whatever the level ([`libraries`]).
 //! - An event is one line: what a field holds forges no other, and no colour.
 //! - A line is written in one piece. While a live display owns the terminal ([`Display`]), it steps aside for each line.
 //! - Secrets are never logged; that is the callers' promise, kept by the types that hide them.
+
+mod libraries;
 
 use std::{
     fmt::{self, Debug, Write as _},
@@ -62,17 +65,24 @@ pub fn init(settings: &Log, display: Option<Arc<dyn Display>>) -> Result<(), Ini
 
 /// The same for a command that itself tells what these modules would log.
 pub fn init_without(modules: &[&str], settings: &Log, display: Option<Arc<dyn Display>>) -> Result<(), InitError> {
-    let filter = filter(modules, settings.level, std::env::var(VARIABLE).ok().as_deref())?;
+    let variable = std::env::var(VARIABLE).ok();
+    let filter = filter(modules, settings.level, variable.as_deref())?;
+    let named = libraries::named(variable.as_deref().unwrap_or_default());
     let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     // A terminal or a pipe that is gone must not end what logs: the layer would tell of it on stderr, and panic.
     let lines = tracing_subscriber::fmt::layer().log_internal_errors(false);
     let lines = lines.with_writer(Stderr { display }).with_ansi(colour);
-    let subscriber = tracing_subscriber::registry().with(filter);
+    let subscriber = tracing_subscriber::registry().with(filter).with(libraries::cap(named.clone()));
     match settings.format {
         LogFormat::Text => subscriber.with(lines.with_target(false).fmt_fields(Fields)).try_init(),
         LogFormat::Json => subscriber.with(lines.json().flatten_event(true)).try_init(),
     }
-    .map_err(InitError::from)
+    .map_err(InitError::from)?;
+    if !named.is_empty() {
+        let named = named.join(", ");
+        tracing::warn!("{VARIABLE} names {named}: what a client library logs may hold passwords and tokens");
+    }
+    Ok(())
 }
 
 /// `message name=value`, each [`printable`]: brokers have a say in them. JSON escapes by itself.

@@ -2,7 +2,11 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::{http::get, life, logged, names, refused, reload, support::gantry::Gantry};
+use crate::{
+    http::get,
+    life, logged, names, refused, reload,
+    support::{eventually, gantry::Gantry},
+};
 
 const GOOD: &str = r#"
 bridges:
@@ -57,7 +61,7 @@ bridges:
 #[tokio::test]
 async fn what_is_no_yaml_or_not_there_changes_nothing() {
     let gantry = good().await;
-    for broken in ["bridges: [", "bridges: { one: { source: 5 } }\nbridges: {}", "- 1", "\u{0}"] {
+    for broken in ["bridges: [", "bridges:\n", "bridges: { one: { source: 5 } }\nbridges: {}", "- 1", "\u{0}"] {
         gantry.configure(broken);
         assert!(!refused(&gantry).is_empty(), "{broken:?}");
         assert_untouched(&gantry);
@@ -73,10 +77,56 @@ async fn what_is_no_yaml_or_not_there_changes_nothing() {
         );
         assert_untouched(&gantry);
     }
-    std::fs::remove_file(gantry.directory().join("gantry.yaml")).expect("removing the file");
+    let file = gantry.directory().join("gantry.yaml");
+    std::fs::remove_file(&file).expect("removing the file");
     let found = refused(&gantry);
     assert!(found[0]["message"].as_str().is_some_and(|message| message.contains("gantry.yaml")), "{found:?}");
     assert_untouched(&gantry);
+
+    // A pipe whose other end nobody opens holds up neither this reload nor the next.
+    let made = std::process::Command::new("mkfifo").arg(&file).status().expect("running mkfifo");
+    assert!(made.success());
+    let found = refused(&gantry);
+    assert!(found[0]["message"].as_str().is_some_and(|message| message.contains("not a regular file")), "{found:?}");
+    assert_untouched(&gantry);
+    std::fs::remove_file(&file).expect("removing the pipe");
+    gantry.configure(GOOD);
+    assert_eq!(names(&reload(&gantry), "stayed"), ["one", "two"]);
+}
+
+/// Neither where it was loaded nor where it is read again, whatever it holds.
+#[tokio::test]
+async fn what_a_reference_brings_is_shown_nowhere() {
+    let secrets = tempfile::tempdir().expect("a temporary directory");
+    let secret = secrets.path().join("linger");
+    let yaml = format!(
+        "bridges:\n  one:\n    source: {{ generate: {{ rate: 1 }} }}\n    sink: {{ kafka: {{ connection: {{ \
+         bootstrap_servers: \"127.0.0.1:1\" }}, topic: t, linger: \"${{file:{}}}\" }} }}\n",
+        secret.display()
+    );
+    let gantry = Gantry::start(&yaml);
+    gantry.wait_for_state("one", "failed").await;
+    let (port, pause) = (gantry.port(), std::time::Duration::from_secs(20));
+    for brought in ["hunter2\"\n\\{hunter2}\n", "h2", "hunter2 5s"] {
+        std::fs::write(&secret, brought).expect("writing the secret");
+        gantry.request("POST", "/connectors/one/restart").expect("an answer");
+        let status = eventually("the error is shown", pause, async || {
+            Some(get(port, "/connectors/one/status").body).filter(|status| status.contains("write it like 250ms"))
+        })
+        .await;
+        let mut shown = vec![status, gantry.log(), serde_json::to_string(&refused(&gantry)).expect("it is JSON")];
+        let paths = ["/readyz", "/v1/bridges", "/connectors/one/config", "/connectors?expand=info&expand=status"];
+        shown.extend(paths.map(|path| get(port, path).body));
+        let check = std::process::Command::new(env!("CARGO_BIN_EXE_gantry"))
+            .arg("check")
+            .arg(gantry.directory().join("gantry.yaml"))
+            .output()
+            .expect("running gantry check");
+        shown.push(String::from_utf8_lossy(&check.stdout).into_owned());
+        for text in shown {
+            assert!(!text.contains("hunter2") && !text.contains("\"h2") && !text.contains("h2\\"), "{text}");
+        }
+    }
 }
 
 /// At the start a bridge without its secret fails alone. At a reload it must not take the place of one that works.

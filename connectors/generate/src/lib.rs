@@ -21,7 +21,8 @@ use gantry_sdk::plugin::{SinkPlugin, SourcePlugin};
 pub const SOURCE: SourcePlugin = SourcePlugin::of::<source::Options>(
     "generate",
     "Makes numbered records at a given rate, size and count; needs no broker.",
-);
+)
+.with_example(include_str!("examples/source.yaml"));
 
 /// `sink: { console: … }`
 pub const CONSOLE: SinkPlugin = SinkPlugin::of::<console::Options>(

@@ -34,17 +34,20 @@ pub use sink::{Compression, Declare, SinkOptions};
 pub use source::{IsolationLevel, OffsetReset, OnTopicRecreated, SourceOptions, Start, StartTime};
 
 /// Named connections: `connections: { x: { kafka: … } }`.
-pub const CONNECTION: ConnectionPlugin = ConnectionPlugin::of::<ConnectionOptions>("kafka");
+pub const CONNECTION: ConnectionPlugin =
+    ConnectionPlugin::of::<ConnectionOptions>("kafka").with_example(include_str!("examples/connection.yaml"));
 
 /// The source: `source: { kafka: … }`.
 pub const SOURCE: SourcePlugin = SourcePlugin::of::<SourceOptions>(
     "kafka",
     "Reads Kafka topics in a consumer group: in order per partition, committed only when delivered.",
-);
+)
+.with_example(include_str!("examples/source.yaml"));
 
 /// The sink: `sink: { kafka: … }`.
 pub const SINK: SinkPlugin = SinkPlugin::of::<SinkOptions>(
     "kafka",
     "Writes records to Kafka topics: idempotent, confirmed by all in-sync replicas, in order per partition.",
 )
-.with_letters::<SinkOptions>();
+.with_letters::<SinkOptions>()
+.with_examples(include_str!("examples/sink.yaml"), include_str!("examples/dead-letter.yaml"));

@@ -40,21 +40,24 @@ pub use sink::{BrokerHeaders, HeaderEncoding, PropertyOptions, QueueMap, SinkOpt
 pub use source::{BindingOptions, DeclareOptions, ExchangeOptions, GiveBack, QueueOptions, SourceOptions};
 
 /// `connections: { x: { rabbitmq: … } }`.
-pub const CONNECTION: ConnectionPlugin =
-    ConnectionPlugin::of::<ConnectionOptions>("rabbitmq").with_routes(management::routes);
+pub const CONNECTION: ConnectionPlugin = ConnectionPlugin::of::<ConnectionOptions>("rabbitmq")
+    .with_routes(management::routes)
+    .with_example(include_str!("examples/connection.yaml"));
 
 /// `source: { rabbitmq: … }`.
 pub const SOURCE: SourcePlugin = SourcePlugin::of::<SourceOptions>(
     "rabbitmq",
     "Consumes RabbitMQ queues over AMQP 0-9-1 and acknowledges in bulk what was delivered.",
-);
+)
+.with_example(include_str!("examples/source.yaml"));
 
 /// `sink: { rabbitmq: … }`.
 pub const SINK: SinkPlugin = SinkPlugin::of::<SinkOptions>(
     "rabbitmq",
     "Publishes to RabbitMQ over AMQP 0-9-1 with confirms; nothing unroutable counts as delivered.",
 )
-.with_letters::<SinkOptions>();
+.with_letters::<SinkOptions>()
+.with_examples(include_str!("examples/sink.yaml"), include_str!("examples/dead-letter.yaml"));
 
 #[cfg(test)]
 mod tests {

@@ -249,7 +249,9 @@ plugin!(
         |options, context| parse::<C>(options).map_or_else(unreadable, |config| config.probe(context)),
     /// What it reads, by its options and the bridge's name; nothing when they do not parse.
     describe: fn(&Json, &str) -> Description =
-        |options, bridge| parse::<C>(options).map(|config| config.describe(bridge)).unwrap_or_default()
+        |options, bridge| parse::<C>(options).map(|config| config.describe(bridge)).unwrap_or_default(),
+    /// Options in YAML for a first try, with comments: what `gantry init` writes. Its connection is named like the plugin.
+    example: &'static str = ""
 );
 plugin!(
     /// A sink that can be named in YAML.
@@ -265,10 +267,31 @@ plugin!(
     probe: fn(&Json, Context) -> Probing =
         |options, context| parse::<C>(options).map_or_else(unreadable, |config| config.probe(context)),
     /// What it writes to, by its options; nothing when they do not parse.
-    describe: fn(&Json) -> Description = |options| parse::<C>(options).map(|config| config.describe()).unwrap_or_default()
+    describe: fn(&Json) -> Description = |options| parse::<C>(options).map(|config| config.describe()).unwrap_or_default(),
+    /// Options in YAML for a first try, with comments: what `gantry init` writes. Its connection is named like the plugin.
+    example: &'static str = "",
+    /// The same for dead letters; empty where they cannot be kept.
+    dead_letter_example: &'static str = ""
 );
 
+impl SourcePlugin {
+    /// The same with options for a first try.
+    #[must_use]
+    pub const fn with_example(mut self, example: &'static str) -> Self {
+        self.example = example;
+        self
+    }
+}
+
 impl SinkPlugin {
+    /// The same with options for a first try, and for dead letters.
+    #[must_use]
+    pub const fn with_examples(mut self, example: &'static str, dead_letter: &'static str) -> Self {
+        self.example = example;
+        self.dead_letter_example = dead_letter;
+        self
+    }
+
     /// The same, and dead letters written there can be read back.
     #[must_use]
     pub const fn with_letters<C: LettersConfig>(mut self) -> Self {
@@ -299,13 +322,22 @@ pub struct ConnectionPlugin {
     /// Asks the broker how records go inside it, by these options and the URL of its management API; `None` when it has none.
     /// It does I/O, and blocks while it does.
     pub routes: Option<AskRoutes>,
+    /// Options in YAML for a first try, with comments: what `gantry init` writes.
+    pub example: &'static str,
 }
 
 impl ConnectionPlugin {
     /// The connection whose options are `C`.
     pub const fn of<C: DeserializeOwned + JsonSchema>(name: &'static str) -> Self {
         let check = |options: &Json| parse::<C>(options).err().into_iter().collect();
-        Self { name, schema: schema_of::<C>, check, routes: None }
+        Self { name, schema: schema_of::<C>, check, routes: None, example: "" }
+    }
+
+    /// The same with options for a first try.
+    #[must_use]
+    pub const fn with_example(mut self, example: &'static str) -> Self {
+        self.example = example;
+        self
     }
 
     /// The same, and its broker can be asked how records go inside it.

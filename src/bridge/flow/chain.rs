@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use gantry_sdk::{Record, Result, Transform, Working};
+use gantry_sdk::{Record, Result, Transform, Working, plugin::TransformPlugin};
 
-use crate::bridge::{books::Condemned, definition::Definition};
+use crate::bridge::{
+    books::Condemned,
+    definition::{Definition, Part},
+};
 
 /// The transforms of one task, in order.
 pub(super) struct Chain {
@@ -25,8 +28,7 @@ pub(super) struct Passed {
 
 impl Chain {
     pub(super) fn new(definition: &Definition) -> Result<Self> {
-        let make =
-            |part: &crate::bridge::Part<gantry_sdk::plugin::TransformPlugin>| (part.plugin.create)(&part.resolve()?);
+        let make = |part: &Part<TransformPlugin>| part.resolve()?.make(part.plugin.create);
         let hops = definition.hops.iter().map(|hops| Ok(hops.counter(definition.name.clone())));
         Ok(Self { transforms: hops.chain(definition.transforms.iter().map(make)).collect::<Result<_>>()? })
     }

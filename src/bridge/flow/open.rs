@@ -10,11 +10,14 @@ use gantry_sdk::{
 use tokio::time::Instant;
 
 use super::conditions::reason_of;
-use crate::bridge::{
-    definition::Part,
-    heart::Heart,
-    status::{Target, TaskState},
-    task::Task,
+use crate::{
+    bridge::{
+        definition::Part,
+        heart::Heart,
+        status::{Target, TaskState},
+        task::Task,
+    },
+    config::{Resolved, plugins::Plugin},
 };
 
 /// Closing a connection to a broker that does not answer takes no longer than this.
@@ -50,8 +53,10 @@ impl Outlets {
         let definition = &task.definition;
         let [sink_health, dead_letter_health] = [Health::new(), Health::new()];
         let plugin = definition.sink.plugin;
-        let mut sink =
-            (plugin.create)(&definition.sink.resolve()?, context(task, &definition.sink, &sink_health, false))?;
+        let mut sink = definition
+            .sink
+            .resolve()?
+            .make(|options| (plugin.create)(options, context(task, &definition.sink, &sink_health, false)))?;
         heart.beat("opening the sink");
         sink.open().await?;
         let dead_letter = match open_dead_letter(task, &dead_letter_health, heart).await {
@@ -106,7 +111,8 @@ impl Inlet {
 
     async fn open(task: &Task, heart: &Heart) -> Result<Self> {
         let (part, health) = (&task.definition.source, Health::new());
-        let mut source = (part.plugin.create)(&part.resolve()?, context(task, part, &health, false))?;
+        let mut source =
+            part.resolve()?.make(|options| (part.plugin.create)(options, context(task, part, &health, false)))?;
         heart.beat("opening the source");
         if let Err(error) = source.open().await {
             within_deadline(source.close()).await;
@@ -154,7 +160,7 @@ async fn closed(closing: impl Future<Output = ()>) {
 
 async fn open_dead_letter(task: &Task, health: &Health, heart: &Heart) -> Result<Option<Box<dyn Sink>>> {
     let Some(part) = task.definition.errors.dead_letter_in_use() else { return Ok(None) };
-    let mut sink = (part.plugin.create)(&part.resolve()?, context(task, part, health, true))?;
+    let mut sink = part.resolve()?.make(|options| (part.plugin.create)(options, context(task, part, health, true)))?;
     heart.beat("opening the dead letter");
     sink.open().await?;
     Ok(Some(sink))
@@ -172,7 +178,7 @@ pub(super) async fn unless_paused(outlets: &mut Option<Outlets>, task: &Task, he
     }
 }
 
-fn context<P: Clone + Send + Sync + 'static>(
+fn context<P: Plugin + Clone + Send + Sync>(
     task: &Task,
     part: &Part<P>,
     health: &Health,
@@ -193,7 +199,7 @@ fn context<P: Clone + Send + Sync + 'static>(
             max_attempts: definition.errors.retry.max_attempts.filter(|_| !dead_letter),
             ..definition.errors.retry
         },
-        options: CurrentOptions::new(move || part.resolve()),
+        options: CurrentOptions::new(move || part.resolve().and_then(Resolved::into_checked)),
         dead_letter,
         in_flight_bytes: definition.limits.in_flight_bytes.min(task.share.even_part()),
     }

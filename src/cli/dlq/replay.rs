@@ -147,7 +147,7 @@ fn definition(store: &Store, letters: &Marks, dry_run: bool) -> anyhow::Result<D
     let mut definition = Definition::clone(&store.definition);
     let options = source::Options {
         sink: store.sink.plugin.name.to_owned(),
-        options: store.sink.options.clone(),
+        options: source::as_text(&store.sink.options),
         letters: letters.to_string(),
         mark: !dry_run,
     };

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::store;
-use crate::registry;
+use crate::{bridge::Part, registry};
 
 /// The source of a replay; not in the registry, because nobody writes it in YAML.
 pub(super) static PLUGIN: SourcePlugin = SourcePlugin::of::<Options>("replay", "Dead letters of a bridge.");
@@ -33,12 +33,18 @@ const LANE: Lane = Lane(0);
 pub(super) struct Options {
     /// The dead letter's sink.
     pub(super) sink: String,
-    /// Its options.
-    pub(super) options: Json,
+    /// Its options as they were written, as the text of [`as_text`].
+    pub(super) options: String,
     /// The letters, as [`Marks`] are written.
     pub(super) letters: String,
     /// Whether they are marked when they are settled; a dry run does not.
     pub(super) mark: bool,
+}
+
+/// Options as a text whose references are left alone where this source's own options are resolved: they are read when the
+/// letters are opened, as those of any sink.
+pub(super) fn as_text(options: &Json) -> String {
+    options.to_string().replace("${", "$${")
 }
 
 struct Replay {
@@ -74,7 +80,10 @@ impl Source for Replay {
     async fn open(&mut self) -> Result<()> {
         let plugin = registry::sinks().iter().find(|plugin| plugin.name == self.options.sink);
         let plugin = plugin.ok_or_else(|| Error::internal("the dead letter's sink is not in the registry"))?;
-        self.letters = Some(store::open(plugin, &self.options.options, self.context.clone()).await?);
+        let options = serde_json::from_str(&self.options.options);
+        let options =
+            options.map_err(|error| Error::internal(format!("reading the dead letter's options: {error}")))?;
+        self.letters = Some(store::open(&Part { plugin, options }, self.context.clone()).await?);
         Ok(())
     }
 

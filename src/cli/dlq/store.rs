@@ -62,8 +62,7 @@ impl Target {
 impl Store {
     /// Opens it: what is written later is not read.
     pub(super) async fn open(&self) -> anyhow::Result<Box<dyn Letters>> {
-        let options = self.sink.resolve()?;
-        let letters = open(self.sink.plugin, &options, context(&self.definition)).await;
+        let letters = open(&self.sink, context(&self.definition)).await;
         letters.map_err(|error| anyhow::anyhow!(error.chain()))
     }
 }
@@ -73,15 +72,11 @@ fn context(definition: &Definition) -> Context {
 }
 
 /// Opens what a sink has written as a dead letter.
-pub(super) async fn open(
-    plugin: &SinkPlugin,
-    options: &serde_json::Value,
-    context: Context,
-) -> gantry_sdk::Result<Box<dyn Letters>> {
-    let Some(letters) = plugin.letters else {
-        return Err(gantry_sdk::Error::config(format!("dead letters cannot be read back from {}", plugin.name)));
+pub(super) async fn open(sink: &Part<SinkPlugin>, context: Context) -> gantry_sdk::Result<Box<dyn Letters>> {
+    let Some(letters) = sink.plugin.letters else {
+        return Err(gantry_sdk::Error::config(format!("dead letters cannot be read back from {}", sink.plugin.name)));
     };
-    let mut letters = letters(options, context)?;
+    let mut letters = sink.resolve()?.make(|options| letters(options, context.clone()))?;
     letters.open().await?;
     Ok(letters)
 }

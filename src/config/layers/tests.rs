@@ -104,3 +104,12 @@ fn every_file_that_cannot_be_read_is_named() {
     assert_eq!(texts.len(), 2);
     assert!(texts[0].contains("/nowhere/a.yaml") && texts[1].contains("/nowhere/b.yaml"), "{texts:?}");
 }
+
+#[test]
+fn a_variable_with_thousands_of_parts_is_an_error() {
+    let name = format!("GANTRY__{}", vec!["A"; 20_000].join("__"));
+    let (_, problems) = collect(&[], vec![(name, "x".to_owned())]);
+    assert_eq!(problems.len(), 1);
+    assert!(problems[0].message.contains("more than 100 parts"), "{problems:?}");
+    assert!(problems[0].message.len() < 200, "{problems:?}");
+}

@@ -66,7 +66,11 @@ fn compose() -> Json {
     put(&mut bridge, "/properties/errors/properties/dead_letter", dead_letter);
     put(&mut root, "/properties/connections/additionalProperties", named);
     put(&mut root, "/properties/bridges/additionalProperties", bridge);
-    put(&mut root, "/properties/bridges/propertyNames", json!({ "pattern": r"^[^/%\\\x00-\x1f\x7f]+$" }));
+    put(
+        &mut root,
+        "/properties/bridges/propertyNames",
+        json!({ "pattern": r"^[^/%\\\x00-\x1f\x7f]+$", "not": { "enum": [".", ".."] } }),
+    );
     if !definitions.is_empty() {
         root["$defs"] = Json::Object(definitions);
     }

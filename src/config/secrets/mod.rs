@@ -7,8 +7,8 @@
 //! | `${dir:/path:key}` | the content of the file `key` in that directory, without the line break at its end |
 //! | `$${` | a literal `${` |
 //!
-//! They are resolved at each use and never kept, so a secret that was rotated works on the next connect. What they bring
-//! is text: it is not searched for references again. In the part of a URL before the `@` they are percent-encoded, so
+//! They are resolved at each use and never kept ([`super::Resolved`]), so a secret that was rotated works on the next
+//! connect. What they bring is text: it is not searched for references again. In the part of a URL before the `@` they are percent-encoded, so
 //! that a password may hold any character; a reference that is the whole URL is taken as it is.
 
 mod reference;
@@ -19,9 +19,9 @@ use serde_json::Value as Json;
 use super::path;
 pub(super) use reference::{Part, parse};
 
-/// The same options with every reference resolved; to be used and dropped. The problem says where and what is missing,
-/// and holds no secret.
-pub fn resolve(options: &Json) -> Result<Json, Problem> {
+/// The same options with every reference resolved, as text; to be used and dropped. The problem says where and what is
+/// missing, and holds no secret.
+pub(super) fn resolve(options: &Json) -> Result<Json, Problem> {
     let mut resolved = options.clone();
     let mut first = None;
     each_text(&mut resolved, "", &mut |path, text| match expand(text) {

@@ -1,11 +1,11 @@
 //! The syntax of references, and where they are read from.
 
 use std::{
-    env, fmt,
-    fs::{self, File},
-    io::{self, Read as _},
-    path::Path,
+    env, fmt, io,
+    path::{Component, Path},
 };
+
+use crate::config::files;
 
 /// A file that holds more is no secret but a mistake: a device, a log. Kubernetes takes no larger one either.
 const LARGEST: u64 = 1 << 20;
@@ -65,6 +65,9 @@ impl Reference {
             Some(("file", path)) if !path.is_empty() => Ok(Self::File { path: path.to_owned() }),
             Some(("dir", rest)) => match rest.rsplit_once(':') {
                 Some((path, key)) if !path.is_empty() && !key.is_empty() => {
+                    if !is_file_name(key) {
+                        return Err(format!("${{{inner}}}: a key is the name of one file in that directory"));
+                    }
                     Ok(Self::Dir { path: path.to_owned(), key: key.to_owned() })
                 }
                 _ => Err(incomplete()),
@@ -103,7 +106,7 @@ impl fmt::Display for Reference {
 
 fn content(path: &Path) -> Result<String, String> {
     let shown = path.display();
-    let bytes = bounded(path).map_err(|error| format!("reading the secret file {shown}: {}", reason(&error)))?;
+    let bytes = bounded(path).map_err(|error| format!("reading the secret file {shown}: {}", files::reason(&error)))?;
     let mut text = String::from_utf8(bytes).map_err(|_| format!("the secret file {shown} is not UTF-8 text"))?;
     if text.ends_with('\n') {
         text.pop();
@@ -114,24 +117,21 @@ fn content(path: &Path) -> Result<String, String> {
     Ok(text)
 }
 
-/// The content of a regular file. A pipe would give its content once, and a secret is read at each connect.
-fn bounded(path: &Path) -> io::Result<Vec<u8>> {
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(io::Error::other("it is larger than 1 MiB"));
-    }
-    Ok(bytes)
+/// Whether it names something in a directory and nothing above or below.
+fn is_file_name(key: &str) -> bool {
+    let mut parts = Path::new(key).components();
+    !key.contains('/') && matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None))
 }
 
-/// The error without the number that only programmers know.
-fn reason(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    match text.find(" (os error") {
-        Some(at) => text[..at].to_lowercase(),
-        None => text,
+/// Where the kernel shows processes and devices as files: the environment and the memory of others, disks, terminals.
+const OF_THE_KERNEL: [&str; 3] = ["/proc", "/sys", "/dev"];
+
+/// The content of a file that may hold a secret, wherever its name leads. A pipe would give its content once, and a secret
+/// is read at each connect.
+fn bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let path = path.canonicalize()?;
+    if let Some(of) = OF_THE_KERNEL.iter().find(|of| path.starts_with(of)) {
+        return Err(io::Error::other(format!("it leads into {of}, where no secret is kept")));
     }
+    files::read(&path, LARGEST)
 }

@@ -87,16 +87,37 @@ fn what_is_no_file_or_too_large_is_an_error_and_never_read_whole() {
     let directory = directory();
     fs::write(directory.path().join("large"), vec![b'x'; (1 << 20) + 1]).expect("writing a large file");
     fs::write(directory.path().join("limit"), vec![b'x'; 1 << 20]).expect("writing a large file");
+    std::os::unix::fs::symlink("/proc/self/environ", directory.path().join("environment")).expect("a link");
     let path = directory.path().display();
     for (file, expected) in [
-        ("/dev/zero".to_owned(), "not a regular file"),
+        ("/dev/zero".to_owned(), "it leads into /dev"),
+        ("/proc/self/environ".to_owned(), "it leads into /proc"),
+        (format!("{path}/environment"), "it leads into /proc"),
         (path.to_string(), "not a regular file"),
-        (format!("{path}/large"), "larger than 1 MiB"),
+        (format!("{path}/large"), "larger than 1MiB"),
     ] {
         let error = text(&format!("${{file:{file}}}")).expect_err(&file);
         assert!(error.contains(expected), "{file}: {error}");
     }
     assert_eq!(text(&format!("${{file:{path}/limit}}")).map(|text| text.len()), Ok(1 << 20));
+}
+
+#[test]
+fn a_key_does_not_lead_out_of_its_directory() {
+    let directory = directory();
+    let path = directory.path().display();
+    std::fs::create_dir(directory.path().join("below")).expect("a directory");
+    for key in ["../plain", "..", ".", "/etc/passwd", "below/../plain", "plain/", "./plain"] {
+        let error = text(&format!("${{dir:{path}/below:{key}}}")).expect_err(key);
+        assert!(error.contains("the name of one file in that directory"), "{key}: {error}");
+    }
+    // As Kubernetes mounts a secret: the file is a link through another one.
+    std::fs::create_dir(directory.path().join("below/..2026")).expect("a directory");
+    std::fs::write(directory.path().join("below/..2026/password"), "s3cret").expect("writing a secret");
+    for (from, to) in [("..2026", "below/..data"), ("..data/password", "below/password")] {
+        std::os::unix::fs::symlink(from, directory.path().join(to)).expect("a link");
+    }
+    assert_eq!(text(&format!("${{dir:{path}/below:password}}")).as_deref(), Ok("s3cret"));
 }
 
 #[test]

@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 
 fn texts(schema: &Json, value: &Json) -> Vec<String> {
-    let mut texts: Vec<String> = problems(schema, value).iter().map(Problem::to_string).collect();
+    let mut texts: Vec<String> = problems(schema, value, value).iter().map(Problem::to_string).collect();
     texts.sort();
     texts
 }
@@ -30,6 +30,47 @@ fn unknown_keys_name_the_nearest_or_all() {
             "zzzzzz: unknown key; there is topic, partition and d",
         ]
     );
+}
+
+#[test]
+fn one_misspelt_key_is_one_mistake() {
+    let schema = json!({
+        "type": "object", "additionalProperties": false, "properties": { "topic": {}, "key": {} }, "required": ["topic"],
+    });
+    assert_eq!(texts(&schema, &json!({ "topik": 1 })), ["topik: unknown key; did you mean \"topic\"?"]);
+    let two = texts(&schema, &json!({ "kee": 1 }));
+    assert_eq!(two, ["\"topic\" is missing", "kee: unknown key; did you mean \"key\"?"]);
+}
+
+#[test]
+fn of_thousands_of_unknown_keys_the_first_are_told_and_a_number() {
+    let schema = json!({ "type": "object", "additionalProperties": false, "properties": { "topic": {} } });
+    let value: Json = (0..60_000).map(|n| (format!("k{n}"), Json::Null)).collect::<Map<_, _>>().into();
+    let found = problems(&schema, &value, &value);
+    assert_eq!(found.len(), 51);
+    assert_eq!(found[50].message, "… and 59950 more unknown keys");
+}
+
+#[test]
+fn what_a_reference_brought_is_never_quoted() {
+    let hidden = "hunter2\"\n\\";
+    let cases = [
+        (json!({ "type": "string", "pattern": "^[0-9]+s$", "examples": ["5s"] }), "is not right: write it like 5s"),
+        (json!({ "enum": ["none", "gzip"] }), "is not known: it can be none or gzip"),
+        (json!({ "type": "integer" }), "expected a whole number; "),
+        (json!({ "type": "string", "format": "template" }), "makes no template"),
+        (json!({ "type": "object" }), "is a single value: write the map here"),
+        (json!({ "type": "array" }), "is a single value: write the list here"),
+        (json!({ "type": "string", "maxLength": 2 }), "must have at most 2 characters"),
+        (json!({ "anyOf": [{ "type": "null" }, { "type": "integer" }] }), "expected a whole number; "),
+    ];
+    for (schema, expected) in cases {
+        let (value, quotable) = (json!({ "x": format!("{{{hidden}") }), json!({ "x": "${file:/x}" }));
+        let found = problems(&of(schema), &value, &quotable);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].message.contains(expected), "{found:?}, expected {expected}");
+        assert!(!found[0].message.contains("hunter2"), "{found:?}");
+    }
 }
 
 #[test]
@@ -100,7 +141,7 @@ fn of_several_forms_the_one_that_is_meant_is_explained() {
     );
     assert_eq!(
         texts(&schema, &json!({ "keep": { "feild": "a" } })),
-        ["keep.feild: unknown key; did you mean \"field\"?", "keep: \"field\" is missing",]
+        ["keep.feild: unknown key; did you mean \"field\"?"]
     );
     let both = texts(&schema, &json!({ "keep": { "field": "a" }, "drop": { "field": "a" } }));
     assert_eq!(both.len(), 1, "{both:?}");

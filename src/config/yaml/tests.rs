@@ -67,7 +67,9 @@ fn every_key_that_is_written_twice_is_found() {
 #[test]
 fn what_is_no_configuration_is_refused_with_its_place() {
     let cases = [
-        ("a: [1\nb: 2\n", "f.yaml:2:2: error: this is no YAML"),
+        ("a: [1\nb: 2\n", "f.yaml:1:4: error: this is no YAML: the [ here is not closed before line 2"),
+        ("a:\n  b: { c: { d: 2 }\n  e: { f: {} }\n", "f.yaml:2:6: error: this is no YAML: the { here is not closed"),
+        ("a: {\n  b: [1, 2]\n", "f.yaml:1:4: error: this is no YAML: the { here is not closed"),
         ("a: b: c\n", "f.yaml:1:5: error: this is no YAML"),
         ("a: 'open\n", "f.yaml:"),
         ("- a\n- b\n", "f.yaml:1:1: error: a configuration is a map"),
@@ -96,6 +98,19 @@ fn aliases_cannot_grow_without_end() {
     let (root, problems) = read(&text);
     assert_eq!(root, None);
     assert!(problems[0].contains("more than 100000 values"), "{problems:?}");
+}
+
+#[test]
+fn aliases_of_a_long_text_are_counted_in_bytes() {
+    let aliases = vec!["*a"; 95_000].join(",");
+    let (root, problems) = read(&format!("a: &a {}\nb: [{aliases}]\n", "x".repeat(300_000)));
+    assert_eq!(root, None);
+    assert!(problems[0].contains("more than 16 MiB of text, aliases expanded"), "{problems:?}");
+    // Each of these keeps what is in it once more.
+    let nested: String = (0..90).map(|n| format!("&a{n} [")).collect();
+    let (root, problems) = read(&format!("a: {nested}{}{}", "x".repeat(1 << 20), "]".repeat(90)));
+    assert_eq!(root, None);
+    assert!(problems[0].contains("of text, aliases expanded"), "{problems:?}");
 }
 
 #[test]

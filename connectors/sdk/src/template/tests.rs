@@ -142,3 +142,17 @@ proptest! {
         prop_assert_eq!(template.as_literal(), Some(text.as_str()));
     }
 }
+
+#[test]
+fn the_field_that_is_meant_is_named() {
+    for (wrong, meant) in [
+        ("{headers.test}", "did you mean \"{header.test}\"?"),
+        ("{heder.x}", "did you mean \"{header.x}\"?"),
+        ("{values.a.b}", "did you mean \"{value.a.b}\"?"),
+        ("{mesage_id}", "did you mean \"{message_id}\"?"),
+        ("{nothing_like_it}", "the fields are key, value,"),
+    ] {
+        let error = Template::parse(wrong).expect_err(wrong);
+        assert!(error.starts_with("there is no field") && error.contains(meant), "{wrong}: {error}");
+    }
+}

@@ -19,6 +19,7 @@ const fn source(name: &'static str) -> SourcePlugin {
         can_reject: false,
         probe: |_, _| gantry_sdk::probe::nothing_to_ask(),
         describe: |_, _| gantry_sdk::Description::default(),
+        example: "",
     }
 }
 
@@ -34,6 +35,8 @@ const fn sink(name: &'static str) -> SinkPlugin {
         letters: None,
         probe: |_, _| gantry_sdk::probe::nothing_to_ask(),
         describe: |_| gantry_sdk::Description::default(),
+        example: "",
+        dead_letter_example: "",
     }
 }
 

@@ -1,0 +1,370 @@
+//! Options with what their references bring, and what may be said of them.
+//!
+//! # The contract
+//! A text that people see is made from what a person wrote, never from what a reference brought. So it cannot hold a
+//! secret, whatever its length and its characters: nobody looks for secrets in texts to take them out again.
+//!
+//! - What reads options to find problems reads them twice: once with what the references bring, once with *stand-ins* for
+//!   it ([`View::stand_in`]). A problem is told in its own words only when the stand-ins, which are no secret, lead to the
+//!   very same words. Else it is told in words of this module ([`View::concealed`]).
+//! - A secret in plain text is treated the same.
+
+use std::fmt;
+
+use gantry_sdk::{
+    Error, Result,
+    config::{Problem, Severity},
+};
+use serde_json::Value as Json;
+
+use super::{
+    path,
+    plugins::Plugin,
+    redact,
+    schema::{self, Slot},
+    secrets::{self, Part},
+    suggest, typed, validate,
+};
+
+/// No more references are named in one message.
+const NAMED: usize = 3;
+
+/// A place in a configuration, seen three ways. They have the same shape: references stand for single values.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    /// As a person wrote it.
+    pub(super) written: &'a Json,
+    /// With what the references bring. It is never shown.
+    pub(super) resolved: &'a Json,
+    /// As a person wrote it, without secrets in plain text: what may be quoted.
+    pub(super) quotable: &'a Json,
+}
+
+/// The same, owned.
+#[derive(Clone)]
+pub(super) struct Options {
+    pub(super) written: Json,
+    pub(super) resolved: Json,
+    pub(super) quotable: Json,
+}
+
+/// Options of a connector or a transform with what their references bring now; to be used and dropped.
+pub struct Resolved<P: 'static> {
+    plugin: &'static P,
+    options: Options,
+}
+
+// === impl View ===
+
+static NOTHING: Json = Json::Null;
+
+impl<'a> View<'a> {
+    /// What stands under a key; nothing when it is not there.
+    pub(super) fn key(self, key: &str) -> Self {
+        let below = |value: &'a Json| value.get(key).unwrap_or(&NOTHING);
+        Self { written: below(self.written), resolved: below(self.resolved), quotable: below(self.quotable) }
+    }
+
+    /// What stands at a JSON pointer.
+    pub(super) fn pointer(self, pointer: &str) -> Option<Self> {
+        Some(Self {
+            written: self.written.pointer(pointer)?,
+            resolved: self.resolved.pointer(pointer)?,
+            quotable: self.quotable.pointer(pointer)?,
+        })
+    }
+
+    pub(super) fn to_options(self) -> Options {
+        Options { written: self.written.clone(), resolved: self.resolved.clone(), quotable: self.quotable.clone() }
+    }
+
+    /// Whether something in here must not be quoted.
+    pub(super) fn conceals(self) -> bool {
+        self.resolved != self.quotable
+    }
+
+    /// The same with something harmless in place of what must not be quoted: the reference itself where any text may
+    /// stand, else a value of the kind that the place takes.
+    pub(super) fn stand_in(self, slot: &Slot<'_>) -> Json {
+        let mut stand_in = self.quotable.clone();
+        stand(Some(slot.clone()), &mut stand_in, self.resolved);
+        stand_in
+    }
+
+    /// What `find` finds here. `slot` is the place's own.
+    pub(super) fn problems(self, slot: &Slot<'_>, find: impl Fn(&Json) -> Vec<Problem>) -> Vec<Problem> {
+        let found = find(self.resolved);
+        if found.is_empty() || !self.conceals() {
+            return found;
+        }
+        let public = find(&self.stand_in(slot));
+        let mut told: Vec<Problem> = Vec::new();
+        for problem in found {
+            let problem = match public.contains(&problem) {
+                true => problem,
+                false => self.concealed(slot, problem.severity, self.known_part(&problem.path, &public)),
+            };
+            if !told.contains(&problem) {
+                told.push(problem);
+            }
+        }
+        told
+    }
+
+    /// A problem of which nothing but its place may be told.
+    fn concealed(self, slot: &Slot<'_>, severity: Severity, at: String) -> Problem {
+        let mut brought = Vec::new();
+        collect(self.quotable, self.resolved, "", &mut |path, reference| {
+            if path::related(path, &at) {
+                brought.push(reference);
+            }
+        });
+        let own = !brought.is_empty();
+        if !own {
+            collect(self.quotable, self.resolved, "", &mut |_, reference| brought.push(reference));
+        }
+        let what = what_brings(&brought);
+        let takes = slot.clone().at(self.quotable, &at).filter(|_| !at.is_empty()).and_then(|slot| takes(&slot));
+        let message = match (own, severity) {
+            (true, Severity::Error) => format!("{what} is not right here{}", takes.unwrap_or_default()),
+            (true, Severity::Warning) => format!("{what} will hurt here{}", takes.unwrap_or_default()),
+            (false, Severity::Error) => format!("does not go together with {what}"),
+            (false, Severity::Warning) => format!("will hurt together with {what}"),
+        };
+        Problem { severity, path: at, message }
+    }
+
+    /// A path that says nothing of what a reference brought: one that the stand-ins lead to, or that a person wrote.
+    fn known_part(self, path: &str, public: &[Problem]) -> String {
+        if public.iter().any(|problem| problem.path == path) {
+            return path.to_owned();
+        }
+        let (mut value, mut rest) = (self.quotable, path);
+        while let Some((_, below, behind)) = path::next(value, rest).filter(|_| !rest.is_empty()) {
+            (value, rest) = (below, behind);
+        }
+        path[..path.len() - rest.len()].trim_end_matches('.').to_owned()
+    }
+}
+
+/// The words for what these references bring.
+fn what_brings(references: &[String]) -> String {
+    let mut named: Vec<&str> = Vec::new();
+    for reference in references.iter().map(String::as_str) {
+        if !named.contains(&reference) {
+            named.push(reference);
+        }
+    }
+    let more = named.len() > NAMED;
+    named.truncate(NAMED);
+    let plain = |name: &&str| name.is_empty();
+    match named.as_slice() {
+        [] => "a value that is not shown".to_owned(),
+        [one] if plain(one) => "the secret in plain text".to_owned(),
+        _ if more => format!("what {} and others bring", named.join(", ")),
+        [one] => format!("what {one} brings"),
+        _ => format!("what {} bring", suggest::list(named.into_iter().filter(|name| !name.is_empty()), "and")),
+    }
+}
+
+/// What a place takes, to stand behind a message.
+fn takes(slot: &Slot<'_>) -> Option<String> {
+    if let Some(examples) = validate::examples(slot) {
+        return Some(format!(": write it like {examples}"));
+    }
+    validate::description(slot).map(|description| format!("; it takes{description}"))
+}
+
+/// Visits every text that must not be quoted, with its path and each of its references; an empty one for plain text.
+fn collect(quotable: &Json, resolved: &Json, at: &str, visit: &mut impl FnMut(&str, String)) {
+    match (quotable, resolved) {
+        (Json::Object(quotable), Json::Object(resolved)) => {
+            for (key, quotable) in quotable {
+                if let Some(resolved) = resolved.get(key) {
+                    collect(quotable, resolved, &path::key(at, key), visit);
+                }
+            }
+        }
+        (Json::Array(quotable), Json::Array(resolved)) => {
+            for (index, (quotable, resolved)) in quotable.iter().zip(resolved).enumerate() {
+                collect(quotable, resolved, &path::index(at, index), visit);
+            }
+        }
+        (Json::String(text), resolved) if resolved.as_str() != Some(text) => {
+            let references = references(text);
+            if references.is_empty() {
+                visit(at, String::new());
+            }
+            references.into_iter().for_each(|reference| visit(at, reference));
+        }
+        _ => {}
+    }
+}
+
+/// The references in a text, as they were written.
+pub(super) fn references(text: &str) -> Vec<String> {
+    let parts = secrets::parse(text).unwrap_or_default();
+    let reference = |part: &Part| match part {
+        Part::Reference(reference) => Some(reference.to_string()),
+        Part::Literal(_) => None,
+    };
+    parts.iter().filter_map(reference).collect()
+}
+
+fn stand(slot: Option<Slot<'_>>, quotable: &mut Json, resolved: &Json) {
+    match (quotable, resolved) {
+        (Json::Object(quotable), Json::Object(resolved)) => {
+            for (key, quotable) in quotable {
+                if let Some(resolved) = resolved.get(key) {
+                    stand(slot.as_ref().and_then(|slot| slot.key(key)), quotable, resolved);
+                }
+            }
+        }
+        (Json::Array(quotable), Json::Array(resolved)) => {
+            for (quotable, resolved) in quotable.iter_mut().zip(resolved) {
+                stand(slot.as_ref().and_then(Slot::item), quotable, resolved);
+            }
+        }
+        (quotable @ Json::String(_), resolved) if quotable != resolved => {
+            if let Some(stand_in) = slot.and_then(|slot| for_text(&slot, quotable.as_str().unwrap_or_default())) {
+                *quotable = stand_in;
+            }
+        }
+        _ => {}
+    }
+}
+
+/// What stands in for a text with references; `None`: the text itself.
+pub(super) fn for_text(slot: &Slot<'_>, text: &str) -> Option<Json> {
+    let keyword = |keyword: &str| slot.forms().iter().find_map(|form| form.get(keyword));
+    if slot.is_template() {
+        return Some(Json::from(in_template(text)));
+    }
+    if let Some(constant) = schema::constants(slot).first() {
+        return Some(Json::from(constant.as_str()));
+    }
+    let takes_text = slot.accepts(&Json::from(""));
+    if takes_text && keyword("pattern").is_none() {
+        return None;
+    }
+    let accepted = |value: &&Json| !value.is_null() && slot.accepts(value);
+    let default = keyword("default").filter(accepted);
+    let example = || keyword("examples").and_then(|examples| examples.get(0)).filter(accepted);
+    let least = || keyword("minimum").filter(accepted);
+    let simple = || [Json::from(1), Json::from(false)].into_iter().find(|value| slot.accepts(value));
+    default.or_else(example).or_else(least).cloned().or_else(simple)
+}
+
+/// References as a template's literal text: its own braces are written twice.
+fn in_template(text: &str) -> String {
+    let Ok(parts) = secrets::parse(text) else { return text.to_owned() };
+    let shown = |part: &Part| match part {
+        Part::Literal(literal) => literal.clone(),
+        Part::Reference(reference) => reference.to_string().replace('{', "{{").replace('}', "}}"),
+    };
+    parts.iter().map(shown).collect()
+}
+
+// === impl Options ===
+
+impl Options {
+    /// Options as they were written, whose references are read now. The problem says what is missing, and where.
+    fn read(written: &Json, slot: &Slot<'_>) -> Result<Self, Problem> {
+        let mut resolved = secrets::resolve(written)?;
+        typed::references(slot, written, &mut resolved);
+        let quotable = quotable(slot, written);
+        Ok(Self { written: written.clone(), resolved, quotable })
+    }
+
+    pub(super) fn view(&self) -> View<'_> {
+        View { written: &self.written, resolved: &self.resolved, quotable: &self.quotable }
+    }
+
+    /// Each of the three ways.
+    pub(super) fn each(&mut self) -> [&mut Json; 3] {
+        [&mut self.written, &mut self.resolved, &mut self.quotable]
+    }
+}
+
+/// What may be quoted of options as they were written: `$${` is what it stands for, a secret in plain text is hidden.
+pub(super) fn quotable(slot: &Slot<'_>, written: &Json) -> Json {
+    let mut quotable = written.clone();
+    redact::each_plain_secret(Some(slot), &mut quotable, &mut |_, text, hidden| *text = hidden);
+    secrets::each_text(&mut quotable, "", &mut |_, text| {
+        if text.contains("$${")
+            && references(text).is_empty()
+            && let Ok(Some(plain)) = secrets::expand(text)
+        {
+            *text = plain;
+        }
+    });
+    quotable
+}
+
+/// Nothing of it is shown.
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[hidden]")
+    }
+}
+
+// === impl Resolved ===
+
+impl<P: Plugin> Resolved<P> {
+    /// Reads the references of these options.
+    pub fn read(plugin: &'static P, written: &Json) -> Result<Self> {
+        let schema = plugin.schema().to_value();
+        let options = Options::read(written, &Slot::root(&schema));
+        let options = options.map_err(|problem| Error::config(problem.to_string()))?;
+        Ok(Self { plugin, options })
+    }
+
+    /// Makes something of the options, without I/O. Its error quotes nothing that a reference brought.
+    pub fn make<T>(&self, make: impl Fn(&Json) -> Result<T>) -> Result<T> {
+        let view = self.options.view();
+        let error = match make(view.resolved) {
+            Err(error) if view.conceals() => error,
+            made => return made,
+        };
+        let schema = self.plugin.schema().to_value();
+        let slot = Slot::root(&schema);
+        if let Err(public) = make(&view.stand_in(&slot))
+            && public.chain() == error.chain()
+        {
+            return Err(public);
+        }
+        Err(match self.first_problem(&schema) {
+            Some(problem) => Error::new(error.kind(), problem.to_string()),
+            None => Error::new(error.kind(), view.concealed(&slot, Severity::Error, String::new()).message),
+        })
+    }
+
+    /// What `gantry check` would say of them.
+    fn first_problem(&self, schema: &Json) -> Option<Problem> {
+        let view = self.options.view();
+        let wrong = validate::problems(schema, view.resolved, view.quotable).into_iter().next();
+        wrong.or_else(|| {
+            let found = view.problems(&Slot::root(schema), |options| self.plugin.check(options));
+            found.into_iter().find(|problem| problem.severity == Severity::Error)
+        })
+    }
+
+    /// The options themselves, for what asks a broker with them: only if a check finds nothing wrong with them.
+    pub fn into_checked(self) -> Result<Json> {
+        let schema = self.plugin.schema().to_value();
+        match self.first_problem(&schema) {
+            Some(problem) => Err(Error::config(problem.to_string())),
+            None => Ok(self.options.resolved),
+        }
+    }
+}
+
+/// Nothing of it is shown.
+impl<P> fmt::Debug for Resolved<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[hidden]")
+    }
+}
+
+#[cfg(test)]
+mod tests;
