@@ -3,6 +3,7 @@
 pub mod check;
 mod client;
 pub mod dlq;
+mod file_size;
 pub mod graph;
 pub mod list;
 pub mod live;

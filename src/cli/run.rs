@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use crate::{
     bridge::{Bridges, Budget},
-    cli::live::Live,
+    cli::{file_size, live::Live},
     config, control,
     reload::Reloader,
     telemetry,
@@ -72,6 +72,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
 const ONE_SIGNAL: Duration = Duration::from_secs(1);
 
 async fn serve(files: Vec<PathBuf>, loaded: config::Loaded, live: Option<Live>) -> anyhow::Result<ExitCode> {
+    file_size::fail_instead_of_ending()?;
     let mut signals = Signals::listen()?;
     let listener = control::bind(loaded.settings.control.listen).await?;
     let address = listener.local_addr();
