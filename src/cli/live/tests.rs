@@ -1,22 +1,10 @@
-use std::time::SystemTime;
-
 use super::*;
-use crate::bridge::{Counts, TaskStatus};
+use crate::bridge::{Counts, TaskStatus, status::Progress};
 
 fn task(state: TaskState, records_out: u64, error: Option<&str>) -> TaskStatus {
     let counts =
         Counts { records_in: records_out + 3, records_out, in_flight: 2, dead_lettered: 1, ..Counts::default() };
-    let error = error.map(Into::into);
-    TaskStatus {
-        id: 0,
-        state,
-        since: SystemTime::now(),
-        error,
-        last_progress: None,
-        epoch: 1,
-        counts,
-        lag: gantry_sdk::Lag::default(),
-    }
+    TaskStatus { state, error: error.map(Into::into), epoch: 1, counts, ..Progress::new(0).snapshot() }
 }
 
 fn bridge(tasks: Vec<TaskStatus>) -> BridgeStatus {

@@ -3,7 +3,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use gantry_sdk::{Lag, PartitionLag};
 
 use super::*;
-use crate::bridge::{Counts, Target};
+use crate::bridge::{ByStage, Counts, Target, status::Progress};
 
 fn task(id: u32, state: TaskState) -> TaskStatus {
     let counts = Counts {
@@ -25,7 +25,10 @@ fn task(id: u32, state: TaskState) -> TaskStatus {
     let last_progress = Some(UNIX_EPOCH + Duration::from_millis(1_700_000_000_250));
     let lag = Lag::default();
     lag.set(vec![PartitionLag { topic: "orders".into(), partition: 2, records: 40 }]);
-    TaskStatus { id, state, since: UNIX_EPOCH, error: None, last_progress, epoch: 3, counts, lag }
+    let mut dead_letters = ByStage::default();
+    dead_letters.add("TRANSFORMATION", 2);
+    dead_letters.add("KAFKA_PRODUCE", 3);
+    TaskStatus { state, last_progress, epoch: 3, counts, dead_letters, lag, ..Progress::new(id).snapshot() }
 }
 
 fn bridge(name: &str, tasks: Vec<TaskStatus>) -> BridgeStatus {
@@ -47,6 +50,7 @@ fn series_carry_bridge_and_task() {
     for line in [
         r#"gantry_records_in_total{bridge="a \"b\"",task="0"} 107"#,
         r#"gantry_records_returned_total{bridge="a \"b\"",task="1"} 7"#,
+        r#"gantry_dead_letters_total{bridge="a \"b\"",task="0",stage="KAFKA_PRODUCE"} 3"#,
         r#"gantry_source_lag_records{bridge="a \"b\"",task="0",topic="orders",partition="2"} 40"#,
         r#"gantry_task_state{bridge="a \"b\"",task="0",state="running"} 1"#,
         r#"gantry_task_state{bridge="a \"b\"",task="1",state="running"} 0"#,
