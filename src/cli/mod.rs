@@ -2,6 +2,7 @@
 
 pub mod check;
 mod client;
+mod display;
 pub mod dlq;
 mod file_size;
 pub mod graph;
