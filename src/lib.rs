@@ -14,14 +14,19 @@
 //! 7. [`graph`]: what leads where, for pictures and for warnings of loops
 //! 8. [`control`]: the REST port
 //! 9. [`telemetry`]: metric names, Prometheus, logs
+//! 10. [`printable`]: text from elsewhere, fit for a terminal
 //!
 //! docs/architecture.md has the picture and the invariants.
+
+// Those macros panic when nobody reads, and let text from elsewhere through: use `cli::output`.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod bridge;
 pub mod cli;
 pub mod config;
 pub mod control;
 pub mod graph;
+pub mod printable;
 pub mod registry;
 pub mod reload;
 pub mod telemetry;

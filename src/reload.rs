@@ -22,7 +22,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     bridge::{Bridges, Definition},
-    config::{self, Diagnostic, Settings},
+    config::{self, Control, Diagnostic, Settings},
 };
 
 /// How many may wait for their turn before asking itself waits.
@@ -153,8 +153,12 @@ impl Reloader {
 fn needs_restart(now: &Settings, new: &Settings) -> Vec<&'static str> {
     // Taken apart by name, so that a new option cannot be forgotten here.
     let Settings { control, log, shutdown_timeout: _, in_flight_bytes: _ } = now;
+    let Control { listen, ref hosts, max_connections, client_timeout } = *control;
     let options = [
-        ("control.listen", control.listen != new.control.listen),
+        ("control.listen", listen != new.control.listen),
+        ("control.hosts", *hosts != new.control.hosts),
+        ("control.max_connections", max_connections != new.control.max_connections),
+        ("control.client_timeout", client_timeout != new.control.client_timeout),
         ("log.level", log.level != new.log.level),
         ("log.format", log.format != new.log.format),
     ];

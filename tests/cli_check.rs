@@ -302,9 +302,35 @@ fn list_shows_every_connector_and_transform_and_their_options() {
     assert_eq!((&json[0]["kind"], &json[0]["name"]), (&json!("source"), &json!("generate")));
     assert!(json[0]["schema"]["properties"].is_object());
 
+    for (section, option) in [
+        ("control", "  listen (text, default 127.0.0.1:8083)"),
+        ("control", "  max_connections (a whole number, default 64)"),
+        ("log", "  level (off, error, warn, info, debug or trace, default info)"),
+        ("errors", "  retry.delay (text like 250ms or 5s, default 300ms)"),
+        ("limits", "  in_flight (a whole number, default 10000)"),
+        ("limits", "  in_flight_bytes (text like 512B or 64KiB, default 256MiB)"),
+        ("hops", "  limit (a whole number, default 1)"),
+        ("bridges", "  errors.give_back_after (text like 250ms or 5s, default 10m)"),
+    ] {
+        let listed = files.gantry(&["list", section], &[]);
+        assert!(listed.lines().contains(&option), "{section}: {}", listed.out);
+    }
+
     let unknown = files.gantry(&["list", "kafak"], &[]);
     assert_eq!(unknown.code, Some(2));
-    assert_eq!(unknown.err, "gantry: there is no connector or transform \"kafak\"; did you mean \"kafka\"?\n");
+    assert_eq!(unknown.err, "gantry: there is no connector, transform or section \"kafak\"; did you mean \"kafka\"?\n");
+}
+
+/// What a file says moves no cursor and makes no line of its own.
+#[test]
+fn text_of_a_file_is_escaped() {
+    let ended = check("bridges: {}\n\"a\\nok: 1 bridge\\e[2K\": 1\n");
+    assert_eq!((ended.code, ended.lines().len()), (Some(1), 2), "{ended:?}");
+    assert!(ended.out.contains(r"a\nok: 1 bridge\u{1b}[2K") && !ended.out.contains('\u{1b}'), "{ended:?}");
+    let json = Files::of(&[("gantry.yaml", "bridges: {}\n\"\\e\\x9b\": 1\n")])
+        .gantry(&["check", "--json", "gantry.yaml"], &[]);
+    assert!(!json.out.contains(['\u{1b}', '\u{9b}']), "{json:?}");
+    assert_eq!(json.json()["diagnostics"].as_array().map(Vec::len), Some(1), "{json:?}");
 }
 
 #[test]

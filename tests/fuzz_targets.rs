@@ -16,7 +16,7 @@ use proptest::{
 use targets::TARGETS;
 
 /// What is worth putting in anywhere: the words of the inputs' languages, and where their rules have edges.
-const WORDS: [&[u8]; 36] = [
+const WORDS: [&[u8]; 39] = [
     b"{",
     b"}",
     b"[",
@@ -53,6 +53,9 @@ const WORDS: [&[u8]; 36] = [
     "ж\u{feff}".as_bytes(),
     b"\xff\xff\xff\xff",
     b"[[[[[[[[",
+    b"\\ud800",
+    b"\"$serde_json::private::Number\":",
+    b"lower(",
 ];
 
 /// One change of an input.

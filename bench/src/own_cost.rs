@@ -7,10 +7,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use gantry_sdk::{
-    Health, Limits, Polled,
-    plugin::{Context, RetryPolicy},
-};
+use gantry_sdk::{Limits, Polled, plugin::Context};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
@@ -125,15 +122,7 @@ impl Workload {
 
     /// The CPU time that making and dropping the records takes.
     async fn make(&self, records: u64) -> Result<Duration> {
-        let context = Context {
-            bridge: "own-cost".into(),
-            task: 0,
-            health: Health::new(),
-            lag: gantry_sdk::Lag::default(),
-            retry: RetryPolicy::default(),
-            dead_letter: false,
-            in_flight_bytes: 64 << 20,
-        };
+        let context = Context::new("own-cost".into(), 64 << 20);
         let mut source =
             (gantry_generate::SOURCE.create)(&self.source(records), context).context("making a generator")?;
         source.open().await.context("opening the generator")?;

@@ -1,10 +1,13 @@
 //! The `json` transform, against a model that builds every body anew instead of changing it in place.
 
 use gantry::registry;
-use gantry_sdk::{Working, json};
+use gantry_sdk::Working;
 use serde_json::{Map, Value as Json, json as literal};
 
-use super::{input, json_pick};
+use super::{
+    input,
+    json_pick::{Whole, whole},
+};
 
 pub(super) fn run(data: &[u8]) {
     let (lines, body) = input::lines(data);
@@ -16,11 +19,16 @@ pub(super) fn run(data: &[u8]) {
     let (kept, _, failed) = batch.finish();
     assert_eq!(kept.len() + failed.len(), 1, "a record is lost, or there twice");
 
-    let Ok(original) = json::parse(body) else {
-        assert!(kept.is_empty(), "what is not JSON went on");
-        return;
+    let original = match whole(body) {
+        Whole::Json(original) => original,
+        Whole::NotJson => {
+            assert!(kept.is_empty(), "what is not JSON went on");
+            return;
+        }
+        Whole::Tolerated => return,
     };
-    if json_pick::is_ambiguous(data) {
+    // The words of the operations go through serde_json as well.
+    if data.windows(6).any(|window| window == b"$serde") {
         return;
     }
     let expected = match model(&edits, &original) {
@@ -35,14 +43,16 @@ pub(super) fn run(data: &[u8]) {
     let extracted = edits.iter().any(|edit| matches!(edit, Edit::Extract(_)));
     // As text: two objects are equal whatever the order of their fields.
     let [before, after] = [&original, &expected].map(Json::to_string);
-    match expected {
-        Json::Null if extracted => assert_eq!(found, None),
-        Json::String(text) if extracted => assert_eq!(found, Some(text.as_bytes())),
-        _ if before == after => {
-            let found = json::parse(found.expect("it has a body")).expect("what is written is JSON");
-            assert_eq!(found.to_string(), before);
-        }
-        _ => assert_eq!(found.map(String::from_utf8_lossy), Some(after.into())),
+    let found = match expected {
+        Json::Null if extracted => return assert_eq!(found, None),
+        Json::String(text) if extracted => return assert_eq!(found, Some(text.as_bytes())),
+        _ => found.expect("it has a body"),
+    };
+    let found = found.strip_prefix(b"\xef\xbb\xbf").unwrap_or(found);
+    let read = serde_json::from_slice::<Json>(found).expect("what is written is JSON").to_string();
+    assert_eq!(read, after);
+    if edits.is_empty() || before == after && edits.iter().all(|edit| matches!(edit, Edit::Drop(_))) {
+        assert_eq!(kept[0].value.as_deref(), Some(body), "bytes that nothing touches are others");
     }
 }
 

@@ -3,13 +3,21 @@
 use bytes::Bytes;
 use gantry_sdk::{Record, Template, json};
 
-use super::{input, json_pick};
+use super::input;
 
 pub(super) fn run(data: &[u8]) {
     let (text, body) = input::line(data);
     let Ok(text) = str::from_utf8(text) else { return };
     let compiled = Template::parse(text);
     let record = input::record(body);
+    // The model knows no functions.
+    if text.contains('(') {
+        if let Ok(template) = compiled {
+            let missing = template.lacking(&record);
+            assert!(missing.is_empty() || template.render(&record).is_none(), "{text:?} lacks {missing:?}");
+        }
+        return;
+    }
     let expected = model(text, &record);
     let Ok(template) = compiled else {
         assert_eq!(expected, Err(Wrong::Template), "{text:?} is refused");
@@ -21,7 +29,7 @@ pub(super) fn run(data: &[u8]) {
         assert_eq!(rendered.as_deref(), Some(literal.as_bytes()));
     }
     // A field of a body that is not JSON: what can be had of it is not said anywhere.
-    if expected == Err(Wrong::Body) || json_pick::is_ambiguous(data) {
+    if expected == Err(Wrong::Body) {
         return;
     }
     assert_eq!(Ok(rendered.map(Vec::from)), expected, "{text:?}");
@@ -85,8 +93,8 @@ fn named(name: &str, record: &Record) -> Result<Option<Bytes>, Wrong> {
     let body = || record.value.clone().unwrap_or_default();
     if let Some(path) = name.strip_prefix("value.") {
         let path: Vec<_> = path.split('.').map(str::to_owned).collect();
-        let whole = json::parse(&body()).map_err(|_| Wrong::Body)?;
-        return Ok(json_pick::field(&whole, &path));
+        // What is found there is another target's.
+        return json::pick(&body(), &path).map_err(|_| Wrong::Body);
     }
     if let Some(header) = name.strip_prefix("header.").filter(|header| !header.is_empty()) {
         let first = record.headers.iter().find(|(own, _)| own == header);

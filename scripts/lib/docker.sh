@@ -2,7 +2,7 @@
 # The brokers as containers, where a Docker engine answers. Same ports, same settings and same functions as local.sh.
 # A container keeps its data while it is stopped; `down --purge` removes it. Sourced after endpoints.sh and kafka.sh.
 
-RABBITMQ_IMAGE=rabbitmq:4-management
+RABBITMQ_IMAGE=rabbitmq:4.2.9-management
 KAFKA_IMAGE=apache/kafka:$KAFKA_VERSION
 
 docker_answers() { have docker && [[ -n $(timeout 10 docker info --format '{{.ServerVersion}}' 2>/dev/null) ]]; }

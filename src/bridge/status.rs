@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use gantry_sdk::Lag;
+use gantry_sdk::{Depth, Lag, Lost};
 use tokio::sync::Notify;
 
 use super::stages::ByStage;
@@ -141,6 +141,11 @@ pub struct TaskStatus {
     pub dead_letters: ByStage,
     /// How far the source is behind, where it is a log.
     pub lag: Lag,
+    /// How much waits in the source's queues, where it reads some.
+    pub depth: Depth,
+    /// What was gone at the source's broker before it was read. It stays, and does not make the task less ready: nothing
+    /// can be done about it any more.
+    pub lost: Lost,
 }
 
 /// How a bridge is.
@@ -199,6 +204,8 @@ impl Progress {
             counts: Counts::default(),
             dead_letters: ByStage::default(),
             lag: Lag::default(),
+            depth: Depth::default(),
+            lost: Lost::default(),
         };
         Self {
             status: Mutex::new(status),
@@ -216,6 +223,16 @@ impl Progress {
     /// Where the source says how far it is behind.
     pub fn lag(&self) -> Lag {
         self.lock().lag.clone()
+    }
+
+    /// Where the source says how much waits in its queues.
+    pub fn depth(&self) -> Depth {
+        self.lock().depth.clone()
+    }
+
+    /// Where the source says what was gone before it was read.
+    pub fn lost(&self) -> Lost {
+        self.lock().lost.clone()
     }
 
     /// A new state, with the reason when there is one to tell.

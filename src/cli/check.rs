@@ -6,10 +6,10 @@ use clap::Args;
 use gantry_sdk::config::Severity;
 use serde_json::json;
 
-use super::output;
+use super::{connect, output, runtime};
 use crate::{
     bridge::definition::Definition,
-    config::{self, Diagnostic},
+    config::{self, Log},
 };
 
 /// What `gantry check` takes.
@@ -21,6 +21,10 @@ pub struct CheckArgs {
     /// Take warnings for errors.
     #[arg(long)]
     strict: bool,
+    /// Also log in to every broker and look at everything that the bridges need there. Nothing is moved or made; all that is
+    /// missing is told, with the commands that create it.
+    #[arg(long)]
+    connect: bool,
     /// Print JSON, for editors and scripts.
     #[arg(long)]
     json: bool,
@@ -28,10 +32,16 @@ pub struct CheckArgs {
 
 /// Checks; exit code 0 when it would run, 1 when not.
 pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
-    let (diagnostics, bridges) = match config::check(&args.files) {
-        Ok(loaded) => (loaded.warnings, loaded.bridges),
-        Err(diagnostics) => (diagnostics, Vec::new()),
+    let (mut diagnostics, bridges, log) = match config::check(&args.files) {
+        Ok(loaded) => (loaded.warnings, loaded.bridges, loaded.settings.log),
+        Err(diagnostics) => (diagnostics, Vec::new(), Log::default()),
     };
+    let mut commands = Vec::new();
+    if args.connect && !bridges.is_empty() {
+        let answers = runtime::block_on(&log, None, async { Ok(connect::ask(&bridges).await) })?;
+        diagnostics.extend(answers.diagnostics);
+        commands = answers.commands;
+    }
     let count = |severity| diagnostics.iter().filter(|one| one.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     let passed = errors == 0 && (warnings == 0 || !args.strict);
@@ -41,11 +51,17 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
             "errors": errors,
             "warnings": warnings,
             "diagnostics": diagnostics,
+            "commands": commands,
         });
-        output::print(&format!("{report:#}"))?;
+        output::print_json(&report)?;
     } else {
-        let mut lines: Vec<String> = diagnostics.iter().map(Diagnostic::to_string).collect();
+        let mut lines: Vec<String> =
+            diagnostics.iter().map(|one| output::printable(&one.to_string()).into_owned()).collect();
         lines.extend(bridges.iter().map(|bridge| line(bridge)));
+        if !commands.is_empty() {
+            lines.push("these commands mend it; look at each before you run it:".to_owned());
+            lines.extend(commands.iter().map(|command| format!("  {}", output::printable(command))));
+        }
         lines.push(summary(passed, errors, warnings, bridges.len()));
         output::print(&lines.join("\n"))?;
     }

@@ -18,6 +18,7 @@ pub(super) struct Address {
 pub(super) enum Method {
     Get,
     Put,
+    Post,
 }
 
 /// A control port that takes longer to let in is not there.
@@ -31,7 +32,9 @@ impl Address {
             bail!("asking {url}: the control port speaks plain http; behind a proxy with TLS, ask from inside of it");
         }
         let address = format!("{}{path}", url.trim_end_matches('/'));
+        // A control port is on this machine or in its network; what HTTP_PROXY names would be asked for the wrong one.
         let config = ureq::Agent::config_builder()
+            .proxy(None)
             .timeout_connect(Some(CONNECT_PATIENCE))
             .timeout_global(patience)
             .http_status_as_error(false)
@@ -40,13 +43,28 @@ impl Address {
         let answered = match method {
             Method::Get => agent.get(&address).call(),
             Method::Put => agent.put(&address).send_empty(),
+            Method::Post => agent.post(&address).send_empty(),
         };
         let mut response = answered.map_err(|error| {
             anyhow!("asking {address}: {error}; is gantry running there? Its address is control.listen in its configuration, or --url here")
         })?;
-        let body = response.body_mut().read_json();
+        let status = response.status().as_u16();
+        // Some say yes and nothing else.
+        let body = match response.body_mut().read_to_vec() {
+            Ok(body) if body.is_empty() => Ok(Json::Null),
+            Ok(body) => serde_json::from_slice(&body).map_err(anyhow::Error::from),
+            Err(error) => Err(error.into()),
+        };
         let body = body.with_context(|| format!("asking {address}: its answer is not ours; is this gantry?"))?;
-        Ok((response.status().as_u16(), body))
+        Ok((status, body))
+    }
+}
+
+/// An answer that is none of those that were hoped for.
+pub(super) fn refusal(status: u16, answer: &Json) -> String {
+    match answer["message"].as_str() {
+        Some(message) => format!("it answered {status}: {message}"),
+        None => format!("it answered {status}; is this gantry?"),
     }
 }
 

@@ -8,6 +8,8 @@ use std::{
 
 use console::Term;
 
+use super::output::printable;
+
 /// Where text goes: how much of it is seen, and whether in colours.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Screen {
@@ -97,14 +99,12 @@ pub(super) fn next_try(now: SystemTime, at: SystemTime) -> String {
 }
 
 /// The text in lines of that width, broken at words, long ones anywhere; what does not fit into so many lines is cut off.
-/// What controls a terminal is no part of it.
+/// It comes out printable.
 pub(super) fn wrap(text: &str, width: usize, lines: usize) -> Vec<String> {
     let width = width.max(1);
     let mut wrapped = vec![String::new()];
     let mut columns = 0;
-    let words =
-        text.split(|letter: char| letter.is_whitespace() || letter.is_control()).filter(|word| !word.is_empty());
-    for word in words {
+    for word in printable(text).split_whitespace() {
         let mut rest: Vec<char> = word.chars().collect();
         while !rest.is_empty() {
             let gap = usize::from(columns > 0);
@@ -169,8 +169,8 @@ mod tests {
 
     #[test]
     fn a_long_reason_is_broken_at_words_and_cut_off_at_last() {
-        let text = "connecting to rabbit1:5672:\nconnection refused \x1b[2J";
-        assert_eq!(wrap(text, 30, 3), ["connecting to rabbit1:5672:", "connection refused [2J"]);
+        let text = "connecting to rabbit1:5672: connection refused \x1b[2J";
+        assert_eq!(wrap(text, 30, 3), ["connecting to rabbit1:5672:", "connection refused \\u{1b}[2J"]);
         assert_eq!(wrap(text, 16, 2), ["connecting to", "rabbit1:5672: …"]);
         assert_eq!(wrap(&"x".repeat(25), 10, 9), ["x".repeat(10), "x".repeat(10), "x".repeat(5)]);
         assert_eq!(

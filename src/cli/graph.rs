@@ -44,7 +44,7 @@ pub fn run(args: &GraphArgs) -> anyhow::Result<ExitCode> {
     let loaded = match config::load(&args.files) {
         Ok(loaded) => loaded,
         Err(diagnostics) => {
-            diagnostics.iter().for_each(|diagnostic| eprintln!("{diagnostic}"));
+            output::tell_diagnostics(&diagnostics);
             return Ok(ExitCode::FAILURE);
         }
     };

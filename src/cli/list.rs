@@ -1,9 +1,10 @@
-//! `gantry list`: connectors and transforms, or the options of one, out of the schemas they are read by.
+//! `gantry list`: connectors, transforms and sections, or the options of one, out of the schemas they are read by.
 
 use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
+use gantry_sdk::template::{FUNCTIONS, FunctionInfo};
 use serde_json::{Value as Json, json};
 
 use super::output;
@@ -12,7 +13,7 @@ use crate::config::catalog::{self, Entry, OptionRow};
 /// What `gantry list` takes.
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// Show the options of this connector or transform.
+    /// Show the options of this connector or transform, or of this section of the configuration.
     name: Option<String>,
     /// Print JSON, with the JSON Schema of the options.
     #[arg(long)]
@@ -24,17 +25,16 @@ pub fn run(args: &ListArgs) -> anyhow::Result<ExitCode> {
     let mut entries = catalog::entries();
     if let Some(name) = &args.name {
         if let Some(instead) = catalog::unknown(&entries, name) {
-            bail!("there is no connector or transform \"{name}\"; {instead}");
+            bail!("there is no connector, transform or section \"{name}\"; {instead}");
         }
         entries.retain(|entry| entry.name == name);
     }
-    let text = if args.json {
-        format!("{:#}", entries.iter().map(to_json).collect::<Json>())
-    } else if args.name.is_some() {
-        entries.iter().map(options).collect::<Vec<_>>().join("\n")
-    } else {
-        names(&entries)
-    };
+    if args.json {
+        output::print_json(&entries.iter().map(to_json).collect())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let text =
+        if args.name.is_some() { entries.iter().map(options).collect::<Vec<_>>().join("\n") } else { names(&entries) };
     output::print(text.trim_end())?;
     Ok(ExitCode::SUCCESS)
 }
@@ -46,13 +46,19 @@ fn to_json(entry: &Entry) -> Json {
 fn names(entries: &[Entry]) -> String {
     let width = entries.iter().map(|entry| entry.name.len()).max().unwrap_or_default();
     let mut text = String::new();
-    for kind in ["source", "sink", "transform"] {
+    for kind in ["source", "sink", "transform", "section"] {
         text += &format!("{kind}s\n");
         for entry in entries.iter().filter(|entry| entry.kind == kind) {
             text += &format!("  {:width$}  {}\n", entry.name, entry.summary);
         }
         text.push('\n');
     }
+    text += "functions in templates\n";
+    let width = FUNCTIONS.iter().map(|function| function.usage.chars().count()).max().unwrap_or_default();
+    for FunctionInfo { usage, summary, .. } in FUNCTIONS {
+        text += &format!("  {usage:width$}  {summary}\n");
+    }
+    text.push('\n');
     text + "gantry list NAME shows the options of one."
 }
 

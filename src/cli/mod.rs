@@ -2,17 +2,22 @@
 
 pub mod check;
 mod client;
+mod connect;
 mod display;
 pub mod dlq;
 mod file_size;
 pub mod graph;
+pub mod health;
 pub mod list;
 pub mod live;
-mod output;
+pub mod output;
+pub mod pages;
 pub mod reload;
 pub mod run;
+mod runtime;
 pub mod schema;
 pub mod status;
+pub mod steer;
 
 use std::process::ExitCode;
 
@@ -25,9 +30,9 @@ use clap::{Parser, Subcommand};
 ///   gantry check bridges.yaml
 ///   gantry run bridges.yaml
 ///
-/// While it runs, `gantry status` shows every bridge, `gantry reload` takes up what you changed in the files, and
-/// http://127.0.0.1:8083 speaks Kafka Connect's REST API. `gantry dlq` looks at dead letters and replays them,
-/// `gantry graph` draws the bridges.
+/// While it runs, `gantry status` shows every bridge, `gantry pause`, `resume`, `stop` and `restart` steer them, `gantry
+/// reload` takes up what you changed in the files, and http://127.0.0.1:8083 speaks Kafka Connect's REST API. `gantry dlq`
+/// looks at dead letters and replays them, `gantry graph` draws the bridges.
 #[derive(Debug, Parser)]
 #[command(version, verbatim_doc_comment, max_term_width = 110)]
 pub struct Cli {
@@ -41,16 +46,27 @@ enum Command {
     Run(run::RunArgs),
     /// Say everything that is wrong with these files, and what will hurt.
     Check(check::CheckArgs),
-    /// List connectors and transforms, or the options of one.
+    /// List connectors and transforms, or the options of one of them or of a section.
     List(list::ListArgs),
     /// Print the JSON Schema of the configuration, for editors.
     Schema(schema::SchemaArgs),
     /// Ask a running gantry how its bridges are.
     Status(status::StatusArgs),
+    Health(health::HealthArgs),
     Reload(reload::ReloadArgs),
+    /// Have bridges of a running gantry stay connected and move nothing.
+    Pause(steer::BridgeArgs),
+    /// Have paused or stopped bridges run again.
+    Resume(steer::BridgeArgs),
+    /// Have bridges give back what is in flight, and disconnect.
+    Stop(steer::BridgeArgs),
+    /// Have bridges drain and start again.
+    Restart(steer::RestartArgs),
     /// Look at dead letters, and send them through their bridge again.
     Dlq(dlq::DlqArgs),
     Graph(graph::GraphArgs),
+    Completions(pages::CompletionsArgs),
+    Man(pages::ManArgs),
 }
 
 impl Cli {
@@ -62,9 +78,16 @@ impl Cli {
             Command::List(args) => list::run(&args),
             Command::Schema(args) => schema::run(&args),
             Command::Status(args) => status::run(&args),
+            Command::Health(args) => health::run(&args),
             Command::Reload(args) => reload::run(&args),
+            Command::Pause(args) => steer::pause(&args),
+            Command::Resume(args) => steer::resume(&args),
+            Command::Stop(args) => steer::stop(&args),
+            Command::Restart(args) => steer::restart(&args),
             Command::Dlq(args) => dlq::run(&args),
             Command::Graph(args) => graph::run(&args),
+            Command::Completions(args) => pages::completions(&args),
+            Command::Man(args) => pages::man(&args),
         }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::{
     client::{Address, Method},
-    output,
+    output::{self, printable},
 };
 
 const REFUSED: u8 = 1;
@@ -39,12 +39,12 @@ pub fn run(args: &ReloadArgs) -> anyhow::Result<ExitCode> {
     let (status, answer) = match args.address.ask(Method::Put, "/v1/reload", None) {
         Ok(answer) => answer,
         Err(error) => {
-            eprintln!("{error:#}");
+            output::tell(format_args!("{error:#}"));
             return Ok(ExitCode::from(UNREACHABLE));
         }
     };
     if args.json {
-        output::print(&format!("{answer:#}"))?;
+        output::print_json(&answer)?;
     } else {
         let text = if status == 200 { done(&answer)? } else { refused(status, &answer) };
         output::print(text.trim_end())?;
@@ -103,7 +103,8 @@ fn done(answer: &Json) -> anyhow::Result<String> {
 
 fn refused(status: u16, answer: &Json) -> String {
     let diagnostics = Vec::<Diagnostic>::deserialize(&answer["diagnostics"]).unwrap_or_default();
-    let reason = answer["message"].as_str().map_or_else(|| format!("it answered {status}"), str::to_owned);
+    let reason =
+        answer["message"].as_str().map_or_else(|| format!("it answered {status}"), |text| printable(text).into_owned());
     diagnostics.iter().map(Diagnostic::line).collect::<String>() + "not reloaded: " + &reason + "\n"
 }
 
@@ -118,6 +119,6 @@ impl Diagnostic {
             (None, None) => String::new(),
         };
         let path = if self.path.is_empty() { String::new() } else { format!("{}: ", self.path) };
-        format!("{place}{}: {path}{}\n", self.severity, self.message)
+        printable(&format!("{place}{}: {path}{}", self.severity, self.message)).into_owned() + "\n"
     }
 }

@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     bridge::{Bridges, Budget, Counts},
-    cli::{file_size, live::Live},
+    cli::{file_size, live::Live, output},
     config, control,
     reload::Reloader,
     telemetry,
@@ -59,8 +59,8 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let loaded = match config::load(&args.files) {
         Ok(loaded) => loaded,
         Err(diagnostics) => {
-            diagnostics.iter().for_each(|diagnostic| eprintln!("{diagnostic}"));
-            eprintln!("gantry: nothing was started; `gantry check` says the same");
+            output::tell_diagnostics(&diagnostics);
+            output::tell("gantry: nothing was started; `gantry check` says the same");
             return Ok(ExitCode::from(1));
         }
     };
@@ -85,7 +85,7 @@ const ONE_SIGNAL: Duration = Duration::from_secs(1);
 async fn serve(args: RunArgs, loaded: config::Loaded, live: Option<Live>) -> anyhow::Result<ExitCode> {
     file_size::fail_instead_of_ending()?;
     let mut signals = Signals::listen()?;
-    let listener = control::bind(loaded.settings.control.listen).await?;
+    let listener = control::bind(&loaded.settings.control).await?;
     let address = listener.local_addr();
     info!("control port on http://{address}, metrics on http://{address}/metrics");
     let budget = Budget::new(loaded.settings.in_flight_bytes);

@@ -13,6 +13,6 @@ pub struct SchemaArgs {}
 
 /// Prints it.
 pub fn run(_: &SchemaArgs) -> anyhow::Result<ExitCode> {
-    output::print(&format!("{:#}", config::schema()))?;
+    output::print_json(&config::schema())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::{
-    client::{Address, Method},
+    client::{Address, Method, refusal},
     display::Screen,
     output,
 };
@@ -41,16 +41,16 @@ pub fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
     let answer = match ask(&args.address) {
         Ok(answer) => answer,
         Err(error) => {
-            eprintln!("{error:#}");
+            output::tell(format_args!("{error:#}"));
             return Ok(ExitCode::from(UNREACHABLE));
         }
     };
     let overview = Overview::deserialize(&answer).context("reading the answer: is this gantry of the same version?")?;
     if args.json {
-        output::print(&format!("{answer:#}"))?;
+        output::print_json(&answer)?;
     } else {
         let screen = Screen::of(&std::io::stdout(), &Term::stdout());
-        output::print(&table::lines(&overview, screen).join("\n"))?;
+        output::print_as_it_is(&table::lines(&overview, screen).join("\n"))?;
     }
     let ready = overview.bridges.iter().all(|bridge| bridge.ready);
     Ok(if ready { ExitCode::SUCCESS } else { ExitCode::from(NOT_READY) })
@@ -59,7 +59,7 @@ pub fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
 fn ask(address: &Address) -> anyhow::Result<Json> {
     match address.ask(Method::Get, "/v1/bridges", Some(PATIENCE))? {
         (200, answer) => Ok(answer),
-        (status, _) => bail!("asking for /v1/bridges: it answered {status}; is this gantry?"),
+        (status, answer) => bail!("asking for /v1/bridges: {}", refusal(status, &answer)),
     }
 }
 
@@ -88,6 +88,14 @@ struct Task {
     counts: Counts,
     lag: Option<u64>,
     queue_depth: Option<u64>,
+    #[serde(default)]
+    lost: Vec<Loss>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Loss {
+    records: u64,
+    what: String,
 }
 
 #[derive(Debug, Deserialize)]

@@ -64,7 +64,7 @@ pub(super) fn read(
     let transforms: Vec<_> = (0..count)
         .map(|index| part(findings, &at, &format!("/transforms/{index}"), written, resolved, connections))
         .collect();
-    let sink = part(findings, &at, "/sink", written, resolved, connections);
+    let sink: Option<Section<SinkPlugin>> = part(findings, &at, "/sink", written, resolved, connections);
     let dead_letter = dead_letter(findings, &at, written, resolved, connections);
 
     if !findings.is_sound(&at) {
@@ -79,6 +79,15 @@ pub(super) fn read(
     };
     check_limits(findings, &at, &options);
     let source = source?;
+    if let Some(sink) = sink.as_ref().filter(|sink| !sink.plugin.counts_attempts)
+        && options.errors.retry.max_attempts.is_some()
+    {
+        let message = format!(
+            "the sink {} does not count tries: errors.retry.timeout says how long it may take",
+            sink.plugin.name
+        );
+        findings.error(path::key(&at, "errors.retry.max_attempts"), message);
+    }
     if matches!(dead_letter, Some(DeadLetter::Reject)) && !source.plugin.can_reject {
         let message = format!("the source {} has no dead letter of its own: name a sink", source.plugin.name);
         findings.error(path::key(&at, &format!("errors.dead_letter.{REJECT}")), message);
@@ -167,6 +176,10 @@ fn check_limits(findings: &mut Findings<'_>, at: &str, options: &settings::Bridg
     if retry.timeout.is_some_and(|timeout| timeout.0.is_zero()) {
         let message = "0s would give up every record before it is sent: leave it out to retry for ever";
         findings.error(path::key(at, "errors.retry.timeout"), message);
+    }
+    if retry.max_attempts == Some(0) {
+        let message = "0 would refuse every record before it is sent: leave it out to retry for ever";
+        findings.error(path::key(at, "errors.retry.max_attempts"), message);
     }
     if retry.delay > retry.max_delay {
         let message = format!("is longer than errors.retry.max_delay ({})", retry.max_delay);

@@ -1,4 +1,4 @@
-//! Connectors and transforms with their options, for people: what `gantry list` prints.
+//! Connectors, transforms and Gantry's own sections with their options, for people: what `gantry list` prints.
 
 use serde_json::Value as Json;
 
@@ -10,10 +10,10 @@ use super::{
 };
 use gantry_sdk::plugin::{ConnectionPlugin, SinkPlugin, SourcePlugin, TransformPlugin};
 
-/// A connector's source, sink or connection, or a transform.
+/// A connector's source, sink or connection, a transform, or a section of Gantry's own options.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// `source`, `sink`, `transform` or `connection`.
+    /// `source`, `sink`, `transform`, `connection` or `section`.
     pub kind: &'static str,
     /// The key that selects it in YAML.
     pub name: &'static str,
@@ -45,7 +45,23 @@ pub fn entries() -> Vec<Entry> {
     all.extend(of_kind::<SinkPlugin>());
     all.extend(of_kind::<TransformPlugin>());
     all.extend(of_kind::<ConnectionPlugin>());
+    all.extend(sections());
     all
+}
+
+fn sections() -> [Entry; 7] {
+    let (root, bridge) = (schema::root(), schema::bridge());
+    let section = |name, summary, schema: &Json| Entry { kind: "section", name, summary, schema: schema.clone() };
+    let (of_process, of_bridge) = (&root["properties"], &bridge["properties"]);
+    [
+        section("control", "the port for metrics, health and the REST API", &of_process["control"]),
+        section("log", "what is logged and how", &of_process["log"]),
+        section("limits", "how much may be in flight in all tasks together", &of_process["limits"]),
+        section("bridges", "a bridge, below its name", &bridge),
+        section("errors", "of a bridge: what to do with what fails", &of_bridge["errors"]),
+        section("hops", "of a bridge: how it counts what goes round", &of_bridge["hops"]),
+        section("limits", "of a bridge: how much may be in flight in one task", &of_bridge["limits"]),
+    ]
 }
 
 fn of_kind<P: Plugin>() -> impl Iterator<Item = Entry> {

@@ -1,4 +1,4 @@
-//! Files in order, then `GANTRY__…` environment variables: one tree, in which the later wins and every value knows where
+//! Files in order, then `GANTRY__…` environment variables, and below all the default of an image: one tree, in which the later wins and every value knows where
 //! it was written.
 //!
 //! Maps are merged key by key; lists and all else are replaced. Both kinds of layer are [`::config::Source`]s, collected
@@ -18,6 +18,8 @@ use super::{
 
 /// Environment variables that set an option begin so; the rest is the path, `__` between its parts.
 const PREFIX: &str = "GANTRY__";
+/// Where the control port listens when nothing else says so: for images and unit files, which have a default of their own.
+const DEFAULT_LISTEN: &str = "GANTRY_DEFAULT_LISTEN";
 const SEPARATOR: &str = "__";
 
 /// What all layers say together.
@@ -30,7 +32,7 @@ pub(super) struct Tree {
 pub(super) fn variables() -> Vec<(String, String)> {
     let text = |os: std::ffi::OsString| os.to_string_lossy().into_owned();
     let all = env::vars_os().map(|(name, value)| (text(name), text(value)));
-    let mut found: Vec<_> = all.filter(|(name, _)| name.starts_with(PREFIX)).collect();
+    let mut found: Vec<_> = all.filter(|(name, _)| name.starts_with(PREFIX) || name == DEFAULT_LISTEN).collect();
     found.sort();
     found
 }
@@ -57,9 +59,13 @@ pub(super) fn collect(files: &[PathBuf], variables: Vec<(String, String)>) -> (O
             None => complete = false,
         }
     }
-    layers.push(Box::new(Variables(variables)));
+    let (below, above): (Vec<_>, Vec<_>) = variables.into_iter().partition(|(name, _)| name == DEFAULT_LISTEN);
+    layers.push(Box::new(Variables(above)));
 
     let mut root = Value::new(None, Map::<String, Value>::new());
+    for (name, value) in below {
+        set(&mut root, &["control", "listen"], &value, &Place::Variable(name).to_origin());
+    }
     for layer in &layers {
         if let Err(error) = layer.collect_to(&mut root) {
             problems.push(Diagnostic::error(None, error.to_string()));
@@ -175,6 +181,11 @@ impl Tree {
     /// Whether a value at this path was written.
     pub(super) fn holds(&self, path: &str) -> bool {
         self.descend(path, |_| {})
+    }
+
+    /// Whether the control port listens where an image or a unit file has its default.
+    pub(super) fn listens_by_default(&self) -> bool {
+        matches!(self.place("control.listen"), Some(Place::Variable(name)) if name == DEFAULT_LISTEN)
     }
 
     /// Whether the value at this path is the text of an environment variable.

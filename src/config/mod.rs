@@ -27,7 +27,7 @@ mod schema;
 pub mod secrets;
 mod sections;
 mod settings;
-mod suggest;
+pub(crate) mod suggest;
 mod typed;
 mod validate;
 mod warnings;
@@ -124,6 +124,9 @@ fn settings(findings: &mut Findings<'_>, resolved: &Json) -> Option<Settings> {
         findings.add_unless_missing(problem);
     }
     let control = setting(findings, resolved, "control", Control::default);
+    if control.as_ref().is_some_and(|control| control.client_timeout.0.is_zero()) {
+        findings.error("control.client_timeout", "must be longer than nothing: no client could ask anything");
+    }
     let log = setting(findings, resolved, "log", Log::default);
     let shutdown_timeout = setting(findings, resolved, "shutdown_timeout", settings::shutdown_timeout);
     let limits = setting(findings, resolved, "limits", settings::ProcessLimits::default);

@@ -4,7 +4,7 @@
 
 use std::{
     collections::BTreeMap,
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
 };
 
@@ -84,11 +84,41 @@ pub struct Control {
     #[serde(deserialize_with = "address")]
     #[schemars(with = "String", example = "127.0.0.1:8083", example = "0.0.0.0:8083", example = "[::1]:8083")]
     pub listen: SocketAddr,
+    /// Names by which clients reach it, besides localhost and its own addresses: names or addresses without a port.
+    /// Requests for other names are refused, so that no web page can reach it through the browser of someone inside.
+    #[serde(deserialize_with = "hosts")]
+    #[schemars(example = ["gantry", "gantry.example.org"])]
+    pub hosts: Vec<String>,
+    /// Connections that may be open. With more, the one that has asked nothing for the longest time is closed.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub max_connections: u32,
+    /// A connection is closed when its client sends no whole request, or does not read its answer, for so long.
+    pub client_timeout: DurationText,
 }
 
 impl Default for Control {
     fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8083)) }
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8083)),
+            hosts: Vec::new(),
+            max_connections: 64,
+            client_timeout: DurationText::seconds(30),
+        }
+    }
+}
+
+/// Names in lower case, with an error for what is none.
+fn hosts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let is_name = |text: &str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        text.parse::<IpAddr>().is_ok() || !text.is_empty() && text.chars().all(plain)
+    };
+    let hosts = Vec::<String>::deserialize(deserializer)?;
+    match hosts.iter().find(|text| !is_name(text)) {
+        None => Ok(hosts.into_iter().map(|text| text.trim_end_matches('.').to_ascii_lowercase()).collect()),
+        Some(wrong) => Err(de::Error::custom(format!(
+            "\"{wrong}\" is not a host: write a name or an address, without scheme and port, like gantry.example.org"
+        ))),
     }
 }
 
@@ -248,6 +278,10 @@ pub(super) struct Retry {
     /// Give up on a record after this long; then the bridge starts again and the record comes again. Absent: never.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<DurationText>,
+    /// How often a record is tried that its destination refuses for now; then it is one that can never be delivered, and goes to
+    /// the dead letter. Absent: as often as it takes. Of sinks that count tries: rabbitmq.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_attempts: Option<u32>,
     /// The first pause; it doubles each time.
     pub delay: DurationText,
     /// The longest pause.
@@ -256,14 +290,20 @@ pub(super) struct Retry {
 
 impl Default for Retry {
     fn default() -> Self {
-        let RetryPolicy { timeout, delay, max_delay } = RetryPolicy::default();
-        Self { timeout: timeout.map(DurationText), delay: DurationText(delay), max_delay: DurationText(max_delay) }
+        let RetryPolicy { timeout, max_attempts, delay, max_delay } = RetryPolicy::default();
+        let (delay, max_delay) = (DurationText(delay), DurationText(max_delay));
+        Self { timeout: timeout.map(DurationText), max_attempts, delay, max_delay }
     }
 }
 
 impl From<&Retry> for RetryPolicy {
     fn from(retry: &Retry) -> Self {
-        Self { timeout: retry.timeout.map(|text| text.0), delay: retry.delay.0, max_delay: retry.max_delay.0 }
+        Self {
+            timeout: retry.timeout.map(|text| text.0),
+            max_attempts: retry.max_attempts,
+            delay: retry.delay.0,
+            max_delay: retry.max_delay.0,
+        }
     }
 }
 

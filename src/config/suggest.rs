@@ -13,7 +13,7 @@ pub(super) fn nearest<'n>(written: &str, names: impl IntoIterator<Item = &'n str
 }
 
 /// What to say after the name that is wrong: the one that is meant, or all of them.
-pub(super) fn instead<'n>(written: &str, names: impl IntoIterator<Item = &'n str>) -> String {
+pub(crate) fn instead<'n>(written: &str, names: impl IntoIterator<Item = &'n str>) -> String {
     let names: Vec<&str> = names.into_iter().collect();
     match nearest(written, names.iter().copied()) {
         Some(name) => format!("did you mean \"{name}\"?"),

@@ -434,6 +434,12 @@ fn the_limit_of_the_process_is_checked_against_its_tasks() {
     assert!(has(&warnings(&text("49MiB", 100)), "limits.in_flight_bytes: one half of it is divided among 100 task(s)"));
     let zero = with(&text("0B", 1), &[], true).expect_err("nothing would move");
     assert!(has(&zero, "gantry.yaml:1:11: error: limits.in_flight_bytes: must be at least 1B"), "{zero:?}");
+    let attempts = |count: u32| ORDERS.replace("errors: {", &format!("errors: {{ retry: {{ max_attempts: {count} }},"));
+    for (count, expected) in [(0, "0 would refuse every record"), (3, "the sink kafka does not count tries")] {
+        let refused = with(&attempts(count), &[], true).expect_err("it has no effect that anybody wants");
+        let says = |text: &String| text.contains(&format!("errors.retry.max_attempts: {expected}"));
+        assert!(refused.iter().any(says), "{refused:?}");
+    }
     let timeout = ORDERS.replace("errors: {", "errors: { retry: { timeout: 0s },");
     let timeout = with(&timeout, &[], true).expect_err("everything would be given up");
     assert!(timeout[0].contains("errors.retry.timeout: 0s would give up every record"), "{timeout:?}");

@@ -29,6 +29,8 @@ pub(super) fn find(
 ) {
     if let Some(settings) = settings
         && !settings.control.listen.ip().is_loopback()
+        // Whoever made that default knows.
+        && !findings.tree().listens_by_default()
     {
         findings.warning(
             "control.listen",

@@ -33,6 +33,11 @@ impl Refusal {
         Self::new(StatusCode::CONFLICT, message)
     }
 
+    #[cfg(test)]
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// The router's own refusals, worded as Kafka Connect's.
     pub(super) fn plain(status: StatusCode) -> Self {
         let reason = status.canonical_reason().unwrap_or("Error");

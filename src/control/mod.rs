@@ -10,25 +10,36 @@
 //! - Every error, the router's own too, is `{"error_code": …, "message": …}` as `application/json`.
 //! - No secret leaves: what shows options shows them through [`crate::config::redacted`].
 //!
-//! In reading order: `wire` (rules for every request), `error`, `health`, `native`, `reload`, `connect`.
+//! - Clients take a bounded part of the process (`server`), and web pages of other sites are refused (`site`).
+//!
+//! In reading order: `server` (connections), `wire` (rules for every request), `site`, `error`, `health`, `native`, `reload`,
+//! `connect`.
 
 mod connect;
 mod error;
 mod health;
 mod native;
 mod reload;
+mod server;
+mod site;
 mod wire;
 
-use std::{collections::BTreeMap, future::IntoFuture as _, io, net::SocketAddr, sync::Arc, thread};
+use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, thread};
 
 use axum::{Router, http::header, middleware, response::IntoResponse, routing::get};
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, oneshot},
+};
 
 use crate::{
     bridge::{Bridges, Definition},
+    config::Control,
     reload::Reloads,
     telemetry::metrics,
 };
+
+use self::{server::Limits, site::Site, wire::Rules};
 
 /// A bridge's options as Kafka Connect shows them. No interface: the fuzz targets in `fuzz/` reach it here.
 #[doc(hidden)]
@@ -41,6 +52,8 @@ pub fn config_map(definition: &Definition) -> BTreeMap<String, String> {
 struct App {
     bridges: Bridges,
     reloads: Reloads,
+    /// How many more may wait for a reload.
+    reload_room: Arc<Semaphore>,
     /// Kafka Connect's name for this process: the address that it listens on.
     worker_id: Arc<str>,
 }
@@ -59,10 +72,12 @@ pub struct BindError {
 pub struct Listener {
     tcp: TcpListener,
     address: SocketAddr,
+    options: Control,
 }
 
 /// Binds the control port. Port 0 takes a free one.
-pub async fn bind(address: SocketAddr) -> Result<Listener, BindError> {
+pub async fn bind(options: &Control) -> Result<Listener, BindError> {
+    let address = options.listen;
     let error = |source: io::Error| {
         let hint = match source.kind() {
             io::ErrorKind::AddrInUse => "; another process has it: set control.listen to a free port",
@@ -76,7 +91,7 @@ pub async fn bind(address: SocketAddr) -> Result<Listener, BindError> {
     };
     let tcp = TcpListener::bind(address).await.map_err(error)?;
     let address = tcp.local_addr().map_err(error)?;
-    Ok(Listener { tcp, address })
+    Ok(Listener { tcp, address, options: options.clone() })
 }
 
 impl Listener {
@@ -88,29 +103,46 @@ impl Listener {
     /// Answers until it is dropped.
     pub async fn serve(self, bridges: Bridges, reloads: Reloads) -> io::Result<()> {
         let worker_id = self.address.to_string().into();
-        let router = router(App { bridges, reloads, worker_id });
+        let reload_room = Arc::new(Semaphore::new(reload::MOST_WAITING));
+        let app = App { bridges, reloads, reload_room, worker_id };
+        let limits = limits(&self.options);
+        let router = router(app, Rules::new(Site::new(self.options.hosts), limits.patience));
         let tcp = self.tcp.into_std()?;
         let (ended, end) = oneshot::channel();
         // Dropped with this future, which ends the thread.
         let (_until, dropped) = oneshot::channel();
-        thread::Builder::new().name("control".to_owned()).spawn(move || ended.send(answer(tcp, router, dropped)))?;
+        thread::Builder::new()
+            .name("control".to_owned())
+            .spawn(move || ended.send(answer(tcp, router, limits, dropped)))?;
         end.await.unwrap_or_else(|_| Err(io::Error::other("the control port's thread panicked")))
     }
 }
 
 /// Runs on a thread of its own: however busy the data path is, the operator gets an answer.
-fn answer(tcp: std::net::TcpListener, router: Router, dropped: oneshot::Receiver<()>) -> io::Result<()> {
+fn answer(
+    tcp: std::net::TcpListener,
+    router: Router,
+    limits: Limits,
+    dropped: oneshot::Receiver<()>,
+) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let tcp = TcpListener::from_std(tcp)?;
         tokio::select! {
-            ended = axum::serve(tcp, router).into_future() => ended,
+            never = server::serve(tcp, router, limits) => match never {},
             _ = dropped => Ok(()),
         }
     })
 }
 
-fn router(app: App) -> Router {
+/// Where file descriptors are scarce the bridges need them more.
+fn limits(options: &Control) -> Limits {
+    let descriptors = rlimit::Resource::NOFILE.get_soft().unwrap_or(u64::MAX);
+    let fair = usize::try_from(descriptors / 4).unwrap_or(usize::MAX).max(1);
+    Limits { connections: (options.max_connections as usize).min(fair), patience: options.client_timeout.0 }
+}
+
+fn router(app: App, rules: Rules) -> Router {
     let paths = Router::new()
         .route("/metrics", get(scrape))
         .merge(health::routes())
@@ -119,7 +151,7 @@ fn router(app: App) -> Router {
         .merge(connect::routes())
         .with_state(app);
     // As the fallback of a router without routes, so that it sees each request before any path is matched.
-    Router::new().fallback_service(paths).layer(middleware::from_fn(wire::rules))
+    Router::new().fallback_service(paths).layer(middleware::from_fn_with_state(rules, wire::apply))
 }
 
 async fn scrape(axum::extract::State(app): axum::extract::State<App>) -> impl IntoResponse {

@@ -9,6 +9,7 @@ use axum::{
     extract::{Path, State},
     routing::get,
 };
+use gantry_sdk::Loss;
 use serde::Serialize;
 
 use super::{App, error::Refusal};
@@ -62,6 +63,19 @@ struct TaskView {
     dead_letters: BTreeMap<&'static str, u64>,
     /// Records that the source has not handed out yet, where it is a log; of all its partitions.
     lag: Option<u64>,
+    /// Records that wait in its queues, where it reads some.
+    queue_depth: Option<u64>,
+    lost: Vec<LossView>,
+}
+
+/// What was gone at the source's broker before it was read.
+#[derive(Serialize)]
+struct LossView {
+    reason: &'static str,
+    records: u64,
+    /// The last time in words.
+    what: String,
+    at: String,
 }
 
 /// `records_in - returned = records_out + filtered + dead_lettered + in_flight` in every answer (I6).
@@ -116,7 +130,16 @@ impl TaskView {
             counts: CountsView::of(task.counts),
             dead_letters: task.dead_letters.iter().collect(),
             lag: task.lag.get().iter().map(|partition| partition.records).reduce(|a, b| a + b),
+            queue_depth: task.depth.get().iter().map(|queue| queue.records).reduce(|a, b| a + b),
+            lost: task.lost.get().into_iter().map(LossView::of).collect(),
         }
+    }
+}
+
+impl LossView {
+    fn of(loss: Loss) -> Self {
+        let Loss { reason, records, what, at } = loss;
+        Self { reason, records, what: what.to_string(), at: timestamp(at) }
     }
 }
 

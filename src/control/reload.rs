@@ -13,11 +13,18 @@ use serde::Serialize;
 use super::{App, error::Refusal};
 use crate::{config::Diagnostic, reload::Refused};
 
+/// How many may wait at once; each holds a connection.
+pub(super) const MOST_WAITING: usize = 8;
+
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/v1/reload", put(reload))
 }
 
 async fn reload(State(app): State<App>) -> Response {
+    let Ok(_room) = app.reload_room.try_acquire() else {
+        let message = "too many wait for a reload already; it takes up what is in the files when their turn comes";
+        return Refusal::new(StatusCode::SERVICE_UNAVAILABLE, message).into_response();
+    };
     match app.reloads.ask().await {
         Ok(reloaded) => Json(reloaded).into_response(),
         Err(refused) => refusal(&refused),

@@ -1,44 +1,136 @@
 //! Rules for every request, before and after its handler: what real clients send, and what they can read.
 //!
+//! - Who asks is looked at first (`site`).
 //! - A trailing slash is ignored (`GET /connectors/`).
 //! - Names with `/`, `\` or `%` in them are refused in paths, as Kafka Connect 4 does.
-//! - A body is read whole before anything happens, so that a client may send one where none is needed: `null`, `""`, an
-//!   empty chunked one. One that is there and not JSON is refused.
+//! - A client may send a body where none is needed: `null`, `""`, an empty chunked one. It is taken off the wire, so that the
+//!   answer arrives, and not kept. Only [`BODY`] is kept. One that is there and not JSON is refused.
+//! - A body has a size, a time to arrive in, and a share of what all bodies together may take.
 //! - Whatever refuses, the body is JSON. `OPTIONS` lists the methods.
 
+use std::{sync::Arc, time::Duration};
+
 use axum::{
-    body::{self, Body},
-    extract::Request,
+    Extension,
+    body::Body,
+    extract::{Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, uri::PathAndQuery},
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use futures_util::TryStreamExt as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::error::Refusal;
+use super::{error::Refusal, server::Client, site::Site};
 
 /// Configurations are a few kilobytes; nothing else has a body.
 const MAX_BODY_BYTES: usize = 1 << 20;
 
+/// What all bodies that are kept may take together.
+const ALL_BODY_BYTES: usize = 4 << 20;
+
+/// The one request whose body says anything.
+const BODY: (Method, &str) = (Method::POST, "/connectors");
+
+/// What the rules need to know.
+#[derive(Debug, Clone)]
+pub(super) struct Rules {
+    site: Arc<Site>,
+    patience: Duration,
+    /// Bytes of bodies that may still be kept.
+    room: Arc<Semaphore>,
+}
+
+impl Rules {
+    /// `patience` is how long a body may take to arrive.
+    pub(super) fn new(site: Site, patience: Duration) -> Self {
+        Self { site: Arc::new(site), patience, room: Arc::new(Semaphore::new(ALL_BODY_BYTES)) }
+    }
+}
+
 /// Applies the rules around the handler.
-pub(super) async fn rules(request: Request, next: Next) -> Response {
+pub(super) async fn apply(
+    State(rules): State<Rules>,
+    Extension(client): Extension<Client>,
+    request: Request,
+    next: Next,
+) -> Response {
     let method = request.method().clone();
-    let response = match admit(request).await {
-        Ok(request) => next.run(request).await,
+    let response = match rules.admit(request, &client).await {
+        Ok((request, _room)) => {
+            let _answering = client.answering();
+            next.run(request).await
+        }
         Err(refusal) => refusal.into_response(),
     };
     readable(&method, response)
 }
 
-async fn admit(request: Request) -> Result<Request, Refusal> {
-    let (mut parts, body) = request.into_parts();
-    if let Some(uri) = normal_path(&parts.uri)? {
-        parts.uri = uri;
+impl Rules {
+    /// The request as handlers want it, and what its body takes of the room for all.
+    async fn admit(
+        &self,
+        request: Request,
+        client: &Client,
+    ) -> Result<(Request, Option<OwnedSemaphorePermit>), Refusal> {
+        self.site.admit(&request, client.local.ip())?;
+        let (mut parts, body) = request.into_parts();
+        if let Some(uri) = normal_path(&parts.uri)? {
+            parts.uri = uri;
+        }
+        // Nobody sends one with these.
+        if matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) {
+            return Ok((Request::from_parts(parts, Body::empty()), None));
+        }
+        let keep = (&parts.method, parts.uri.path()) == (&BODY.0, BODY.1);
+        let arrived = tokio::time::timeout(self.patience, self.receive(body, keep)).await;
+        let body = arrived.map_err(|_| Refusal::plain(StatusCode::REQUEST_TIMEOUT))??;
+        if body.length > 0 && !may_be_json(&parts.headers) {
+            return Err(Refusal::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        }
+        Ok((Request::from_parts(parts, Body::from(body.kept)), body.room))
     }
-    let body = body::to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| Refusal::plain(StatusCode::PAYLOAD_TOO_LARGE))?;
-    if !body.is_empty() && !may_be_json(&parts.headers) {
-        return Err(Refusal::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+
+    async fn receive(&self, body: Body, keep: bool) -> Result<Received, Refusal> {
+        let mut received = Received::default();
+        let mut pieces = body.into_data_stream();
+        while let Some(piece) = pieces.try_next().await.map_err(|_| Refusal::plain(StatusCode::BAD_REQUEST))? {
+            received.length += piece.len();
+            if received.length > MAX_BODY_BYTES {
+                return Err(Refusal::plain(StatusCode::PAYLOAD_TOO_LARGE));
+            }
+            if keep {
+                received.add(self.take_room(piece.len())?);
+                received.kept.extend_from_slice(&piece);
+            }
+        }
+        Ok(received)
     }
-    Ok(Request::from_parts(parts, Body::from(body)))
+
+    fn take_room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Refusal> {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.room.clone().try_acquire_many_owned(bytes).map_err(|_| {
+            let message = "too many bodies are being sent at once; try again later";
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, message)
+        })
+    }
+}
+
+/// A body that has arrived whole.
+#[derive(Default)]
+struct Received {
+    length: usize,
+    kept: Vec<u8>,
+    room: Option<OwnedSemaphorePermit>,
+}
+
+impl Received {
+    fn add(&mut self, more: OwnedSemaphorePermit) {
+        match &mut self.room {
+            Some(room) => room.merge(more),
+            room => *room = Some(more),
+        }
+    }
 }
 
 /// The path without trailing slashes; `None` when it has none.

@@ -52,10 +52,12 @@ pub enum DeadLetter {
 }
 
 impl Flow {
-    /// Takes for unknown what a transform decides: with a `route` the sink's own name stands only for what that leaves alone.
+    /// Takes for unknown what a transform decides: with a `route` a name that a destination replaces stands only for what that
+    /// leaves alone. What the sink uses whatever the destination (RabbitMQ's exchange) stays what it is.
     pub(crate) fn routed(mut self) -> Self {
         if self.transforms.contains(&crate::transform::route::NAME) {
-            for endpoint in &mut self.sink.description.endpoints {
+            let Description { endpoints, destination, .. } = &mut self.sink.description;
+            for endpoint in endpoints.iter_mut().filter(|endpoint| Some(endpoint.kind) == *destination) {
                 endpoint.name = Name::Template(format!("{{destination|{}}}", endpoint.name.as_str()));
             }
         }

@@ -76,8 +76,22 @@ fn a_bridge_that_feeds_itself_is_a_circle_of_one() {
 fn what_only_records_decide_is_no_circle() {
     let template = end("kafka", "k1:9092", Endpoint { kind: "topic", name: Name::Template("{header.to}".to_owned()) });
     assert_eq!(found(&[flow("there", topic("a"), template)]), [""; 0]);
-    let routed = Flow { transforms: vec!["filter", "route"], ..flow("there", topic("a"), topic("a")) }.routed();
+    let mut named = topic("a");
+    named.description.destination = Some("topic");
+    let routed = Flow { transforms: vec!["filter", "route"], ..flow("there", topic("a"), named) }.routed();
     assert_eq!(found(&[routed]), [""; 0]);
+}
+
+#[test]
+fn a_destination_changes_only_what_it_names() {
+    let mut source = queue("a");
+    source.description.routes =
+        vec![Route { from: Endpoint::exact("exchange", "in"), to: Endpoint::exact("queue", "a") }];
+    // On RabbitMQ a destination is the routing key: the exchange stays, and so do its bindings.
+    let exchange = end("rabbit", "r1:5672", Endpoint::exact("exchange", "in"));
+    let routed = Flow { transforms: vec!["route"], ..flow("mirror", source, exchange) }.routed();
+    assert_eq!(routed.sink.description.endpoints, [Endpoint::exact("exchange", "in")]);
+    assert_eq!(found(&[routed]), ["mirror a>"]);
 }
 
 #[test]

@@ -3,17 +3,29 @@
 //! # Contract
 //! - [`init`] is called once, before anything logs. `GANTRY_LOG` (in the syntax of `RUST_LOG`) overrides the level.
 //! - Client libraries are kept quiet: what matters of theirs, connectors say once and in context.
+//! - An event is one line: what a field holds forges no other, and no colour.
 //! - A line is written in one piece. While a live display owns the terminal ([`Display`]), it steps aside for each line.
 //! - Secrets are never logged; that is the callers' promise, kept by the types that hide them.
 
 use std::{
+    fmt::{self, Debug, Write as _},
     io::{self, IsTerminal, Write},
     sync::Arc,
 };
 
-use tracing_subscriber::{EnvFilter, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::field::{Field, Visit};
+use tracing_subscriber::{
+    EnvFilter,
+    field::RecordFields,
+    fmt::{FormatFields, MakeWriter, format},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
-use crate::config::{Log, LogFormat, LogLevel};
+use crate::{
+    config::{Log, LogFormat, LogLevel},
+    printable,
+};
 
 /// The variable that overrides the level.
 pub const VARIABLE: &str = "GANTRY_LOG";
@@ -57,10 +69,43 @@ pub fn init_without(modules: &[&str], settings: &Log, display: Option<Arc<dyn Di
     let lines = lines.with_writer(Stderr { display }).with_ansi(colour);
     let subscriber = tracing_subscriber::registry().with(filter);
     match settings.format {
-        LogFormat::Text => subscriber.with(lines.with_target(false)).try_init(),
+        LogFormat::Text => subscriber.with(lines.with_target(false).fmt_fields(Fields)).try_init(),
         LogFormat::Json => subscriber.with(lines.json().flatten_event(true)).try_init(),
     }
     .map_err(InitError::from)
+}
+
+/// `message name=value`, each [`printable`]: brokers have a say in them. JSON escapes by itself.
+struct Fields;
+
+impl<'writer> FormatFields<'writer> for Fields {
+    fn format_fields<R: RecordFields>(&self, mut out: format::Writer<'writer>, fields: R) -> fmt::Result {
+        let mut line = Line { out: printable::Writer(&mut out), is_empty: true, written: Ok(()) };
+        fields.record(&mut line);
+        line.written
+    }
+}
+
+struct Line<W> {
+    out: printable::Writer<W>,
+    is_empty: bool,
+    written: fmt::Result,
+}
+
+impl<W: fmt::Write> Visit for Line<W> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        // Where a library that logs by the crate `log` did so.
+        if field.name().starts_with("log.") {
+            return;
+        }
+        let space = if self.is_empty { "" } else { " " };
+        let out = &mut self.out;
+        self.written = self.written.and_then(|()| match field.name() {
+            "message" => write!(out, "{space}{value:?}"),
+            name => write!(out, "{space}{}={value:?}", name.trim_start_matches("r#")),
+        });
+        self.is_empty = false;
+    }
 }
 
 fn filter(modules: &[&str], level: LogLevel, variable: Option<&str>) -> Result<EnvFilter, InitError> {

@@ -8,7 +8,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use gantry_sdk::PartitionLag;
+use gantry_sdk::{Loss, PartitionLag, QueueDepth};
 use prometheus::{Histogram, HistogramOpts, HistogramVec, TextEncoder, core::Collector, proto};
 
 use super::{
@@ -138,6 +138,20 @@ fn of_bridges(statuses: &[BridgeStatus]) -> Vec<proto::MetricFamily> {
             (labels, records as f64)
         })
     });
+    let depths = tasks().flat_map(|(bridge, task)| {
+        task.depth.get().into_iter().map(move |QueueDepth { queue, records }| {
+            let mut labels = labels(bridge, task);
+            labels.push(queue.to_string());
+            (labels, records as f64)
+        })
+    });
+    let losses = tasks().flat_map(|(bridge, task)| {
+        task.lost.get().into_iter().map(move |Loss { reason, records, .. }| {
+            let mut labels = labels(bridge, task);
+            labels.push(reason.to_owned());
+            (labels, records as f64)
+        })
+    });
     let ready = statuses.iter().map(|bridge| (vec![bridge.name.to_string()], f64::from(u8::from(bridge.is_ready()))));
     vec![
         by_task(names::RECORDS_IN, |task| Some(task.counts.records_in as f64)),
@@ -156,6 +170,8 @@ fn of_bridges(statuses: &[BridgeStatus]) -> Vec<proto::MetricFamily> {
         by_task(names::RECONNECTS, |task| Some(task.counts.reconnects as f64)),
         by_task(names::STALLS, |task| Some(task.counts.stalls as f64)),
         family(names::SOURCE_LAG, lags),
+        family(names::QUEUE_DEPTH, depths),
+        family(names::SOURCE_LOST, losses),
         family(names::TASK_STATE, states),
         by_task(names::TASK_EPOCH, |task| Some(task.epoch as f64)),
         by_task(names::TASK_LAST_PROGRESS, |task| {

@@ -42,6 +42,8 @@ impl fmt::Display for Kind {
 const TASK: &[&str] = &["bridge", "task"];
 const TASK_AND_PARTITION: &[&str] = &["bridge", "task", "topic", "partition"];
 const TASK_AND_STAGE: &[&str] = &["bridge", "task", "stage"];
+const TASK_AND_QUEUE: &[&str] = &["bridge", "task", "queue"];
+const TASK_AND_REASON: &[&str] = &["bridge", "task", "reason"];
 const TASK_AND_STATE: &[&str] = &["bridge", "task", "state"];
 const BRIDGE: &[&str] = &["bridge"];
 const VERSION: &[&str] = &["version"];
@@ -78,6 +80,8 @@ metrics! {
     RECONNECTS: Counter "gantry_reconnects_total" TASK, "Times that the task started again after an error.";
     STALLS: Counter "gantry_stalls_total" TASK, "Times that the task started again because nothing moved although it could.";
     SOURCE_LAG: Gauge "gantry_source_lag_records" TASK_AND_PARTITION, "Records of the partition that the source has not handed out yet.";
+    QUEUE_DEPTH: Gauge "gantry_queue_depth" TASK_AND_QUEUE, "Records that wait in the source's queue; what a consumer holds does not count.";
+    SOURCE_LOST: Counter "gantry_source_lost_total" TASK_AND_REASON, "Records that were gone at the source's broker before they were read; absent while there are none.";
     TASK_STATE: Gauge "gantry_task_state" TASK_AND_STATE, "1 for the state that the task is in, 0 for the others.";
     TASK_EPOCH: Gauge "gantry_task_epoch" TASK, "The incarnation of the task's lanes; it grows with every reconnect.";
     TASK_LAST_PROGRESS: Gauge "gantry_task_last_progress_timestamp_seconds" TASK, "When a record was last settled, in Unix time; absent before the first.";

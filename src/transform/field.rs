@@ -64,17 +64,13 @@ impl JsonSchema for FieldName {
 /// Why the template yields nothing for this record.
 pub(super) fn lacking(template: &Template, record: &Record) -> String {
     let mut missing = Vec::new();
-    for field in template.fields().filter(|field| field.get(record).is_none()) {
+    for field in template.lacking(record) {
         if let (Field::Json(path), Some(body)) = (field, &record.value)
             && let Err(reason) = json::pick(body, path)
         {
             return reason;
         }
-        let name = name(field);
-        let has_default = template.as_str().contains(&format!("{{{name}|"));
-        if !has_default {
-            missing.push(format!("{{{name}}}"));
-        }
+        missing.push(format!("{{{}}}", name(field)));
     }
     format!("the record has no {}", missing.join(", "))
 }

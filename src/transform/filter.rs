@@ -27,7 +27,7 @@ pub struct Options {
     pub drop_all: Option<Vec<Test>>,
     /// Drops the records for which at least one of these holds.
     pub drop_any: Option<Vec<Test>>,
-    /// What becomes of a record whose body is not JSON when a test asks for a field of it.
+    /// What becomes of a record whose body is not JSON, or whose field is no text, when a test asks for a field of the body.
     pub on_invalid: OnInvalid,
 }
 

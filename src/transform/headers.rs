@@ -1,4 +1,4 @@
-//! `headers`: copies, renames, drops and sets headers, in this order.
+//! `headers`: decodes, merges, copies, renames, drops and sets headers, in this order.
 //!
 //! Templates of `set` see the record as it came in, so a header can be read and dropped in one go. The renames of one
 //! transform happen all at once: two headers can change places. A copy or a rename keeps the value's type and every
@@ -8,33 +8,56 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytestring::ByteString;
 use gantry_sdk::{
-    Headers, Record, Result, Transform, Value, Working, config::Problem, plugin::TransformConfig, transform::Verdict,
+    Headers, Record, Result, Transform, Value, Working,
+    config::{Problem, Size},
+    plugin::TransformConfig,
+    transform::Verdict,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{policy::Otherwise, regex::Pattern};
 
+mod names;
 mod setting;
+mod value;
 
+use names::Names;
+pub use names::RenameMatching;
 pub use setting::Setting;
+pub use value::Repeated;
 
 /// The options of the `headers` transform; at least one operation.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Options {
-    /// First: `FROM: TO` copies a header.
+    /// First: headers of these names that hold JSON text become what it says: `"a"` with its quotes becomes a, `7` a number.
+    /// Lists, objects and what is not JSON stay as they are.
+    #[serde(default)]
+    pub decode_json: BTreeSet<String>,
+    /// With `decode_json`: the headers whose names match one of these regular expressions.
+    #[serde(default)]
+    pub decode_json_matching: Vec<Pattern>,
+    /// Second: `NAME: first`, `last` or `list` makes one header of those that have one name.
+    #[serde(default)]
+    pub repeated: BTreeMap<String, Repeated>,
+    /// Third: `FROM: TO` copies a header.
     #[serde(default)]
     pub copy: BTreeMap<String, String>,
-    /// Second: `OLD: NEW` renames a header, in its place.
+    /// Fourth: `OLD: NEW` renames a header, in its place.
     #[serde(default)]
     pub rename: BTreeMap<String, String>,
-    /// Third: drops the headers of these names.
+    /// With `rename`: gives the headers whose names match a new name. The first that matches counts.
+    #[serde(default)]
+    pub rename_matching: Vec<RenameMatching>,
+    /// Fifth: drops the headers of these names.
     #[serde(default)]
     pub drop: BTreeSet<String>,
     /// With `drop`: drops the headers whose names match one of these regular expressions.
     #[serde(default)]
     pub drop_matching: Vec<Pattern>,
+    /// With `drop`: drops the headers whose values are larger.
+    pub drop_larger_than: Option<Size>,
     /// Last: `NAME: TEMPLATE` sets a header to text; a number or a boolean instead of a template sets one of that type.
     #[serde(default)]
     pub set: BTreeMap<String, Setting>,
@@ -46,10 +69,13 @@ pub struct Options {
 /// Does it to every record.
 #[derive(Debug)]
 struct Edit {
+    decode_json: Names,
+    repeated: Vec<(String, Repeated)>,
     copy: Vec<(ByteString, ByteString)>,
     rename: BTreeMap<String, ByteString>,
-    drop: BTreeSet<String>,
-    drop_matching: Vec<Pattern>,
+    rename_matching: Vec<RenameMatching>,
+    drop: Names,
+    largest: usize,
     set: Vec<(ByteString, Setting)>,
     missing: Otherwise,
     /// Memory that is used again for every record.
@@ -59,9 +85,17 @@ struct Edit {
 impl TransformConfig for Options {
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let drops = !self.drop.is_empty() || !self.drop_matching.is_empty();
-        if self.copy.is_empty() && self.rename.is_empty() && !drops && self.set.is_empty() {
-            problems.push(Problem::error("", "nothing to do: give copy, rename, drop, drop_matching or set"));
+        let (decodes, drops) = (self.decoded(), self.dropped());
+        let renames = !self.rename.is_empty() || !self.rename_matching.is_empty();
+        let edits = !self.repeated.is_empty() || !self.copy.is_empty() || renames || !self.set.is_empty();
+        if !edits && decodes.is_empty() && drops.is_empty() && self.drop_larger_than.is_none() {
+            let names = "decode_json, decode_json_matching, repeated, copy, rename, rename_matching, drop, drop_matching, \
+                         drop_larger_than or set";
+            problems.push(Problem::error("", format!("nothing to do: give {names}")));
+        }
+        for (place, rename) in self.rename_matching.iter().enumerate() {
+            let path = format!("rename_matching[{place}].to");
+            problems.extend(rename.check().map(|message| Problem::error(path, message)));
         }
         problems.extend(twice("copy", &self.copy));
         problems.extend(twice("rename", &self.rename));
@@ -71,14 +105,27 @@ impl TransformConfig for Options {
     fn build(self) -> Result<Box<dyn Transform>> {
         super::refuse(&self.check())?;
         Ok(Box::new(Edit {
+            decode_json: self.decoded(),
+            drop: self.dropped(),
+            largest: self.drop_larger_than.map_or(usize::MAX, Size::to_usize),
+            repeated: self.repeated.into_iter().collect(),
             copy: self.copy.into_iter().map(|(from, to)| (from.into(), to.into())).collect(),
             rename: self.rename.into_iter().map(|(old, new)| (old, new.into())).collect(),
-            drop: self.drop,
-            drop_matching: self.drop_matching,
+            rename_matching: self.rename_matching,
             set: self.set.into_iter().map(|(name, setting)| (name.into(), setting)).collect(),
             missing: self.missing,
             rendered: Vec::new(),
         }))
+    }
+}
+
+impl Options {
+    fn decoded(&self) -> Names {
+        Names::new(&self.decode_json, &self.decode_json_matching)
+    }
+
+    fn dropped(&self) -> Names {
+        Names::new(&self.drop, &self.drop_matching)
     }
 }
 
@@ -101,8 +148,12 @@ impl Transform for Edit {
         batch.each(|record| {
             set.clear();
             self.render(record, &mut set).map_err(|reason| format!("headers: {reason}"))?;
+            value::decode_json(&mut record.headers, &self.decode_json);
+            for (name, repeated) in &self.repeated {
+                repeated.apply(&mut record.headers, name);
+            }
             self.copy(&mut record.headers);
-            self.rename(&mut record.headers);
+            self.rename(&mut record.headers).map_err(|reason| format!("headers: {reason}"))?;
             self.drop(&mut record.headers);
             for (name, value) in set.drain(..) {
                 record.headers.set(name, value);
@@ -141,31 +192,42 @@ impl Edit {
         }
     }
 
-    fn rename(&self, headers: &mut Headers) {
-        if self.rename.is_empty() {
-            return;
+    fn rename(&self, headers: &mut Headers) -> Result<(), String> {
+        if self.rename.is_empty() && self.rename_matching.is_empty() {
+            return Ok(());
         }
-        let renamed = headers.iter().filter_map(|(name, _)| self.rename.get(&**name));
-        let replaced: Vec<ByteString> = renamed.cloned().collect();
-        if replaced.is_empty() {
-            return;
+        let new_names: Vec<Option<ByteString>> =
+            headers.iter().map(|(name, _)| self.new_name(name)).collect::<Result<_, _>>()?;
+        if new_names.iter().all(Option::is_none) {
+            return Ok(());
         }
-        headers.retain(|(name, _)| !replaced.contains(name) || self.rename.contains_key(&**name));
-        for (name, _) in headers.make_mut() {
-            if let Some(new) = self.rename.get(&**name) {
-                *name = new.clone();
+        let mut renamed = Headers::EMPTY;
+        let taken: BTreeSet<&str> = new_names.iter().flatten().map(|name| &**name).collect();
+        for ((name, value), new_name) in headers.iter().zip(&new_names) {
+            match new_name {
+                Some(new_name) => renamed.push(new_name.clone(), value.clone()),
+                None if taken.contains(&**name) => {}
+                None => renamed.push(name.clone(), value.clone()),
             }
         }
+        *headers = renamed;
+        Ok(())
+    }
+
+    /// What a header is called from now on, if it is called otherwise.
+    fn new_name(&self, name: &str) -> Result<Option<ByteString>, String> {
+        if let Some(new) = self.rename.get(name) {
+            return Ok(Some(new.clone()));
+        }
+        let new_name = self.rename_matching.iter().find_map(|rename| rename.new_name(name)).transpose()?;
+        Ok(new_name.filter(|new_name| *new_name != name))
     }
 
     fn drop(&self, headers: &mut Headers) {
-        if self.drop.is_empty() && self.drop_matching.is_empty() {
+        if self.drop.is_empty() && self.largest == usize::MAX {
             return;
         }
-        let dropped = |name: &str| {
-            self.drop.contains(name) || self.drop_matching.iter().any(|pattern| pattern.is_match(name.as_bytes()))
-        };
-        headers.retain(|(name, _)| !dropped(name));
+        headers.retain(|(name, value)| !self.drop.contains(name) && value.size() <= self.largest);
     }
 }
 

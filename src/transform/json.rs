@@ -1,27 +1,35 @@
 //! `json`: extracts, renames, drops, masks and inserts fields of a JSON body, in this order.
 //!
 //! # The contract
-//! - The body is parsed once and written once; a body in which nothing changed keeps its bytes.
-//! - Fields keep their order and numbers their digits. An exponent is written as `e+5`; of a key that stands twice in
-//!   one object the last counts.
+//! - What no operation touches keeps its bytes: white space, escapes, the digits of numbers, keys that stand twice, a byte
+//!   order mark.
+//! - Of a key that stands twice in one object the last is read; `rename`, `drop` and `mask` mean all of them.
 //! - A tombstone goes on unchanged.
 //! - Paths have dots between keys, and numbers pick from lists (`items.0.sku`). In `rename`, `drop` and `mask` a `*` is
 //!   every item or field (`items.*.sku`). They see the body as the operation before left it; templates of `insert` see
 //!   the record as it came in.
 
 mod insertion;
+mod node;
 mod path;
 mod rename;
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
-use gantry_sdk::{Record, Result, Transform, Working, config::Problem, plugin::TransformConfig, transform::Verdict};
+use gantry_sdk::{
+    Record, Result, Transform, Working,
+    config::Problem,
+    json::{self, Raw},
+    plugin::TransformConfig,
+    transform::Verdict,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::policy::Otherwise;
 use insertion::Insertion;
+use node::Node;
 use path::Path;
 use rename::Rename;
 
@@ -52,7 +60,7 @@ pub struct Options {
     /// out.
     #[serde(default = "Otherwise::fail")]
     pub missing: Otherwise,
-    /// What becomes of a record whose body is not JSON.
+    /// What becomes of a record whose body is not JSON, or whose field to extract is no text.
     #[serde(default = "Otherwise::fail")]
     pub on_invalid: Otherwise,
 }
@@ -64,11 +72,13 @@ fn stars() -> Json {
 /// Does it to every record.
 #[derive(Debug)]
 struct Edit {
-    extract: Option<Path>,
+    /// The names on the way to the field.
+    extract: Option<Vec<String>>,
     rename: Vec<Rename>,
     drop: Vec<Path>,
     mask: Vec<Path>,
-    mask_with: Json,
+    /// JSON text.
+    mask_with: String,
     insert: Vec<(Path, Insertion)>,
     missing: Otherwise,
     on_invalid: Otherwise,
@@ -123,6 +133,7 @@ impl Options {
             return Err(problems);
         }
         let Self { mask_with, missing, on_invalid, .. } = self;
+        let (extract, mask_with) = (extract.map(|path| path.names()), mask_with.to_string());
         Ok(Edit { extract, rename, drop, mask, mask_with, insert, missing, on_invalid })
     }
 }
@@ -138,58 +149,78 @@ impl Transform for Edit {
 
 impl Edit {
     fn edit(&self, record: &mut Record) -> Result<(), String> {
-        let Some(bytes) = &record.value else { return Ok(()) };
-        let mut json = match gantry_sdk::json::parse(bytes) {
-            Ok(json) => json,
+        let Some(bytes) = record.value.clone() else { return Ok(()) };
+        let document = match json::parse(&bytes) {
+            Ok(document) => document,
             Err(reason) => return self.on_invalid.allow(|| reason),
         };
-        let insertions = self.insertions(record, &json)?;
-
-        let extracted = self.extract(&mut json)?;
-        let mut changed = extracted;
-        for rename in &self.rename {
-            changed |= rename.apply(&mut json);
+        let insertions = self.insertions(record, document.value)?;
+        let extracted = self.extracted(document.value)?;
+        if let Some(Err(reason)) = extracted.and_then(Raw::text) {
+            let name = self.extract.as_deref().unwrap_or_default().join(".");
+            return self.on_invalid.allow(|| format!("{name} is no text: {reason}"));
         }
-        if !self.drop.is_empty() {
-            changed |= Path::remove_all(&self.drop, &mut json);
+        let mut root = Node::Raw(extracted.unwrap_or(document.value));
+        if !self.change(&mut root, &insertions)? && extracted.is_none() {
+            return Ok(());
         }
-        for path in &self.mask {
-            changed |= path.replace(&mut json, &self.mask_with);
-        }
-        for (path, value) in insertions {
-            path.insert(&mut json, value)?;
-            changed = true;
-        }
-        if changed {
-            record.value = match json {
-                Json::Null if extracted => None,
-                Json::String(text) if extracted => Some(text.into()),
-                json => Some(json.to_string().into()),
-            };
-        }
+        record.value = match (root, extracted) {
+            (Node::Raw(body), Some(_)) if body.is_string() || body.is_null() => body.to_field()?,
+            (root, extracted) => {
+                let (head, tail) =
+                    if extracted.is_some() { (&b""[..], &b""[..]) } else { (document.head, document.tail) };
+                let mut out = Vec::with_capacity(bytes.len());
+                out.extend_from_slice(head);
+                root.write(&mut out);
+                out.extend_from_slice(tail);
+                Some(out.into())
+            }
+        };
         Ok(())
     }
 
-    /// What `insert` says of the record as it came in.
-    fn insertions(&self, record: &Record, json: &Json) -> Result<Vec<(&Path, Json)>, String> {
+    /// Everything behind `extract`; says whether anything changed.
+    fn change<'v>(&'v self, root: &mut Node<'v>, insertions: &'v [(&Path, Cow<'_, [u8]>)]) -> Result<bool, String> {
+        let mut changed = false;
+        for rename in &self.rename {
+            changed |= rename.apply(root);
+        }
+        if !self.drop.is_empty() {
+            changed |= Path::remove_all(&self.drop, root);
+        }
+        if !self.mask.is_empty() {
+            let mask = json::parse(self.mask_with.as_bytes())?.value;
+            for path in &self.mask {
+                changed |= path.replace(root, mask);
+            }
+        }
+        for (path, value) in insertions {
+            path.insert(root, json::parse(value)?.value)?;
+            changed = true;
+        }
+        Ok(changed)
+    }
+
+    /// The field that becomes the body.
+    fn extracted<'v>(&self, body: Raw<'v>) -> Result<Option<Raw<'v>>, String> {
+        let Some(path) = &self.extract else { return Ok(None) };
+        let field = body.get(path);
+        if field.is_none() {
+            self.missing.allow(|| format!("the body has no {}", path.join(".")))?;
+        }
+        Ok(field)
+    }
+
+    /// What `insert` says of the record as it came in: paths with JSON text.
+    fn insertions<'v>(&'v self, record: &Record, body: Raw<'v>) -> Result<Vec<(&'v Path, Cow<'v, [u8]>)>, String> {
         let mut values = Vec::with_capacity(self.insert.len());
         for (path, insertion) in &self.insert {
-            match insertion.value(record, json)? {
+            match insertion.value(record, body)? {
                 Some(value) => values.push((path, value)),
                 None => self.missing.allow(|| insertion.lacking(record))?,
             }
         }
         Ok(values)
-    }
-
-    /// Whether the body is another one now.
-    fn extract(&self, json: &mut Json) -> Result<bool, String> {
-        let Some(path) = &self.extract else { return Ok(false) };
-        match path.take(json) {
-            Some(field) => *json = field,
-            None => return self.missing.allow(|| format!("the body has no {path}")).map(|()| false),
-        }
-        Ok(true)
     }
 }
 

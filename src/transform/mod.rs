@@ -7,10 +7,11 @@
 //! - Reasons name fields, types and sizes, never values: a body may hold secrets, and reasons reach logs and headers.
 //! - What cannot work (no operation, two that contradict each other) is found by `check`, before any record.
 //!
-//! In reading order: the transforms [`filter`], [`route`], [`headers`], [`key`], [`json`], [`timestamp`] and
+//! In reading order: the transforms [`filter`], [`route`], [`headers`], [`key`], [`json`], [`timestamp`], [`decompress`] and
 //! [`rabbitmq_envelope`], then what they share: `field`, `body`, `regex`, `policy`. Adding one is a file and a line in
 //! [`PLUGINS`]. [`hops`] is the bridge's own.
 
+pub mod decompress;
 mod field;
 pub mod filter;
 pub mod headers;
@@ -36,10 +37,11 @@ pub static PLUGINS: &[TransformPlugin] = &[
         route::NAME,
         "Says where a record goes (topic, routing key), by template or regular expression.",
     ),
-    TransformPlugin::of::<headers::Options>("headers", "Copies, renames, drops and sets headers."),
+    TransformPlugin::of::<headers::Options>("headers", "Decodes, merges, copies, renames, drops and sets headers."),
     TransformPlugin::of::<key::Options>("key", "Sets the key from a template."),
     TransformPlugin::of::<json::Options>("json", "Extracts, renames, drops, masks and inserts fields of a JSON body."),
     TransformPlugin::of::<timestamp::Options>("timestamp", "Sets the timestamp from a field."),
+    TransformPlugin::of::<decompress::Options>("decompress", "Decompresses bodies of gzip, zstd or deflate."),
     TransformPlugin::of::<rabbitmq_envelope::Options>(
         "rabbitmq_envelope",
         "Wraps a record in the JSON envelope of jcustenborder's RabbitMQ connector, or takes it out.",

@@ -19,6 +19,40 @@ impl Pattern {
         self.0.captures(bytes)
     }
 
+    /// What is at the place of the match when it becomes `to`, in which `$1` and `$name` are groups; `None` when it does not
+    /// match. The whole text is replaced, not only what matched.
+    pub(super) fn rewritten(&self, text: &str, to: &str) -> Option<Vec<u8>> {
+        let captures = self.0.captures(text.as_bytes())?;
+        let mut out = Vec::new();
+        captures.expand(to.as_bytes(), &mut out);
+        Some(out)
+    }
+
+    /// A group that `to` asks for and that it does not have: `captures.expand` would put nothing there, in silence.
+    pub(super) fn unknown_group(&self, to: &str) -> Option<String> {
+        let mut rest = to;
+        while let Some((_, behind)) = rest.split_once('$') {
+            if let Some(behind) = behind.strip_prefix('$') {
+                rest = behind;
+                continue;
+            }
+            let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            let (name, behind) = match behind.strip_prefix('{') {
+                Some(inside) => inside.split_once('}')?,
+                None => behind.split_at(behind.find(|c| !is_name(c)).unwrap_or(behind.len())),
+            };
+            let known = match name.parse::<usize>() {
+                Ok(number) => number < self.groups(),
+                Err(_) => self.group(name).is_some(),
+            };
+            if !known && !name.is_empty() {
+                return Some(name.to_owned());
+            }
+            rest = behind;
+        }
+        None
+    }
+
     /// How many groups it has, the whole match counted as group 0.
     pub(super) fn groups(&self) -> usize {
         self.0.captures_len()

@@ -55,6 +55,67 @@ fn an_unknown_option_is_a_problem() {
     }
 }
 
+/// Each of these bodies has `id` 7, and something odd beside it.
+#[test]
+fn odd_bodies_are_taken_alike_by_every_transform() {
+    let bodies: [&[u8]; 6] = [
+        b"\xef\xbb\xbf{\"id\":7,\"x\":1}",
+        br#"{"id":7,"x":"\ud800","\udc00":1}"#,
+        br#"{"id":6,"x":1,"id":7,"x":2}"#,
+        b"{\"id\":7,\"x\":\"caf\xe9\"}",
+        br#"{"id":7,"x":{"$serde_json::private::Number":"12"}}"#,
+        br#"{"id":7,"x":{"$serde_json::private::RawValue":"[1, 2]"}}"#,
+    ];
+    for body in bodies {
+        let record = || Record { value: Some(body.to_vec().into()), ..Record::default() };
+        let apply = |name, options: Json| {
+            let shown = String::from_utf8_lossy(body);
+            apply_one(name, &options, record()).unwrap_or_else(|reason| panic!("{name} {shown}: {reason}"))
+        };
+        assert_eq!(apply("filter", json!({ "keep": { "field": "value.id", "equals": 7 } })), Some(record()));
+        assert_eq!(apply("filter", json!({ "drop": { "field": "value.id", "equals": 7 } })), None);
+        let timestamp = json!({ "field": "value.id", "format": "millis" });
+        assert_eq!(apply("timestamp", timestamp).expect("kept").timestamp, Some(7));
+        assert_eq!(apply("key", json!({ "from": "k{value.id}" })).expect("kept").key.as_deref(), Some(&b"k7"[..]));
+        let routed = apply("route", json!({ "to": "{value.id}" })).expect("kept");
+        assert_eq!(routed.destination.as_deref(), Some("7"));
+        assert_eq!(apply("json", json!({ "drop": ["no"] })), Some(record()), "not a byte is another");
+        let inserted = apply("json", json!({ "insert": { "new": 1 } })).expect("kept").value.expect("a body");
+        assert_eq!(&inserted[..], [&body[..body.len() - 1], b",\"new\":1}"].concat(), "nor when something is added");
+        let extracted = apply("json", json!({ "extract": "id" })).expect("kept").value;
+        assert_eq!(extracted.as_deref(), Some(&b"7"[..]));
+    }
+    // What is no text cannot be the text of a key, and nothing is put in its place.
+    for body in [bodies[1], bodies[3]] {
+        let record = Record { value: Some(body.to_vec().into()), ..Record::default() };
+        for (name, options) in [
+            ("filter", json!({ "keep": { "field": "value.x", "exists": true } })),
+            ("key", json!({ "from": "{value.x}" })),
+            ("route", json!({ "to": "{value.x}" })),
+            ("timestamp", json!({ "field": "value.x" })),
+            ("json", json!({ "extract": "x" })),
+        ] {
+            let reason = apply_one(name, &options, record.clone()).expect_err(name);
+            assert!(reason.contains("x is no text: it holds"), "{reason}");
+        }
+    }
+}
+
+/// An object under a key that means something to serde_json is an object.
+#[test]
+fn no_key_makes_something_else_of_a_body() {
+    let body = r#"{"$serde_json::private::Number":"12"}"#;
+    let record = || Record { value: Some(body.into()), ..Record::default() };
+    let apply = |name, options: Json| apply_one(name, &options, record()).expect(name).expect("kept");
+    assert_eq!(apply("json", json!({ "mask": ["no"] })), record());
+    let wrapped = r#"{"a":{"$serde_json::private::RawValue":"{\"pass\":true}"}}"#;
+    let passes = json!({ "keep": { "field": "value.a.pass", "equals": true } });
+    let record = Record { value: Some(wrapped.into()), ..Record::default() };
+    assert_eq!(apply_one("filter", &passes, record.clone()), Ok(None), "a text inside is no field");
+    let masked = apply_one("json", &json!({ "mask": ["a.pass", "b"] }), record.clone());
+    assert_eq!(masked, Ok(Some(record)));
+}
+
 /// Transforms of every kind, strict and lenient, over fields that [`any_record`] may or may not have.
 fn any_transform() -> impl Strategy<Value = (&'static str, Json)> {
     let word = || prop_oneof![Just("keep"), Just("fail")];
@@ -94,6 +155,7 @@ fn any_transform() -> impl Strategy<Value = (&'static str, Json)> {
             });
             ("timestamp", options)
         }),
+        word().prop_map(|on_invalid| ("decompress", json!({ "format": "gzip", "on_invalid": on_invalid }))),
         Just(()).prop_map(|()| ("rabbitmq_envelope", json!({ "do": "wrap", "key": "message_key" }))),
         word().prop_map(|on_invalid| ("rabbitmq_envelope", json!({ "do": "unwrap", "on_invalid": on_invalid }))),
     ]

@@ -152,7 +152,7 @@ mod tests {
             ("value.local", "rfc3339", "timestamp: value.local is not a time like 2026-01-31T12:00:00Z (19 bytes)"),
             ("value.word", "seconds", "timestamp: value.word is not a number of seconds since 1970 (4 bytes)"),
             ("value.word", "millis", "timestamp: value.word is not a number of milliseconds since 1970 (4 bytes)"),
-            ("value.huge", "seconds", "timestamp: value.huge is not a number of seconds since 1970 (6 bytes)"),
+            ("value.huge", "seconds", "timestamp: value.huge is not a number of seconds since 1970 (5 bytes)"),
             ("value.max", "seconds", "timestamp: value.max is not a number of seconds since 1970 (19 bytes)"),
             ("value.empty", "millis", "timestamp: value.empty is not a number of milliseconds since 1970 (0 bytes)"),
             ("value.none", "millis", "timestamp: the record has no value.none"),

@@ -8,10 +8,12 @@ mod http;
 mod support;
 
 mod changes;
+mod crowd;
 mod errors;
 mod health;
 mod metrics;
 mod reads;
+mod site;
 mod status;
 
 use serde_json::Value as Json;

@@ -80,12 +80,16 @@ bridges:
   template:
     source: { generate: {} }
     sink: { kafka: { connection: { bootstrap_servers: "127.0.0.1:1" }, topic: "orders-{header.tenant}" } }
+  reads:
+    source: { kafka: { connection: { bootstrap_servers: "127.0.0.1:1" }, topics: [b, a] } }
+    sink: { "null": {} }
 "#,
     );
     eventually("the port answers", SOON, async || gantry.get("/healthz")).await;
     let topics = |name: &str| get(gantry.port(), &format!("/connectors/{name}/topics")).json();
     assert_eq!(topics("plain"), json!({ "plain": { "topics": ["dead", "orders"] } }));
     assert_eq!(topics("template"), json!({ "template": { "topics": [] } }));
+    assert_eq!(topics("reads"), json!({ "reads": { "topics": ["a", "b"] } }), "what a source reads belongs to it");
     assert_eq!(topics("unknown"), json!({ "unknown": { "topics": [] } }), "as Kafka Connect answers");
 }
 

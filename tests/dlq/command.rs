@@ -15,7 +15,7 @@ pub(crate) struct Ended {
 
 fn command(config: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gantry"));
-    let (what, options) = arguments.split_first().expect("list, show or replay");
+    let (what, options) = arguments.split_first().expect("list, show, replay or discard");
     command.args(["dlq", what, "b", "-c"]).arg(config).args(options).stdin(Stdio::null());
     command
 }

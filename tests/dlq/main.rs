@@ -4,6 +4,7 @@
 mod support;
 
 mod command;
+mod discard;
 mod file;
 mod kill;
 mod queue;

@@ -4,7 +4,7 @@ use lapin::{
     BasicProperties,
     message::Delivery,
     options::{BasicGetOptions, BasicRejectOptions},
-    types::{AMQPValue, FieldTable},
+    types::{AMQPValue, FieldArray, FieldTable},
 };
 use rdkafka::{
     message::{Header, OwnedHeaders},
@@ -198,6 +198,43 @@ async fn what_rabbitmq_dead_lettered_and_what_somebody_put_there_are_letters_too
     rabbit.delete(&queue).await;
     rabbit.delete(&dead).await;
     kafka::delete_topic(&topic).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_rabbitmq_would_act_by_is_whole_in_a_letter_and_kept_after_a_replay() {
+    let (queue, output, dead) = (unique("acts"), unique("acts-out"), unique("dead"));
+    let rabbit = Rabbit::connect().await;
+    rabbit.queue(&queue).await;
+    rabbit.queue(&output).await;
+    let mut headers = FieldTable::default();
+    headers.insert("tenant".into(), AMQPValue::LongString("acme".into()));
+    headers.insert("x-received-from".into(), AMQPValue::FieldArray(FieldArray::default()));
+    headers.insert("x-death".into(), AMQPValue::FieldArray(FieldArray::default()));
+    rabbit.publish(&queue, b"no json", BasicProperties::default().with_headers(headers)).await;
+    let letters = rabbit_letters(&dead);
+    let shovel = |transforms: &str| {
+        bridge(&queue, transforms, "t", &letters).replace(
+            "kafka: { connection: events, topic: t, header_mapping: { encoding: typed } }",
+            &format!("rabbitmq: {{ connection: rabbit, queue: {output} }}"),
+        )
+    };
+    let gantry = Gantry::start(&shovel(ONLY_JSON));
+    dead_lettered(&gantry, 1.0).await;
+    let config = gantry.directory().join("gantry.yaml");
+    let shown = dlq(&config, &["show"]);
+    for part in ["x-death", "x-received-from", "tenant"] {
+        assert!(shown.out.contains(part) && !shown.out.contains("not exact"), "{part}: {}", shown.out);
+    }
+    gantry.configure(&shovel(""));
+    let replayed = dlq(&config, &["replay", "--yes"]);
+    assert!(replayed.code == Some(0) && replayed.out.contains("1 of 1 replayed: 1 delivered"), "{replayed:?}");
+    let arrived = rabbit.take_deliveries(&output).await.remove(0);
+    let headers = arrived.properties.headers().clone().expect("headers");
+    let names: Vec<_> = headers.inner().keys().map(ToString::to_string).collect();
+    assert_eq!(names, ["gantry.kept.x-death", "gantry.kept.x-received-from", "tenant"]);
+    for queue in [&queue, &output, &dead] {
+        rabbit.delete(queue).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

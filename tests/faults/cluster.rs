@@ -89,7 +89,11 @@ async fn the_right_to_write_withdrawn_and_granted_again() {
     scene.publish(2_000).await;
     let error = scene.gantry.wait_for_state("b", "failed").await;
     assert!(error.contains("not authorised") && error.contains("grant"), "{error}");
+    let asked = scene.gantry.check(&["--connect"]).await;
+    assert!(asked.contains("may not write topic") && asked.contains("kafka-acls.sh"), "{asked}");
     acls("--add").await;
+    let asked = scene.gantry.check(&["--connect"]).await;
+    assert!(!asked.contains("may not"), "{asked}");
     scene.judge().await;
     acls("--remove").await;
 }

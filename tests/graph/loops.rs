@@ -38,6 +38,20 @@ fn a_name_that_only_records_know_is_no_circle() {
 }
 
 #[test]
+fn a_route_leaves_the_exchange_and_its_bindings_what_they_are() {
+    let to_exchange = THERE_AND_BACK
+        .replace("sink: { rabbitmq: { connection: rabbit, queue: orders } }", "transforms: [{ route: { to: \"{key|none}\" } }]\n    sink: { rabbitmq: { connection: rabbit, exchange: shop } }")
+        .replace("queue: orders } }", "queue: orders, declare: { bindings: [{ exchange: shop, routing_key: \"#\" }] } } }");
+    let found = circles(&to_exchange);
+    assert_eq!(found.len(), 1, "{found:?}");
+    let drawn = gantry("graph", &to_exchange, &["--format", "dot"]).out;
+    assert!(drawn.contains("shop") && !drawn.contains("{destination|shop}"), "{drawn}");
+    let by_key = to_exchange.replace("exchange: shop }", "exchange: \"\", routing_key: orders }");
+    assert_eq!(circles(&by_key), [""; 0], "a destination is the queue there");
+    assert!(gantry("graph", &by_key, &["--format", "dot"]).out.contains("{destination|orders}"));
+}
+
+#[test]
 fn a_mirror_between_clusters_is_no_circle_and_one_within_is() {
     let mirror = r#"connections:
   east: { kafka: { bootstrap_servers: "east1:9092,east2:9092" } }

@@ -4,6 +4,7 @@
 mod support;
 
 mod back_pressure;
+mod check_connect;
 mod dead_letter;
 mod delivery;
 mod isolation;

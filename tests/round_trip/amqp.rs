@@ -158,11 +158,13 @@ pub(crate) struct Way {
     pub back: &'static str,
     /// The transform behind it.
     pub unwrap: &'static str,
+    /// More options of the RabbitMQ sink.
+    pub out: &'static str,
 }
 
 impl Way {
     fn yaml(&self, input: &str, topic: &str, output: &str) -> String {
-        let Self { there, wrap, back, unwrap } = self;
+        let Self { there, wrap, back, unwrap, out } = self;
         format!(
             r#"connections:
   rabbit: {{ rabbitmq: {{ urls: ["{}"] }} }}
@@ -175,7 +177,7 @@ bridges:
   back:
     source: {{ kafka: {{ connection: events, topic: {topic}, group: {topic}, commit_interval: 500ms, {back} }} }}
     transforms: [{unwrap}]
-    sink: {{ rabbitmq: {{ connection: rabbit, queue: {output}, persistent: false }} }}
+    sink: {{ rabbitmq: {{ connection: rabbit, queue: {output}, persistent: false, {out} }} }}
 "#,
             support::amqp_url(),
             support::bootstrap_servers(),
@@ -223,4 +225,31 @@ async fn messages_come_back_from_kafka_as_they_were() {
     let way = Way { there: "header_mapping: { encoding: typed }", ..Way::default() };
     let (_, back) = way.round(&sent).await;
     assert_same(&sent, &back);
+}
+
+/// RabbitMQ acts by some headers. They come back under another name, or asked for as they were, with their types.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_belongs_to_rabbitmq_comes_back_kept_or_restored() {
+    const NAMES: [&str; 5] =
+        ["x-death", "x-first-death-queue", "x-opt-any", "x-received-from", "x-stream-filter-value"];
+    let mut death = FieldTable::default();
+    death.insert("count".into(), AMQPValue::LongLongInt(3));
+    death.insert("reason".into(), AMQPValue::LongString("expired".into()));
+    let value = || AMQPValue::FieldArray(FieldArray::from(vec![AMQPValue::FieldTable(death.clone())]));
+    let named = |prefix: &str| {
+        let mut headers = FieldTable::default();
+        headers.insert("tenant".into(), AMQPValue::ShortInt(-7));
+        // No routing key in it: it copies nothing.
+        headers.insert(format!("{prefix}CC").into(), AMQPValue::FieldArray(FieldArray::default()));
+        for name in NAMES {
+            headers.insert(format!("{prefix}{name}").into(), value());
+        }
+        let properties = BasicProperties::default().with_delivery_mode(2).with_headers(headers);
+        Message { properties, body: "x".into() }
+    };
+    for (out, prefix) in [("", "gantry.kept."), ("broker_headers: restore", "")] {
+        let way = Way { there: "header_mapping: { encoding: typed }", out, ..Way::default() };
+        let (_, back) = way.round(&[named("")]).await;
+        assert_same(&[named(prefix)], &back);
+    }
 }

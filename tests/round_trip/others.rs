@@ -25,6 +25,7 @@ const CONFLUENT: Way = Way {
     wrap: "",
     back: "header_mapping: { encoding: confluent }",
     unwrap: "",
+    out: "",
 };
 
 const ENVELOPE: Way = Way {
@@ -32,6 +33,7 @@ const ENVELOPE: Way = Way {
     wrap: "{ rabbitmq_envelope: { do: wrap, key: message_key } }",
     back: "",
     unwrap: "{ rabbitmq_envelope: { do: unwrap } }",
+    out: "",
 };
 
 /// A message with everything, so that it can be read below as consumers of those connectors read it.

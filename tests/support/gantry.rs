@@ -57,6 +57,14 @@ impl Gantry {
         self.directory.path()
     }
 
+    /// What `gantry check` prints of its configuration, with these arguments besides.
+    pub async fn check(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(&self.binary);
+        command.arg("check").args(arguments).arg(self.directory().join("gantry.yaml")).envs(self.environment.clone());
+        let output = tokio::task::spawn_blocking(move || command.output()).await.expect("not cancelled");
+        String::from_utf8_lossy(&output.expect("running gantry").stdout).into_owned()
+    }
+
     /// Starts it again on the same configuration, after it has ended.
     pub fn start_again(&mut self) {
         self.child = spawn(&self.binary, &self.environment, &self.directory, self.starts);

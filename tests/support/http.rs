@@ -25,14 +25,22 @@ pub(crate) struct Answer {
 /// # Panics
 /// When nobody answers, or not in HTTP.
 pub(crate) fn request(port: u16, method: &str, path: &str, headers: &[&str], body: &str) -> Answer {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("connecting to the control port");
-    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("setting a deadline");
     let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
     let head = format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n{headers}\r\n");
-    stream.write_all((head + body).as_bytes()).expect("sending the request");
-    let mut text = String::new();
-    stream.read_to_string(&mut text).expect("reading the answer");
-    Answer::parse(&text)
+    raw(port, &(head + body))
+}
+
+/// Sends this text; the answer must end with the connection.
+///
+/// # Panics
+/// When nobody answers, or not in HTTP.
+pub(crate) fn raw(port: u16, text: &str) -> Answer {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("connecting to the control port");
+    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("setting a deadline");
+    stream.write_all(text.as_bytes()).expect("sending the request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("reading the answer");
+    Answer::parse(&answer)
 }
 
 /// A GET.
@@ -47,7 +55,11 @@ pub(crate) fn send(port: u16, method: &str, path: &str, kind: &str, body: &str) 
 }
 
 impl Answer {
-    fn parse(text: &str) -> Self {
+    /// Reads one as it came over the wire.
+    ///
+    /// # Panics
+    /// When it is not HTTP.
+    pub(crate) fn parse(text: &str) -> Self {
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("not HTTP: {text:?}"));
         let mut lines = head.lines();
         let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok()).expect("a status line");

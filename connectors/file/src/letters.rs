@@ -109,7 +109,10 @@ fn read(mut snapshot: Snapshot, marks: &Marks, giver: &mut Giver) -> Result<()> 
                 log::skipped(&path, number, &reason);
                 continue;
             }
-            Err(reason) => unreadable(number, reason),
+            Err(reason) => match unreadable(number, reason) {
+                letter if marks.contains(&letter.id) => continue,
+                letter => letter,
+            },
         };
         if !giver.give(letter) {
             return Ok(());

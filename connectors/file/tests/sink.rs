@@ -14,7 +14,12 @@ use serde_json::{Value as Json, json};
 const DEADLINE: Duration = Duration::from_secs(30);
 
 fn context(timeout: Option<Duration>) -> Context {
-    let retry = RetryPolicy { timeout, delay: Duration::from_millis(10), max_delay: Duration::from_millis(50) };
+    let retry = RetryPolicy {
+        timeout,
+        delay: Duration::from_millis(10),
+        max_delay: Duration::from_millis(50),
+        ..RetryPolicy::default()
+    };
     Context { bridge: "b".into(), retry, ..testkit::context() }
 }
 

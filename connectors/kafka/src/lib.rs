@@ -10,6 +10,7 @@
 //! 7. `letters`: reading dead letters back
 //! 8. `names`: what Kafka takes as a topic's name and a partition's number
 //! 9. `error`: what its error codes mean
+//! 10. `probe`: what `gantry check --connect` asks
 //!
 //! # Architecture invariant
 //! librdkafka's blocking calls never run on an async thread, and its callbacks never block.
@@ -22,6 +23,7 @@ mod client;
 mod error;
 mod letters;
 mod names;
+mod probe;
 mod sink;
 mod source;
 
@@ -29,7 +31,7 @@ use gantry_sdk::plugin::{ConnectionPlugin, SinkPlugin, SourcePlugin};
 
 pub use connection::ConnectionOptions;
 pub use sink::{Compression, Declare, SinkOptions};
-pub use source::{IsolationLevel, OffsetReset, SourceOptions, Start, StartTime};
+pub use source::{IsolationLevel, OffsetReset, OnTopicRecreated, SourceOptions, Start, StartTime};
 
 /// Named connections: `connections: { x: { kafka: … } }`.
 pub const CONNECTION: ConnectionPlugin = ConnectionPlugin::of::<ConnectionOptions>("kafka");

@@ -4,10 +4,14 @@
 
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use gantry_sdk::{Context, ErrorKind, Value};
-use serde_json::json;
+use gantry_sdk::{Context, ErrorKind, Polled, Value};
+use rdkafka::{
+    ClientConfig, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, CommitMode, Consumer as _},
+};
+use serde_json::{Value as Json, json};
 use support::{
     DEADLINE, Topic, context,
     source::{is_silent, number, open_source, producer, source_options, take, take_once, write_numbers, write_one},
@@ -271,5 +275,150 @@ async fn large_records_come_through_a_small_buffer() {
     let mut lengths: Vec<_> = taken.iter().map(|record| record.value.as_ref().unwrap().len()).collect();
     lengths.sort_unstable();
     assert_eq!(lengths, [4_999_997, 4_999_998, 4_999_999, 5_000_000]);
+    source.close().await.unwrap();
+}
+
+/// What is lost so far: reasons and numbers, when there is something.
+async fn losses(context: &Context) -> Vec<(&'static str, u64)> {
+    let begun = Instant::now();
+    loop {
+        let losses: Vec<_> = context.lost.get().into_iter().map(|loss| (loss.reason, loss.records)).collect();
+        if !losses.is_empty() {
+            return losses;
+        }
+        assert!(begun.elapsed() < DEADLINE, "a loss is told");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_that_kafka_deleted_while_it_was_stopped_are_counted_once() {
+    let topic = Topic::new("retention", 1, &[]).await;
+    let producer = producer(&[]);
+    write_numbers(&producer, &topic, 0..30);
+    let options = source_options(&topic.name, json!({}));
+    take_once(&options, 30).await;
+    write_numbers(&producer, &topic, 30..110);
+    topic.delete_before(100).await;
+
+    let first = context();
+    let mut source = open_source(&options, first.clone()).await;
+    let taken = take(&mut *source, 10).await;
+    assert_eq!(taken.iter().map(number).collect::<Vec<_>>(), (100..110).collect::<Vec<_>>());
+    assert_eq!(losses(&first).await, [("retention", 70)]);
+    let what = first.lost.get()[0].what.to_string();
+    assert!(what.contains("offsets 30 to 99") && what.contains(&topic.name), "{what}");
+    source.close().await.unwrap();
+
+    // All of them, so that nothing comes whose offset would be committed.
+    write_numbers(&producer, &topic, 110..115);
+    topic.delete_before(115).await;
+    let second = context();
+    let mut source = open_source(&options, second.clone()).await;
+    assert_eq!(losses(&second).await, [("retention", 5)]);
+    source.close().await.unwrap();
+    let third = context();
+    write_numbers(&producer, &topic, 115..120);
+    let mut source = open_source(&options, third.clone()).await;
+    assert_eq!(number(&take(&mut *source, 5).await[0]), 115);
+    source.close().await.unwrap();
+    assert_eq!(third.lost.get(), [], "the group knows by now");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_that_kafka_deletes_while_it_reads_are_counted() {
+    let topic = Topic::new("overtaken", 1, &[]).await;
+    let body = "x".repeat(200_000);
+    let sink = support::options(&topic.name, json!({}));
+    support::write(&sink, (0..40).map(|_| support::record("k", body.as_str())).collect()).await;
+    // So little is read ahead that most is still in Kafka when it deletes it.
+    let small = Context { in_flight_bytes: 100_000, ..context() };
+    let mut source = open_source(&source_options(&topic.name, json!({})), small.clone()).await;
+    let (lane, records, last) = support::source::next(&mut *source).await;
+    source.commit(lane, &last).await.unwrap();
+    let mut came = records.len() as u64;
+    topic.delete_before(40).await;
+    write_one(&topic, None, Some("the end"), &[]);
+    loop {
+        let (lane, records, last) = support::source::next(&mut *source).await;
+        source.commit(lane, &last).await.unwrap();
+        if records.last().unwrap().origin.offset == Some(40) {
+            came += records.len() as u64 - 1;
+            break;
+        }
+        came += records.len() as u64;
+    }
+    assert!(came < 40, "some were gone");
+    assert_eq!(losses(&small).await, [("retention", 40 - came)]);
+    source.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_is_deleted_and_created_again_is_read_from_its_start() {
+    let topic = Topic::new("recreated", 1, &[]).await;
+    write_numbers(&producer(&[]), &topic, 0..100);
+    let options = source_options(&topic.name, json!({ "commit_interval": "100ms" }));
+    let context = context();
+    let mut source = open_source(&options, context.clone()).await;
+    take(&mut *source, 100).await;
+    topic.recreate().await;
+    write_numbers(&producer(&[]), &topic, 1_000..1_300);
+    let mut came = Vec::new();
+    while came.len() < 300 {
+        match tokio::time::timeout(DEADLINE, source.poll(support::source::ALL)).await.expect("more comes") {
+            Ok(Polled::Batch { lane, records, last }) => {
+                came.extend(records.iter().map(number));
+                source.commit(lane, &last).await.unwrap();
+            }
+            Ok(_) => {}
+            // It was seen while it was gone: the runtime opens another.
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Missing, "{}", error.chain());
+                source.close().await.unwrap();
+                source = open_source(&options, context.clone()).await;
+            }
+        }
+    }
+    assert_eq!(came, (1_000..1_300).collect::<Vec<_>>());
+    assert!(context.lost.get().iter().all(|loss| loss.reason == "topic_recreated"), "{:?}", context.lost.get());
+    source.close().await.unwrap();
+    let mut again = open_source(&options, context).await;
+    assert!(is_silent(&mut *again).await, "the group knows the end");
+    again.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offset_of_another_topic_of_that_name_does_not_count() {
+    let topic = Topic::new("stale", 1, &[]).await;
+    write_numbers(&producer(&[]), &topic, 0..100);
+    let options = source_options(&topic.name, json!({}));
+    take_once(&options, 100).await;
+    let group: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", support::bootstrap())
+        .set("group.id", options["group"].as_str().unwrap())
+        .create()
+        .unwrap();
+    let mut place = TopicPartitionList::new();
+    place.add_partition(&topic.name, 0);
+    let committed = group.committed_offsets(place, DEADLINE).unwrap();
+    assert_eq!(committed.elements()[0].offset(), Offset::Offset(100));
+    assert!(committed.elements()[0].metadata().contains("topic-id="), "{committed:?}");
+    topic.recreate().await;
+    write_numbers(&producer(&[]), &topic, 1_000..1_300);
+    // As if Kafka had not forgotten it with the topic yet, or somebody who still read the old one had committed late.
+    group.commit(&committed, CommitMode::Sync).unwrap();
+
+    let merged = |more: Json| support::merge(options.clone(), more);
+    let mut source = open_source(&merged(json!({ "on_topic_recreated": "fail" })), context()).await;
+    let error = tokio::time::timeout(DEADLINE, source.poll(support::source::ALL)).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused, "{}", error.chain());
+    assert!(error.chain().contains("--reset-offsets") && error.chain().contains("offset 100"), "{}", error.chain());
+    source.close().await.unwrap();
+
+    let context = context();
+    let mut source = open_source(&options, context.clone()).await;
+    let taken = take(&mut *source, 300).await;
+    assert_eq!(taken.iter().map(number).collect::<Vec<_>>(), (1_000..1_300).collect::<Vec<_>>());
+    assert_eq!(losses(&context).await, [("topic_recreated", 0)]);
     source.close().await.unwrap();
 }

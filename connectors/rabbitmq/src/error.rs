@@ -87,8 +87,7 @@ fn reason(error: &lapin::Error, during: During) -> String {
             "what answers there does not speak AMQP 0-9-1".to_owned()
         }
         Lapin::ParsingError(_) => {
-            "cannot read what RabbitMQ sent; a routing key, property or header name that is not UTF-8 does this"
-                .to_owned()
+            "cannot read what RabbitMQ sent: a frame that breaks the rules of AMQP 0-9-1".to_owned()
         }
         _ => error.to_string(),
     }

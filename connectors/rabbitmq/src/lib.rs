@@ -10,6 +10,7 @@
 //! 6. `letters`: dead letters out of their queue, and what the sink writes so that they come back whole
 //! 7. `error`: what RabbitMQ and the client library say, in the kinds that the runtime acts on
 //! 8. `management`: bindings, asked of the management API for `gantry graph`
+//! 9. `probe`: what `gantry check --connect` asks
 //!
 //! # Architecture invariants
 //! - Automatic recovery of the client library is off. An instance connects once and ends with its connection; the
@@ -23,6 +24,8 @@ mod convert;
 mod error;
 mod letters;
 mod management;
+mod probe;
+mod reserved;
 mod sink;
 mod source;
 
@@ -33,7 +36,7 @@ use gantry_sdk::plugin::{ConnectionPlugin, SinkPlugin, SourcePlugin};
 
 pub use arguments::Arguments;
 pub use connection::{AuthMechanism, ConnectionOptions, TlsOptions};
-pub use sink::{HeaderEncoding, PropertyOptions, QueueMap, SinkOptions, Tombstones, Unroutable};
+pub use sink::{BrokerHeaders, HeaderEncoding, PropertyOptions, QueueMap, SinkOptions, Tombstones, Unroutable};
 pub use source::{BindingOptions, DeclareOptions, ExchangeOptions, GiveBack, QueueOptions, SourceOptions};
 
 /// `connections: { x: { rabbitmq: … } }`.

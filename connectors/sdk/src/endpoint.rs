@@ -13,6 +13,9 @@ pub struct Description {
     pub broker: Vec<String>,
     /// What is read or written there.
     pub endpoints: Vec<Endpoint>,
+    /// The kind of endpoint that a record's destination names: a record that a transform gave one goes there instead of to an
+    /// endpoint of this kind above. `None`: a destination is no name of an endpoint. Means nothing for a source.
+    pub destination: Option<&'static str>,
     /// How records go on inside the broker by themselves, as far as the options create it: from an exchange to a queue.
     pub routes: Vec<Route>,
     /// Sources of one group share what they read: each record goes to only one of them. `None`: all that read it are one

@@ -1,4 +1,4 @@
-//! Reading dead letters back, to list them, to show one, to send them through their bridge again.
+//! Reading dead letters back, to list them, to show one, to send them through their bridge again, to discard them.
 //!
 //! # The contract
 //! - A store of dead letters is a log or a queue that a dead letter's sink wrote: reading changes and removes nothing in it. A
@@ -9,7 +9,7 @@
 //!   was added to it is in [`Letter::reason`]; whether the record is whole is in [`Letter::fidelity`]. A letter that cannot
 //!   be read is still a letter: it is never left out.
 //! - [`Letters::mark`] notes in the store itself that letters are dealt with, or removes them from it. It is called once
-//!   their replay is durable, so a replay that is killed in between repeats letters and loses none.
+//!   their replay is durable, so a replay that is killed in between repeats letters and loses none; or when a person discards them.
 
 mod feed;
 mod marks;

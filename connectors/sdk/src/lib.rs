@@ -11,17 +11,19 @@
 //! 4. [`transform`]: what may happen to a batch in between
 //! 5. [`letters`]: reading dead letters back
 //! 6. [`template`]: literal text with `{field}` parts
-//! 7. [`json`]: one field of a JSON body without building the rest
+//! 7. [`json`]: JSON bodies, read in place
 //! 8. [`plugin`]: how a connector shows itself to the registry, with its options as a JSON Schema; [`endpoint`]: what it
 //!    reads and writes
 //! 9. [`config`]: durations and sizes with units, secrets, problems with a place
-//! 10. [`error`], [`health`] and [`lag`]: what went wrong, in kinds that the runtime can act on, and what waits
+//! 10. [`error`], [`health`], [`lag`], [`depth`] and [`lost`]: what went wrong, in kinds that the runtime can act on, what
+//!     waits, and what was gone before it was read; [`probe`]: what would go wrong, asked beforehand
 //! 11. `testkit` (feature `testkit`): what every connector's tests run
 //!
 //! # Architecture invariant
 //! This crate depends on no connector and on no client library.
 
 pub mod config;
+pub mod depth;
 pub mod endpoint;
 pub mod error;
 pub mod health;
@@ -29,7 +31,9 @@ pub mod json;
 pub mod lag;
 pub mod ledger;
 pub mod letters;
+pub mod lost;
 pub mod plugin;
+pub mod probe;
 pub mod receipt;
 pub mod record;
 pub mod sink;
@@ -39,12 +43,14 @@ pub mod template;
 pub mod testkit;
 pub mod transform;
 
+pub use depth::{Depth, QueueDepth};
 pub use endpoint::{Description, Endpoint};
 pub use error::{Error, ErrorKind, Result};
 pub use health::Health;
 pub use lag::{Lag, PartitionLag};
 pub use ledger::Ledger;
 pub use letters::{Letter, LetterId, Letters};
+pub use lost::{Loss, Lost};
 pub use plugin::Context;
 pub use receipt::{Failure, FailureKind, Receipt};
 pub use record::{Headers, Origin, Properties, Record, Timestamp, Value};

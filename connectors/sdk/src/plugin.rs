@@ -13,7 +13,12 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use crate::{Description, Health, Lag, Letters, Result, Sink, Source, Transform, config::Problem, endpoint::Route};
+use crate::{
+    Depth, Description, Health, Lag, Letters, Lost, Result, Sink, Source, Transform,
+    config::Problem,
+    endpoint::Route,
+    probe::{self, Probing},
+};
 
 /// What a task tells the connector it makes.
 #[derive(Debug, Clone)]
@@ -26,6 +31,12 @@ pub struct Context {
     pub health: Health,
     /// Where a source that is a log says how far it is behind.
     pub lag: Lag,
+    /// Where a source of queues says how much waits in them.
+    pub depth: Depth,
+    /// Where a source says what was gone at its broker before it was read.
+    pub lost: Lost,
+    /// Leads to this part's options as they are later, for what expires in them.
+    pub options: CurrentOptions,
     /// How long and how often a sink retries a record by itself.
     pub retry: RetryPolicy,
     /// It takes dead letters: whatever size and shape, one at a time.
@@ -35,11 +46,66 @@ pub struct Context {
     pub in_flight_bytes: usize,
 }
 
-/// How a sink retries a record in order before it fails it as retriable.
+impl Context {
+    /// For a command that looks at a bridge and runs none: nobody hears what the connector says between calls.
+    pub fn new(bridge: Arc<str>, in_flight_bytes: usize) -> Self {
+        Self {
+            bridge,
+            task: 0,
+            health: Health::new(),
+            lag: Lag::default(),
+            depth: Depth::default(),
+            lost: Lost::default(),
+            options: CurrentOptions::default(),
+            retry: RetryPolicy::default(),
+            dead_letter: false,
+            in_flight_bytes,
+        }
+    }
+}
+
+/// A part's options with their secrets in place, as they are when they are read: a reference may lead to another secret by
+/// then. To be used and dropped, like the options that a part is made of.
+#[derive(Clone, Default)]
+pub struct CurrentOptions(Option<ReadOptions>);
+
+type ReadOptions = Arc<dyn Fn() -> Result<Json> + Send + Sync>;
+
+impl CurrentOptions {
+    /// Read in this way.
+    pub fn new(read: impl Fn() -> Result<Json> + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(read)))
+    }
+
+    /// Whether there is a way to read them.
+    pub fn are_known(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// The options as they are now. May read files.
+    pub fn read(&self) -> Result<Json> {
+        match &self.0 {
+            Some(read) => read(),
+            None => Err(crate::Error::internal("there is no way to read the options again")),
+        }
+    }
+}
+
+impl std::fmt::Debug for CurrentOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // They hold secrets.
+        f.debug_struct("CurrentOptions").finish_non_exhaustive()
+    }
+}
+
+/// How a sink retries a record in order before it gives it up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// Give up on a record after this long; `None` never.
+    /// Fail a record as retriable after this long; `None` never.
     pub timeout: Option<Duration>,
+    /// Refuse a record for good when its destination has refused it so often for now; `None` never. Of a sink that
+    /// [counts](SinkConfig::COUNTS_ATTEMPTS) them.
+    pub max_attempts: Option<u32>,
     /// The first pause; it doubles each time.
     pub delay: Duration,
     /// The longest pause.
@@ -48,7 +114,12 @@ pub struct RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { timeout: None, delay: Duration::from_millis(300), max_delay: Duration::from_secs(60) }
+        Self {
+            timeout: None,
+            max_attempts: None,
+            delay: Duration::from_millis(300),
+            max_delay: Duration::from_secs(60),
+        }
     }
 }
 
@@ -70,10 +141,19 @@ pub trait SourceConfig: DeserializeOwned + JsonSchema {
 
     /// Makes the source; connects nothing yet.
     fn build(self, context: Context) -> Result<Box<dyn Source>>;
+
+    /// Asks the other side whether it could work, see [`probe`](mod@crate::probe).
+    fn probe(self, context: Context) -> Probing {
+        let _ = context;
+        probe::nothing_to_ask()
+    }
 }
 
 /// The options of a sink: what `sink: { NAME: … }` and `dead_letter: { NAME: … }` hold.
 pub trait SinkConfig: DeserializeOwned + JsonSchema {
+    /// Whether the sink tries a record again that its destination refuses for now, and heeds [`RetryPolicy::max_attempts`].
+    const COUNTS_ATTEMPTS: bool = false;
+
     /// What is wrong or will hurt, found without I/O; all of it at once.
     fn check(&self) -> Vec<Problem> {
         Vec::new()
@@ -91,6 +171,12 @@ pub trait SinkConfig: DeserializeOwned + JsonSchema {
 
     /// Makes the sink; connects nothing yet.
     fn build(self, context: Context) -> Result<Box<dyn Sink>>;
+
+    /// Asks the other side whether it could work, see [`probe`](mod@crate::probe).
+    fn probe(self, context: Context) -> Probing {
+        let _ = context;
+        probe::nothing_to_ask()
+    }
 }
 
 /// The options of a sink whose dead letters can be read back.
@@ -158,6 +244,9 @@ plugin!(
     SourcePlugin, SourceConfig, dyn Source, (context: Context),
     /// It can hand single records to its broker's own dead letter ([`Source::reject`]).
     can_reject: bool = C::CAN_REJECT,
+    /// Asks the other side whether it could work with these options, see [`probe`](mod@crate::probe).
+    probe: fn(&Json, Context) -> Probing =
+        |options, context| parse::<C>(options).map_or_else(unreadable, |config| config.probe(context)),
     /// What it reads, by its options and the bridge's name; nothing when they do not parse.
     describe: fn(&Json, &str) -> Description =
         |options, bridge| parse::<C>(options).map(|config| config.describe(bridge)).unwrap_or_default()
@@ -165,11 +254,16 @@ plugin!(
 plugin!(
     /// A sink that can be named in YAML.
     SinkPlugin, SinkConfig, dyn Sink, (context: Context),
+    /// It heeds [`RetryPolicy::max_attempts`].
+    counts_attempts: bool = C::COUNTS_ATTEMPTS,
     /// What is wrong with it for dead letters, besides what `check` finds; nothing when the options do not parse.
     check_dead_letter: fn(&Json) -> Vec<Problem> =
         |options| parse::<C>(options).map(|config| config.check_dead_letter()).unwrap_or_default(),
     /// Reads back what was written there as a dead letter; `None` when it cannot be read back.
     letters: Option<fn(&Json, Context) -> Result<Box<dyn Letters>>> = None,
+    /// Asks the other side whether it could work with these options, see [`probe`](mod@crate::probe).
+    probe: fn(&Json, Context) -> Probing =
+        |options, context| parse::<C>(options).map_or_else(unreadable, |config| config.probe(context)),
     /// What it writes to, by its options; nothing when they do not parse.
     describe: fn(&Json) -> Description = |options| parse::<C>(options).map(|config| config.describe()).unwrap_or_default()
 );
@@ -226,6 +320,11 @@ impl ConnectionPlugin {
 fn schema_of<T: JsonSchema>() -> Schema {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     SchemaGenerator::new(settings).into_root_schema_for::<T>()
+}
+
+/// The probe of options that do not parse.
+fn unreadable(problem: Problem) -> Probing {
+    Box::pin(async move { Err(crate::Error::config(problem.to_string())) })
 }
 
 /// Deserialises options. The problem never quotes a value: it could be a secret.

@@ -13,9 +13,11 @@
 //! | `{timestamp}` | when it was made, in milliseconds since 1970 |
 //!
 //! `{field|text}` gives a default for when the record does not have the field; without one the whole template yields
-//! nothing. `{{` and `}}` are literal braces.
+//! nothing. `{{` and `}}` are literal braces. Instead of a field a function may stand: `{lower(header.tenant)|none}`; all
+//! of them are in [`FUNCTIONS`].
 
 mod field;
+mod function;
 mod parse;
 
 use std::{borrow::Cow, fmt};
@@ -27,6 +29,8 @@ use serde::{Deserialize, Deserializer, de};
 use crate::Record;
 
 pub use field::Field;
+use function::Expression;
+pub use function::{FUNCTIONS, FunctionInfo};
 
 /// A compiled template.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +42,7 @@ pub struct Template {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
     Literal(String),
-    Field { field: Field, default: Option<String> },
+    Field { expression: Expression, default: Option<String> },
 }
 
 impl Template {
@@ -61,12 +65,17 @@ impl Template {
         }
     }
 
-    /// The fields it asks for.
-    pub fn fields(&self) -> impl Iterator<Item = &Field> {
-        self.parts.iter().filter_map(|part| match part {
-            Part::Field { field, .. } => Some(field),
-            Part::Literal(_) => None,
-        })
+    /// The fields that it lacks of this record: those without which it yields nothing.
+    pub fn lacking(&self, record: &Record) -> Vec<&Field> {
+        let mut lacking = Vec::new();
+        for part in &self.parts {
+            if let Part::Field { expression, default: None } = part
+                && expression.get(record).is_none()
+            {
+                lacking.extend(expression.fields().into_iter().filter(|field| field.get(record).is_none()));
+            }
+        }
+        lacking
     }
 
     /// What it yields for this record; `None` when the record lacks a field that has no default. A template of one field
@@ -92,8 +101,8 @@ impl Part {
     fn render(&self, record: &Record) -> Option<Bytes> {
         match self {
             Self::Literal(text) => Some(Bytes::copy_from_slice(text.as_bytes())),
-            Self::Field { field, default } => {
-                field.get(record).or_else(|| default.as_ref().map(|text| Bytes::copy_from_slice(text.as_bytes())))
+            Self::Field { expression, default } => {
+                expression.get(record).or_else(|| default.as_ref().map(|text| Bytes::copy_from_slice(text.as_bytes())))
             }
         }
     }

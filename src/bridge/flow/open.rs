@@ -3,11 +3,15 @@
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
-use gantry_sdk::{Context, Health, Result, Sink, Source};
+use gantry_sdk::{
+    Context, Health, Result, Sink, Source,
+    plugin::{CurrentOptions, RetryPolicy},
+};
 use tokio::time::Instant;
 
 use super::conditions::reason_of;
 use crate::bridge::{
+    definition::Part,
     heart::Heart,
     status::{Target, TaskState},
     task::Task,
@@ -46,7 +50,8 @@ impl Outlets {
         let definition = &task.definition;
         let [sink_health, dead_letter_health] = [Health::new(), Health::new()];
         let plugin = definition.sink.plugin;
-        let mut sink = (plugin.create)(&definition.sink.resolve()?, context(task, &sink_health, false))?;
+        let mut sink =
+            (plugin.create)(&definition.sink.resolve()?, context(task, &definition.sink, &sink_health, false))?;
         heart.beat("opening the sink");
         sink.open().await?;
         let dead_letter = match open_dead_letter(task, &dead_letter_health, heart).await {
@@ -101,7 +106,7 @@ impl Inlet {
 
     async fn open(task: &Task, heart: &Heart) -> Result<Self> {
         let (part, health) = (&task.definition.source, Health::new());
-        let mut source = (part.plugin.create)(&part.resolve()?, context(task, &health, false))?;
+        let mut source = (part.plugin.create)(&part.resolve()?, context(task, part, &health, false))?;
         heart.beat("opening the source");
         if let Err(error) = source.open().await {
             within_deadline(source.close()).await;
@@ -149,7 +154,7 @@ async fn closed(closing: impl Future<Output = ()>) {
 
 async fn open_dead_letter(task: &Task, health: &Health, heart: &Heart) -> Result<Option<Box<dyn Sink>>> {
     let Some(part) = task.definition.errors.dead_letter_in_use() else { return Ok(None) };
-    let mut sink = (part.plugin.create)(&part.resolve()?, context(task, health, true))?;
+    let mut sink = (part.plugin.create)(&part.resolve()?, context(task, part, health, true))?;
     heart.beat("opening the dead letter");
     sink.open().await?;
     Ok(Some(sink))
@@ -167,15 +172,28 @@ pub(super) async fn unless_paused(outlets: &mut Option<Outlets>, task: &Task, he
     }
 }
 
-fn context(task: &Task, health: &Health, dead_letter: bool) -> Context {
+fn context<P: Clone + Send + Sync + 'static>(
+    task: &Task,
+    part: &Part<P>,
+    health: &Health,
+    dead_letter: bool,
+) -> Context {
     let definition = &task.definition;
+    let part = part.clone();
     Context {
         bridge: definition.name.clone(),
         task: task.id,
         health: health.clone(),
-        // A sink has none, and says none.
+        // A sink has neither, and says none.
         lag: task.progress.lag(),
-        retry: definition.errors.retry,
+        depth: task.progress.depth(),
+        lost: task.progress.lost(),
+        // Nothing comes after a dead letter: it is tried until it is taken.
+        retry: RetryPolicy {
+            max_attempts: definition.errors.retry.max_attempts.filter(|_| !dead_letter),
+            ..definition.errors.retry
+        },
+        options: CurrentOptions::new(move || part.resolve()),
         dead_letter,
         in_flight_bytes: definition.limits.in_flight_bytes.min(task.share.even_part()),
     }

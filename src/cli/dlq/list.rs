@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{
-    super::output,
+    super::{output, runtime},
     groups::Groups,
     selection::{Fit, Selection},
     store::{self, Store, Target},
@@ -32,14 +32,14 @@ pub struct ListArgs {
 /// Lists; exit code 0 also when there are none.
 pub fn run(args: &ListArgs) -> anyhow::Result<ExitCode> {
     let store = args.target.store()?;
-    let (groups, others) = store::block_on(&store.settings, None, count(&store, &args.selection))?;
+    let (groups, others) = runtime::block_on(&store.settings.log, None, count(&store, &args.selection))?;
     let bridge = &*store.definition.name;
     if args.json {
         let report = json!({
             "bridge": bridge, "letters": groups.count, "lossy": groups.lossy, "unreadable": groups.unreadable,
             "of_other_bridges": others, "groups": groups.json(),
         });
-        output::print(&format!("{report:#}"))?;
+        output::print_json(&report)?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut text = match groups.count {

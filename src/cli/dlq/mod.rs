@@ -1,9 +1,11 @@
-//! `gantry dlq`: dead letters, to look at and to send through their bridge again.
+//! `gantry dlq`: dead letters, to look at, to send through their bridge again, and to discard.
 //!
 //! Needs no running gantry, and minds none: it reads the store itself, with the configuration of the bridge. In reading
 //! order: `store` (which letters), `selection` (which of them), `groups` (how many of which kind), [`list`], [`show`],
-//! `source` (the letters as a source like any other), [`replay`].
+//! `source` (the letters as a source like any other), `ask`, [`replay`], [`discard`].
 
+mod ask;
+pub mod discard;
 mod groups;
 pub mod list;
 pub mod replay;
@@ -24,14 +26,14 @@ pub struct DlqArgs {
     command: Command,
 }
 
+// Each shows the text of its own options.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Count the dead letters of a bridge by reason.
     List(list::ListArgs),
-    /// Show dead letters with everything in them.
     Show(show::ShowArgs),
-    /// Send dead letters through their bridge again.
     Replay(replay::ReplayArgs),
+    /// Discard dead letters that nobody wants any more.
+    Discard(discard::DiscardArgs),
 }
 
 /// Carries out the command.
@@ -40,5 +42,6 @@ pub fn run(args: &DlqArgs) -> anyhow::Result<ExitCode> {
         Command::List(args) => list::run(args),
         Command::Show(args) => show::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Discard(args) => discard::run(args),
     }
 }

@@ -5,14 +5,9 @@
 
 mod progress;
 
-use std::{
-    io::{IsTerminal as _, Write as _},
-    process::ExitCode,
-    sync::Arc,
-    time::Duration,
-};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::Args;
 use gantry_sdk::letters::{Fidelity, Marks};
 use serde_json::json;
@@ -20,7 +15,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use self::progress::Bar;
 use super::{
-    super::output,
+    super::{output, runtime},
+    ask::confirmed,
     groups::Groups,
     selection::{Fit, Selection},
     source,
@@ -89,7 +85,7 @@ enum End {
 pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let store = args.target.store()?;
     let bar = Bar::new();
-    store::block_on(&store.settings, Some(bar.display()), replay(&store, args, &bar))
+    runtime::block_on(&store.settings.log, Some(bar.display()), replay(&store, args, &bar))
 }
 
 async fn replay(store: &Store, args: &ReplayArgs, bar: &Bar) -> anyhow::Result<ExitCode> {
@@ -107,7 +103,8 @@ async fn replay(store: &Store, args: &ReplayArgs, bar: &Bar) -> anyhow::Result<E
     if count == 0 {
         return Ok(ExitCode::FAILURE);
     }
-    if !args.dry_run && !args.yes && !confirmed(name, count)? {
+    let question = || format!("Send {count} letters through \"{name}\" again?");
+    if !args.dry_run && !args.yes && !confirmed(&question(), "replay them")? {
         output::print("nothing was replayed")?;
         return Ok(ExitCode::FAILURE);
     }
@@ -143,17 +140,6 @@ async fn choose(store: &Store, args: &ReplayArgs) -> anyhow::Result<Chosen> {
     }
     let _ = letters.close().await;
     Ok(chosen)
-}
-
-fn confirmed(bridge: &str, count: u64) -> anyhow::Result<bool> {
-    if !std::io::stdin().is_terminal() {
-        bail!("there is no terminal to ask on: say --yes to replay them, or --dry-run to see what would happen");
-    }
-    eprint!("Send {count} letters through \"{bridge}\" again? [y/N] ");
-    std::io::stderr().flush()?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
 /// The bridge, with the letters as its source. A dry run has sinks that keep nothing.
@@ -239,7 +225,7 @@ fn report(dry_run: bool, end: &End, counts: &Counts, chosen: u64) -> std::io::Re
     }
     match end {
         End::Finished => {}
-        End::Failed(reason) => text += &format!("\nended early: {reason}"),
+        End::Failed(reason) => text += &format!("\nended early: {}", output::printable(reason)),
         End::Signal => text += "\nended by a signal",
     }
     if done < chosen {

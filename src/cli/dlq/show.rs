@@ -7,7 +7,7 @@ use gantry_sdk::{Letter, Properties, Value, letters::Fidelity};
 use serde_json::Value as Json;
 
 use super::{
-    super::output,
+    super::{output, runtime},
     selection::{Fit, Selection},
     store::{self, Store, Target},
     text,
@@ -36,10 +36,11 @@ pub struct ShowArgs {
 /// Shows; exit code 1 when a letter that was asked for by its id is not there.
 pub fn run(args: &ShowArgs) -> anyhow::Result<ExitCode> {
     let store = args.target.store()?;
-    let shown = store::block_on(&store.settings, None, show(&store, args))?;
+    let shown = runtime::block_on(&store.settings.log, None, show(&store, args))?;
     let ids = args.selection.ids().len() as u64;
     if shown < ids.min(args.limit.unwrap_or(ids)) {
-        eprintln!("gantry: {} of these letters are not there: they were replayed, or never existed", ids - shown);
+        let missing = ids - shown;
+        output::tell(format!("gantry: {missing} of these letters are not there: they were replayed, or never existed"));
         return Ok(ExitCode::FAILURE);
     }
     if shown == 0 {
@@ -76,8 +77,8 @@ fn describe(letter: &Letter, most: usize) -> String {
     }
     match &letter.fidelity {
         Fidelity::Exact => {}
-        Fidelity::Lossy(why) => tell("not exact", why),
-        Fidelity::Unreadable(why) => tell("cannot be read", why),
+        Fidelity::Lossy(why) => tell("not exact", &text::escaped(why)),
+        Fidelity::Unreadable(why) => tell("cannot be read", &text::escaped(why)),
     }
     for (name, value) in &letter.reason.fields {
         tell(&text::escaped(name), &text::escaped(value));

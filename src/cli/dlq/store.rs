@@ -1,19 +1,15 @@
 //! Whose letters, and out of which store.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::Args;
-use gantry_sdk::{
-    Context, Health, Letter, Letters,
-    plugin::{RetryPolicy, SinkPlugin},
-};
+use gantry_sdk::{Context, Letter, Letters, plugin::SinkPlugin};
 
+use super::super::output;
 use crate::{
     bridge::{Definition, Part, definition::DeadLetter},
-    cli::file_size,
-    config::{self, Log, LogLevel, Settings},
-    telemetry,
+    config::{self, Settings},
 };
 
 /// Whose letters.
@@ -39,7 +35,7 @@ impl Target {
     /// Reads the configuration. The error says what is wrong with it, or why the bridge's letters cannot be read back.
     pub(super) fn store(&self) -> anyhow::Result<Store> {
         let loaded = config::load(&self.files).map_err(|diagnostics| {
-            diagnostics.iter().for_each(|diagnostic| eprintln!("{diagnostic}"));
+            output::tell_diagnostics(&diagnostics);
             anyhow::anyhow!("the configuration is wrong; `gantry check` says the same")
         })?;
         let Some(definition) = loaded.bridges.iter().find(|bridge| *bridge.name == *self.bridge) else {
@@ -73,15 +69,7 @@ impl Store {
 }
 
 fn context(definition: &Definition) -> Context {
-    Context {
-        bridge: definition.name.clone(),
-        task: 0,
-        health: Health::new(),
-        lag: gantry_sdk::Lag::default(),
-        retry: RetryPolicy::default(),
-        dead_letter: true,
-        in_flight_bytes: definition.limits.in_flight_bytes,
-    }
+    Context { dead_letter: true, ..Context::new(definition.name.clone(), definition.limits.in_flight_bytes) }
 }
 
 /// Opens what a sink has written as a dead letter.
@@ -101,26 +89,4 @@ pub(super) async fn open(
 /// The next one, its error with all causes.
 pub(super) async fn next(letters: &mut dyn Letters) -> anyhow::Result<Option<Letter>> {
     letters.next().await.map_err(|error| anyhow::anyhow!(error.chain()))
-}
-
-/// Starts logs and a runtime for a command that looks at brokers, and carries it out.
-pub(super) fn block_on<T: Send>(
-    settings: &Settings,
-    display: Option<Arc<dyn telemetry::log::Display>>,
-    command: impl Future<Output = anyhow::Result<T>> + Send,
-) -> anyhow::Result<T> {
-    // A replay says itself why it ended; the runtime would say that it tries again.
-    let log = Log { level: LogLevel::Warn, ..settings.log.clone() };
-    telemetry::log::init_without(&["gantry::bridge::task"], &log, display)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
-    // Headers may be nested deeper than the main thread's stack goes; that of other threads is larger (ADR 0011).
-    let command = async {
-        file_size::fail_instead_of_ending()?;
-        command.await
-    };
-    let done = std::thread::scope(|scope| scope.spawn(|| runtime.block_on(command)).join());
-    let done = done.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    // Blocking calls into a client library that hang must not keep the process.
-    runtime.shutdown_timeout(Duration::from_secs(5));
-    done
 }

@@ -2,18 +2,13 @@
 
 use std::fmt::Write as _;
 
-use serde_json::Value as Json;
+use gantry_sdk::json::{self, Raw};
+
+use crate::printable::printable;
 
 /// Text on one line, control characters escaped.
 pub(super) fn escaped(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
-        if c.is_control() {
-            shown.extend(c.escape_default())
-        } else {
-            shown.push(c)
-        }
-        shown
-    })
+    printable(text).into_owned()
 }
 
 /// Bytes on one line: as text where they are text, else in hex.
@@ -30,8 +25,12 @@ pub(super) fn short(bytes: &[u8]) -> String {
 /// A body: JSON laid out, text as it is, anything else as a hex dump. At most `most` bytes of it.
 pub(super) fn body(bytes: &[u8], most: usize) -> String {
     let shown = &bytes[..bytes.len().min(most)];
-    let (kind, mut text) = match serde_json::from_slice::<Json>(bytes) {
-        Ok(json) if shown.len() == bytes.len() => ("JSON", lines(&format!("{json:#}"))),
+    let (kind, mut text) = match json::parse(bytes) {
+        Ok(json) if shown.len() == bytes.len() && str::from_utf8(bytes).is_ok() => {
+            let mut text = String::new();
+            lay_out(json.value, 0, &mut text);
+            ("JSON", lines(&text))
+        }
         _ => match text_of(shown) {
             Some(text) => ("text", lines(text)),
             None => ("binary", dump(shown)),
@@ -41,6 +40,37 @@ pub(super) fn body(bytes: &[u8], most: usize) -> String {
         let _ = write!(text, "\n    … {} bytes more: --id shows all", bytes.len() - shown.len());
     }
     format!("{} bytes, {kind}\n{text}", bytes.len())
+}
+
+/// Writes JSON with each value on a line of its own. What it holds stays as it is written, also keys that stand twice.
+fn lay_out(json: Raw<'_>, depth: usize, out: &mut String) {
+    let (close, mut count) = (if json.is_object() { '}' } else { ']' }, 0);
+    let mut line = |out: &mut String, value: Raw<'_>, name: Option<Raw<'_>>| {
+        out.push_str(if count == 0 { "\n" } else { ",\n" });
+        out.push_str(&"  ".repeat(depth + 1));
+        if let Some(name) = name {
+            out.push_str(&String::from_utf8_lossy(name.bytes()));
+            out.push_str(": ");
+        }
+        lay_out(value, depth + 1, out);
+        count += 1;
+    };
+    if !json.is_object() && !json.is_list() {
+        out.push_str(&String::from_utf8_lossy(json.bytes()));
+        return;
+    }
+    out.push(if json.is_object() { '{' } else { '[' });
+    for member in json.members() {
+        line(out, member.value, Some(member.name));
+    }
+    for item in json.items() {
+        line(out, item.value, None);
+    }
+    if count > 0 {
+        out.push('\n');
+        out.push_str(&"  ".repeat(depth));
+    }
+    out.push(close);
 }
 
 /// Text, even if its last character was cut.
@@ -76,6 +106,9 @@ mod tests {
 
     #[test]
     fn bodies_are_shown_as_what_they_are() {
+        let odd = br#"{"$serde_json::private::Number":"12","a":{},"a":[]}"#;
+        let text = "51 bytes, JSON\n    {\n      \"$serde_json::private::Number\": \"12\",\n      \"a\": {},\n      \"a\": []\n    }";
+        assert_eq!(body(odd, 100), text, "as it is");
         assert_eq!(body(br#"{"a":[1]}"#, 100), "9 bytes, JSON\n    {\n      \"a\": [\n        1\n      ]\n    }");
         assert_eq!(body("über\tall".as_bytes(), 100), "9 bytes, text\n    über\\tall");
         assert_eq!(body("über".as_bytes(), 1), "5 bytes, text\n\n    … 4 bytes more: --id shows all");

@@ -52,6 +52,7 @@ fn block(status: &BridgeStatus, a_second: f64, width: usize, screen: Screen, now
         (sum(|counts| counts.filtered), "filtered"),
         (sum(|counts| counts.dead_lettered), "dead-lettered"),
         (status.tasks.iter().map(lag).sum(), "behind"),
+        (status.tasks.iter().map(depth).sum(), "in queues"),
     ] {
         if number > 0 {
             line.push_str(&format!("  {} {what}", count(number)));
@@ -70,6 +71,10 @@ fn block(status: &BridgeStatus, a_second: f64, width: usize, screen: Screen, now
 
 fn lag(task: &TaskStatus) -> u64 {
     task.lag.get().iter().map(|partition| partition.records).sum()
+}
+
+fn depth(task: &TaskStatus) -> u64 {
+    task.depth.get().iter().map(|queue| queue.records).sum()
 }
 
 /// The task that needs attention most: how much, how it looks, and its state in a word.

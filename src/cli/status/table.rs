@@ -3,8 +3,11 @@
 use jiff::Timestamp;
 
 use super::{
-    super::display::{Screen, Tone, count, next_try, truncate, urgency, wrap},
-    Bridge, Overview, Task,
+    super::{
+        display::{Screen, Tone, count, next_try, truncate, urgency, wrap},
+        output::printable,
+    },
+    Bridge, Loss, Overview, Task,
 };
 
 /// Between two columns.
@@ -38,7 +41,7 @@ pub(super) fn lines(overview: &Overview, screen: Screen) -> Vec<String> {
     }
     let mut rows: Vec<_> = overview.bridges.iter().flat_map(rows_of).collect();
     rows.sort_by_key(|row| (row.urgency, &row.bridge.name, row.task.map(|task| task.task)));
-    let reasons: Vec<_> = rows.iter().filter_map(|row| reason(overview.at, row, screen)).collect();
+    let reasons: Vec<_> = rows.iter().flat_map(|row| reasons(overview.at, row, screen)).collect();
 
     // The header and the prompt take a line each; at least half of the rest is the table's.
     let room = screen.height.map_or(usize::MAX, |height| height.saturating_sub(2));
@@ -80,9 +83,12 @@ impl<'o> Row<'o> {
 fn table(now: Timestamp, rows: &[Row<'_>], screen: Screen) -> Vec<String> {
     let number = |name, of: fn(&Task) -> Option<u64>| Column::numbers(name, rows, of);
     let mut columns = vec![
-        Column::texts("BRIDGE", rows, |row| truncate(&row.bridge.name, NAME)),
+        Column::texts("BRIDGE", rows, |row| truncate(&printable(&row.bridge.name), NAME)),
         Column::texts("TASK", rows, |row| row.task.map_or_else(|| "-".to_owned(), |task| task.task.to_string())),
-        Column { toned: true, ..Column::texts("STATE", rows, |row| row.state.replace('_', " ")) },
+        Column {
+            toned: true,
+            ..Column::texts("STATE", rows, |row| printable(&row.state.replace('_', " ")).into_owned())
+        },
         number("IN", |task| Some(task.counts.records_in)),
         number("OUT", |task| Some(task.counts.records_out)),
         number("IN FLIGHT", |task| Some(task.counts.in_flight)),
@@ -133,14 +139,21 @@ impl Column {
     }
 }
 
-/// Why a task is not well, and when it tries again, in lines that fit.
-fn reason(now: Timestamp, row: &Row<'_>, screen: Screen) -> Option<Vec<String>> {
-    let task = row.task?;
-    let reason = task.error.as_ref()?;
+/// Why a task is not well and when it tries again, and what was lost before it came, in lines that fit.
+fn reasons(now: Timestamp, row: &Row<'_>, screen: Screen) -> Vec<Vec<String>> {
+    let Some(task) = row.task else { return Vec::new() };
+    let (bridge, number) = (&row.bridge.name, task.task);
     let next = task.next_try.map(|at| format!(" ({})", next_try(now.into(), at.into()))).unwrap_or_default();
-    let text = format!("{} task {}{next}: {reason}", row.bridge.name, task.task);
-    let lines = wrap(&text, screen.width - INDENT, usize::MAX).into_iter().enumerate();
-    Some(lines.map(|(index, line)| if index == 0 { line } else { format!("{:INDENT$}{line}", "") }).collect())
+    let error = task.error.iter().map(|error| format!("{bridge} task {number}{next}: {error}"));
+    let lost = task.lost.iter().map(|Loss { records, what }| {
+        format!("{bridge} task {number}: {records} records lost before they were read; the last: {what}")
+    });
+    error.chain(lost).map(|text| paragraph(&text, screen)).collect()
+}
+
+fn paragraph(text: &str, screen: Screen) -> Vec<String> {
+    let lines = wrap(text, screen.width - INDENT, usize::MAX).into_iter().enumerate();
+    lines.map(|(index, line)| if index == 0 { line } else { format!("{:INDENT$}{line}", "") }).collect()
 }
 
 /// `3s ago`: one unit, the largest that fits.

@@ -18,7 +18,8 @@ fn three() -> Overview {
             { "task": 0, "state": "running", "error": null, "last_progress": "2026-01-02T03:04:02.000Z", "counts": counts(100),
               "lag": 40, "queue_depth": 7 },
             { "task": 1, "state": "backing_off", "error": "connecting to rabbit1.example.com:5672: connection refused by the other side",
-              "next_try": "2026-01-02T03:04:39.000Z", "last_progress": null, "counts": counts(20) },
+              "next_try": "2026-01-02T03:04:39.000Z", "last_progress": null, "counts": counts(20),
+              "lost": [{ "reason": "retention", "records": 70, "what": "offsets 0 to 69", "at": "2026-01-02T03:04:00.000Z" }] },
         ] },
     ]))
 }
@@ -43,8 +44,19 @@ fn people_see_a_row_a_task_and_each_error_in_full() {
             "idle - stopped",
             "",
             "orders task 1 (next try in 34 s): connecting to rabbit1.example.com:5672: connection refused by the other side",
+            "",
+            "orders task 1: 70 records lost before they were read; the last: offsets 0 to 69",
         ]
     );
+}
+
+#[test]
+fn an_error_forges_no_line_and_no_colour() {
+    let mut overview = three();
+    overview.bridges[1].tasks[1].error = Some("no queue\n\u{1b}[32mpayments task 0: fine".to_owned());
+    overview.bridges[1].tasks[1].lost.clear();
+    let lines = table::lines(&overview, Screen::PIPE);
+    assert!(lines[5].ends_with(": no queue\\n\\u{1b}[32mpayments task 0: fine"), "{lines:#?}");
 }
 
 #[test]

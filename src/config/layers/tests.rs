@@ -71,6 +71,19 @@ fn variables_win_over_files_and_find_their_keys_in_any_case() {
 }
 
 #[test]
+fn the_default_of_an_image_is_below_files_and_variables() {
+    let default = ("GANTRY_DEFAULT_LISTEN", "0.0.0.0:8083");
+    let listen = |tree: &Tree| tree.to_json()["control"]["listen"].clone();
+    let (alone, directory) = tree(&["control: { hosts: [a] }\n"], &[default]);
+    assert_eq!((listen(&alone), alone.listens_by_default()), (json!("0.0.0.0:8083"), true));
+    assert_eq!(place(&alone, &directory, "control.listen"), "environment variable GANTRY_DEFAULT_LISTEN");
+    let (below_file, _) = tree(&["control: { listen: '127.0.0.1:1' }\n"], &[default]);
+    assert_eq!((listen(&below_file), below_file.listens_by_default()), (json!("127.0.0.1:1"), false));
+    let (below_variable, _) = tree(&["a: 1\n"], &[default, ("GANTRY__CONTROL__LISTEN", "127.0.0.1:2")]);
+    assert_eq!(listen(&below_variable), json!("127.0.0.1:2"));
+}
+
+#[test]
 fn a_variable_can_replace_what_is_no_map() {
     let (tree, _) = tree(&["a: { connection: name }\n"], &[("GANTRY__A__CONNECTION__URLS", "x"), ("GANTRY__B", "")]);
     assert_eq!(tree.to_json(), json!({ "a": { "connection": { "urls": "x" } }, "b": "" }));

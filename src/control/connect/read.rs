@@ -7,6 +7,7 @@ use axum::{
     extract::{Path, Query, State},
     response::{IntoResponse, Response},
 };
+use gantry_sdk::endpoint::Name;
 
 use super::{
     super::{
@@ -91,16 +92,21 @@ pub(super) async fn topics(State(app): State<App>, Path(name): Path<String>) -> 
     Json(BTreeMap::from([(name, ActiveTopics { topics })]))
 }
 
-/// The Kafka topics that a bridge names outright. Those made by template are known only record by record.
+/// The Kafka topics that a bridge names outright, read or written. Those that a template or an expression names are known only
+/// record by record.
 fn literal_topics(definition: &Definition) -> Vec<String> {
-    let sinks = [Some(&definition.sink), definition.errors.dead_letter_sink()];
-    let mut topics: Vec<String> = sinks
+    let source = &definition.source;
+    let read = (source.plugin.name == KAFKA).then(|| (source.plugin.describe)(&source.options, &definition.name));
+    let sinks = [Some(&definition.sink), definition.errors.dead_letter_sink()].into_iter().flatten();
+    let written = sinks.filter(|part| part.plugin.name == KAFKA).map(|part| (part.plugin.describe)(&part.options));
+    let mut topics: Vec<String> = read
         .into_iter()
-        .flatten()
-        .filter(|part| part.plugin.name == KAFKA)
-        .filter_map(|part| part.options.get("topic")?.as_str())
-        .filter(|topic| !topic.contains('{'))
-        .map(str::to_owned)
+        .chain(written)
+        .flat_map(|description| description.endpoints)
+        .filter_map(|endpoint| match endpoint.name {
+            Name::Exact(topic) => Some(topic),
+            Name::Matching(_) | Name::Template(_) => None,
+        })
         .collect();
     topics.sort();
     topics.dedup();

@@ -1,6 +1,6 @@
 use std::time::{Duration, UNIX_EPOCH};
 
-use gantry_sdk::{Lag, PartitionLag};
+use gantry_sdk::{Depth, Lag, Lost, PartitionLag, QueueDepth};
 
 use super::*;
 use crate::bridge::{ByStage, Counts, Target, status::Progress};
@@ -28,7 +28,21 @@ fn task(id: u32, state: TaskState) -> TaskStatus {
     let mut dead_letters = ByStage::default();
     dead_letters.add("TRANSFORMATION", 2);
     dead_letters.add("KAFKA_PRODUCE", 3);
-    TaskStatus { state, last_progress, epoch: 3, counts, dead_letters, lag, ..Progress::new(id).snapshot() }
+    let depth = Depth::default();
+    depth.set(vec![QueueDepth { queue: "orders".into(), records: 12 }]);
+    let lost = Lost::default();
+    lost.report("retention", 70, "offsets 0 to 69 of orders/2");
+    TaskStatus {
+        state,
+        last_progress,
+        epoch: 3,
+        counts,
+        dead_letters,
+        lag,
+        depth,
+        lost,
+        ..Progress::new(id).snapshot()
+    }
 }
 
 fn bridge(name: &str, tasks: Vec<TaskStatus>) -> BridgeStatus {
@@ -52,6 +66,8 @@ fn series_carry_bridge_and_task() {
         r#"gantry_records_returned_total{bridge="a \"b\"",task="1"} 7"#,
         r#"gantry_dead_letters_total{bridge="a \"b\"",task="0",stage="KAFKA_PRODUCE"} 3"#,
         r#"gantry_source_lag_records{bridge="a \"b\"",task="0",topic="orders",partition="2"} 40"#,
+        r#"gantry_queue_depth{bridge="a \"b\"",task="1",queue="orders"} 12"#,
+        r#"gantry_source_lost_total{bridge="a \"b\"",task="0",reason="retention"} 70"#,
         r#"gantry_task_state{bridge="a \"b\"",task="0",state="running"} 1"#,
         r#"gantry_task_state{bridge="a \"b\"",task="1",state="running"} 0"#,
         r#"gantry_task_state{bridge="a \"b\"",task="1",state="failed"} 1"#,

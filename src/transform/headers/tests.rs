@@ -22,6 +22,7 @@ fn edited(options: &Json) -> Result<String, String> {
             Value::I64(_) => "i64",
             Value::F64(_) => "f64",
             Value::Bool(_) => "bool",
+            Value::List(_) => "list",
             other => panic!("unexpected {other:?}"),
         };
         format!("{name}={kind}:{}", String::from(value.clone()))
@@ -47,6 +48,29 @@ fn edits_in_the_documented_order() {
         (json!({ "set": { "n": 5, "f": 1.5, "t": false }, "drop_matching": [""] }), "f=f64:1.5 n=i64:5 t=bool:false"),
         (json!({ "set": { "d": "{header.b}" }, "drop": ["b"] }), "a=text:1 a=text:3 c=bool:true d=text:2"),
         (json!({ "copy": { "a": "x" }, "rename": { "x": "y" }, "drop": ["a", "b", "c"] }), "y=text:1 y=text:3"),
+        (
+            json!({ "rename_matching": [{ "regex": "^([ab])$", "to": "x-$1" }] }),
+            "x-a=text:1 x-b=i64:2 x-a=text:3 c=bool:true",
+        ),
+        (json!({ "rename_matching": [{ "regex": "[ab]", "to": "c" }] }), "c=text:1 c=i64:2 c=text:3"),
+        (
+            json!({ "rename": { "a": "b" }, "rename_matching": [{ "regex": "b", "to": "a" }, { "regex": "", "to": "z" }] }),
+            "b=text:1 a=i64:2 b=text:3 z=bool:true",
+        ),
+        (
+            json!({ "rename_matching": [{ "regex": "(?P<n>c)", "to": "${n}d$$" }] }),
+            "a=text:1 b=i64:2 a=text:3 cd$=bool:true",
+        ),
+        (json!({ "repeated": { "a": "first", "no": "list" } }), "a=text:1 b=i64:2 c=bool:true"),
+        (json!({ "repeated": { "a": "last", "b": "last" } }), "a=text:3 b=i64:2 c=bool:true"),
+        (json!({ "repeated": { "a": "list", "b": "list" } }), r#"a=list:["1","3"] b=list:[2] c=bool:true"#),
+        (json!({ "drop_larger_than": "1B" }), "a=text:1 a=text:3 c=bool:true"),
+        (json!({ "drop_larger_than": "8B", "drop": ["c"] }), "a=text:1 b=i64:2 a=text:3"),
+        (json!({ "decode_json": ["a"] }), "a=i64:1 b=i64:2 a=i64:3 c=bool:true"),
+        (
+            json!({ "decode_json_matching": [""], "repeated": { "a": "last" }, "copy": { "a": "d" } }),
+            "a=i64:3 b=i64:2 c=bool:true d=i64:3",
+        ),
         (json!({ "set": { "b": "{header.no}" } }), "a=text:1 b=i64:2 a=text:3 c=bool:true"),
     ];
     for (options, expected) in cases {
@@ -58,6 +82,36 @@ fn edits_in_the_documented_order() {
 fn a_missing_field_can_fail_the_record() {
     let options = json!({ "set": { "b": "{header.no}" }, "missing": "fail" });
     assert_eq!(edited(&options), Err("headers: the record has no {header.no}".to_owned()));
+}
+
+#[test]
+fn json_text_becomes_what_it_says_and_the_rest_stays() {
+    let cases = [
+        (r#""com.shop.Order""#, Some(Value::text("com.shop.Order"))),
+        (r#""a\u0020\n""#, Some(Value::text("a \n"))),
+        (r#" "a""#, None),
+        ("-7", Some(Value::I64(-7))),
+        ("1.5", Some(Value::F64(1.5))),
+        ("1.50", None),
+        ("12345678901234567890123", None),
+        ("true", Some(Value::Bool(true))),
+        ("null", Some(Value::Null)),
+        (r#"{"a":1}"#, None),
+        ("[1]", None),
+        (r#""open"#, None),
+        (r#""\ud800""#, None),
+        ("trueish", None),
+        ("plain", None),
+        ("", None),
+    ];
+    for (text, expected) in cases {
+        for value in [Value::text(text), Value::Bytes(text.into())] {
+            let mut record = record();
+            record.headers.set("h", value.clone());
+            let decoded = apply_one("headers", &json!({ "decode_json": ["h"] }), record).expect(text).expect("kept");
+            assert_eq!(decoded.headers.get("h"), Some(expected.as_ref().unwrap_or(&value)), "{text}");
+        }
+    }
 }
 
 #[test]
@@ -79,6 +133,10 @@ fn what_cannot_work_is_found_before_any_record() {
         (json!({ "rename": { "a": "a" } }), "rename.a", "the same"),
         (json!({ "set": { "a": "{oops}" } }), "set.a", "there is no field"),
         (json!({ "set": { "a": [] } }), "set.a", "expected a template"),
+        (json!({ "rename_matching": [{ "regex": "a", "to": "$1" }] }), "rename_matching[0].to", "no group"),
+        (json!({ "rename_matching": [{ "regex": "(a)", "to": "$1b" }] }), "rename_matching[0].to", "\"$1b\""),
+        (json!({ "rename_matching": [{ "regex": "a", "to": "" }] }), "rename_matching[0].to", "is empty"),
+        (json!({ "repeated": { "a": "all" } }), "repeated.a", "first"),
         (json!({ "drop_matching": ["["] }), "drop_matching[0]", "not a regular expression"),
     ];
     for (options, path, words) in cases {

@@ -1,14 +1,18 @@
 //! What `insert` puts into a body.
 
-use gantry_sdk::{Record, Template, Value, template::Field};
+use std::borrow::Cow;
+
+use gantry_sdk::{Record, Template, Value, json::Raw, template::Field};
 use serde_json::Value as Json;
 
+use super::node::write_text;
 use crate::transform::field;
 
 /// What is put into a body: compiled from an option.
 #[derive(Debug)]
 pub(super) enum Insertion {
-    Constant(Json),
+    /// JSON text.
+    Constant(String),
     /// A single field, with its type.
     Typed(Template, Field),
     Text(Template),
@@ -17,10 +21,10 @@ pub(super) enum Insertion {
 impl Insertion {
     /// Text is a template, anything else a constant.
     pub(super) fn compile(value: Json) -> Result<Self, String> {
-        let Json::String(text) = value else { return Ok(Self::Constant(value)) };
+        let Json::String(text) = value else { return Ok(Self::Constant(value.to_string())) };
         let template = Template::parse(&text)?;
         if let Some(literal) = template.as_literal() {
-            return Ok(Self::Constant(literal.into()));
+            return Ok(Self::Constant(Json::from(literal).to_string()));
         }
         let typed = single(&text).filter(|field| match field {
             Field::Json(_) | Field::Header(_) => true,
@@ -33,29 +37,30 @@ impl Insertion {
         })
     }
 
-    /// The value for this record, whose body is `body`; `None` when the record lacks a field.
-    pub(super) fn value(&self, record: &Record, body: &Json) -> Result<Option<Json>, String> {
+    /// The value for this record, whose body is `body`, as JSON text; `None` when the record lacks a field.
+    pub(super) fn value<'v>(&'v self, record: &Record, body: Raw<'v>) -> Result<Option<Cow<'v, [u8]>>, String> {
         let text = match self {
-            Self::Constant(json) => return Ok(Some(json.clone())),
+            Self::Constant(json) => return Ok(Some(json.as_bytes().into())),
             Self::Typed(_, Field::Json(path)) => {
-                return Ok(pick(body, path).filter(|found| !found.is_null()).cloned());
+                let found = body.get(path).filter(|found| !found.is_null());
+                return Ok(found.map(|found| found.bytes().into()));
             }
             Self::Typed(_, Field::Header(name)) => match record.headers.get(name) {
                 None | Some(Value::Null) => return Ok(None),
                 Some(Value::String(text) | Value::Bytes(text)) => text.clone(),
-                Some(value) => return Ok(Some(value.to_json())),
+                Some(value) => return Ok(Some(value.to_json().to_string().into_bytes().into())),
             },
-            Self::Typed(_, field) => {
-                let number = field.get(record).and_then(|text| serde_json::from_slice(&text).ok());
-                return Ok(number);
-            }
+            // A number, which JSON writes in the same digits.
+            Self::Typed(_, field) => return Ok(field.get(record).map(|digits| Vec::from(digits).into())),
             Self::Text(template) => match template.render(record) {
                 None => return Ok(None),
                 Some(text) => text,
             },
         };
         let text = str::from_utf8(&text).map_err(|_| format!("cannot insert {}: it is not UTF-8", self.template()))?;
-        Ok(Some(text.into()))
+        let mut json = Vec::with_capacity(text.len() + 2);
+        write_text(&mut json, text);
+        Ok(Some(json.into()))
     }
 
     /// Why there is no value for this record.
@@ -79,15 +84,4 @@ fn single(text: &str) -> Option<Field> {
     let name = text.strip_prefix('{')?.strip_suffix('}')?;
     let other = name.contains(['{', '}', '|']);
     if other { None } else { name.trim().parse().ok() }
-}
-
-fn pick<'a>(mut json: &'a Json, path: &[String]) -> Option<&'a Json> {
-    for step in path {
-        json = match json {
-            Json::Object(fields) => fields.get(step)?,
-            Json::Array(items) => items.get(step.parse::<usize>().ok()?)?,
-            _ => return None,
-        };
-    }
-    Some(json)
 }

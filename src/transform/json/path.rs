@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use serde_json::{Map, Value as Json};
+use gantry_sdk::json::Raw;
 
-use gantry_sdk::json;
+use super::node::{Field, Node};
 
 /// Steps from the body to a field.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,125 +52,133 @@ impl Path {
         self.0.len()
     }
 
-    /// The field, taken out; what is left of the body is of no use.
-    pub(super) fn take(&self, mut json: &mut Json) -> Option<Json> {
-        for step in &self.0 {
-            json = step.child(json)?;
-        }
-        Some(json.take())
+    /// The names of its steps, for a path that leads to one place only.
+    pub(super) fn names(&self) -> Vec<String> {
+        let name = |step: &Step| match step {
+            Step::Every => "*".to_owned(),
+            Step::Named { name, .. } => name.clone(),
+        };
+        self.0.iter().map(name).collect()
     }
 
     /// Removes what any of the paths leads to; says whether anything was there. All at once: an item that goes moves
     /// those behind it, and a path means the places as they were.
-    pub(super) fn remove_all(paths: &[Self], json: &mut Json) -> bool {
+    pub(super) fn remove_all(paths: &[Self], node: &mut Node<'_>) -> bool {
         let paths: Vec<_> = paths.iter().map(|path| path.0.as_slice()).collect();
-        remove_all(&paths, json)
+        remove_all(&paths, node)
     }
 
     /// Puts `new` in the place of what is there; says whether that changed anything.
-    pub(super) fn replace(&self, json: &mut Json, new: &Json) -> bool {
-        at_each(&self.0, json, &mut |field| {
-            let changes = field != new;
+    pub(super) fn replace<'a>(&self, node: &mut Node<'a>, new: Raw<'a>) -> bool {
+        at_each(&self.0, node, &mut |field| {
+            let changes = !matches!(field, Node::Raw(raw) if raw.bytes() == new.bytes());
             if changes {
-                field.clone_from(new);
+                *field = Node::Raw(new);
             }
             changes
         })
     }
 
     /// Calls `change` wherever the path leads; says whether any call said that it changed something.
-    pub(super) fn at_each(&self, json: &mut Json, change: &mut dyn FnMut(&mut Json) -> bool) -> bool {
-        at_each(&self.0, json, change)
+    pub(super) fn at_each<'a>(&self, node: &mut Node<'a>, change: &mut dyn FnMut(&mut Node<'a>) -> bool) -> bool {
+        at_each(&self.0, node, change)
     }
 
-    /// Sets the field, and makes the objects on the way to it.
-    pub(super) fn insert(&self, json: &mut Json, value: Json) -> Result<(), String> {
-        let mut place = json;
+    /// Sets the field, and makes the objects on the way to it. Of a key that stands twice the last leads on; what it ends at
+    /// stands once afterwards.
+    pub(super) fn insert<'a>(&'a self, node: &mut Node<'a>, value: Raw<'a>) -> Result<(), String> {
+        let mut place = node;
         for (done, step) in self.0.iter().enumerate() {
             let Step::Named { index, name } = step else { return Err(format!("{self} leads to many places")) };
-            if place.is_null() && done > 0 {
-                *place = Json::Object(Map::new());
+            if done > 0 && matches!(place, Node::Raw(raw) if raw.is_null()) {
+                *place = Node::Object(Vec::new());
             }
-            let kind = json::type_name(place);
-            place = match (place, index) {
-                (Json::Object(fields), _) => fields.entry(name.as_str()).or_insert(Json::Null),
-                (Json::Array(items), Some(index)) => {
+            let is_last = done + 1 == self.0.len();
+            let kind = place.type_name();
+            place = match (kind, index) {
+                ("an object", _) => field(place.fields().ok_or_else(String::new)?, name, is_last),
+                ("a list", Some(index)) => {
+                    let items = place.items().ok_or_else(String::new)?;
                     let count = items.len();
                     let missing = || format!("cannot insert {self}: the list has {count} items");
-                    items.get_mut(*index).ok_or_else(missing)?
+                    &mut items.get_mut(*index).ok_or_else(missing)?.value
                 }
                 _ => return Err(format!("cannot insert {self}: {} is {kind}, not an object", Before(&self.0[..done]))),
             };
         }
-        *place = value;
+        *place = Node::Raw(value);
         Ok(())
     }
 }
 
-fn at_each(steps: &[Step], json: &mut Json, change: &mut dyn FnMut(&mut Json) -> bool) -> bool {
-    let Some((step, rest)) = steps.split_first() else { return change(json) };
-    match (step, json) {
-        (Step::Every, Json::Object(fields)) => {
-            fields.values_mut().fold(false, |changed, field| at_each(rest, field, change) | changed)
-        }
-        (Step::Every, Json::Array(items)) => {
-            items.iter_mut().fold(false, |changed, item| at_each(rest, item, change) | changed)
-        }
-        (step, json) => step.child(json).is_some_and(|child| at_each(rest, child, change)),
+/// The field of that name; a null is made where there is none. With `alone` others of the name go.
+fn field<'n, 'a>(fields: &'n mut Vec<Field<'a>>, name: &'a str, alone: bool) -> &'n mut Node<'a> {
+    let is_it = |field: &Field<'_>| field.name.is(name);
+    let found = if alone { fields.iter().position(is_it) } else { fields.iter().rposition(is_it) };
+    let Some(at) = found else {
+        fields.push(Field::new(name, Node::Raw(Raw::NULL)));
+        let last = fields.len() - 1;
+        return &mut fields[last].value;
+    };
+    if alone {
+        let mut places = 0..;
+        fields.retain(|field| places.next() == Some(at) || !field.name.is(name));
     }
+    &mut fields[at].value
 }
 
-fn remove_all(paths: &[&[Step]], json: &mut Json) -> bool {
+fn at_each<'a>(steps: &[Step], node: &mut Node<'a>, change: &mut dyn FnMut(&mut Node<'a>) -> bool) -> bool {
+    let Some((step, rest)) = steps.split_first() else { return change(node) };
+    let mut changed = false;
+    if let Some(fields) = node.fields() {
+        for field in fields.iter_mut().filter(|field| step.is_field(field)) {
+            changed |= at_each(rest, &mut field.value, change);
+        }
+    } else if let Some(items) = node.items() {
+        for (_, item) in items.iter_mut().enumerate().filter(|(place, _)| step.is_item(*place)) {
+            changed |= at_each(rest, &mut item.value, change);
+        }
+    }
+    changed
+}
+
+fn remove_all(paths: &[&[Step]], node: &mut Node<'_>) -> bool {
     let mut removed = false;
-    match json {
-        Json::Object(fields) => {
-            fields.retain(|name, field| survives(paths, |step| step.is_field(name), field, &mut removed));
-        }
-        Json::Array(items) => {
-            let mut places = 0..;
-            items.retain_mut(|item| {
-                let place = places.next();
-                survives(paths, |step| place.is_some_and(|place| step.is_item(place)), item, &mut removed)
-            });
-        }
-        _ => {}
+    if let Some(fields) = node.fields() {
+        fields.retain_mut(|field| {
+            let below = below(paths, |step| step.is_field(field));
+            survives(below, &mut field.value, &mut removed)
+        });
+    } else if let Some(items) = node.items() {
+        let mut places = 0..;
+        items.retain_mut(|item| {
+            let place = places.next();
+            let below = below(paths, |step| place.is_some_and(|place| step.is_item(place)));
+            survives(below, &mut item.value, &mut removed)
+        });
     }
     removed
 }
 
+/// What is left of the paths that lead to a child. Without one it allocates nothing.
+fn below<'p>(paths: &[&'p [Step]], leads: impl Fn(&Step) -> bool) -> Vec<&'p [Step]> {
+    paths.iter().filter_map(|path| path.split_first()).filter(|(step, _)| leads(step)).map(|(_, rest)| rest).collect()
+}
+
 /// Whether no path ends at this child; those that lead further remove what is below it.
-fn survives(paths: &[&[Step]], leads: impl Fn(&Step) -> bool, child: &mut Json, removed: &mut bool) -> bool {
-    // Without a path that leads further this allocates nothing.
-    let mut below = Vec::new();
-    for path in paths {
-        match path.split_first() {
-            Some((step, [])) if leads(step) => {
-                *removed = true;
-                return false;
-            }
-            Some((step, rest)) if leads(step) => below.push(rest),
-            _ => {}
-        }
-    }
-    *removed |= !below.is_empty() && remove_all(&below, child);
-    true
+fn survives(below: Vec<&[Step]>, child: &mut Node<'_>, removed: &mut bool) -> bool {
+    let ends_here = below.iter().any(|rest| rest.is_empty());
+    *removed |= ends_here || (!below.is_empty() && remove_all(&below, child));
+    !ends_here
 }
 
 // === impl Step ===
 
 impl Step {
-    fn child<'j>(&self, json: &'j mut Json) -> Option<&'j mut Json> {
-        match (self, json) {
-            (Self::Named { name, .. }, Json::Object(fields)) => fields.get_mut(name),
-            (Self::Named { index, .. }, Json::Array(items)) => items.get_mut((*index)?),
-            _ => None,
-        }
-    }
-
-    fn is_field(&self, field: &str) -> bool {
+    fn is_field(&self, field: &Field<'_>) -> bool {
         match self {
             Self::Every => true,
-            Self::Named { name, .. } => name == field,
+            Self::Named { name, .. } => field.name.is(name),
         }
     }
 

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use gantry_sdk::config::Problem;
-use serde_json::Value as Json;
 
-use super::path::{Path, Step};
+use super::{
+    node::{Field, Name, Node},
+    path::{Path, Step},
+};
 
 /// The renames of one object (or of every object that the path leads to), done at once.
 #[derive(Debug)]
@@ -50,21 +52,21 @@ fn parse(path: &str, new: &str) -> Result<(Path, String), String> {
 
 impl Rename {
     /// Renames what is there; says whether anything was. A field that stood under a new name is replaced.
-    pub(super) fn apply(&self, json: &mut Json) -> bool {
-        self.object.at_each(json, &mut |object| {
-            let Json::Object(fields) = object else { return false };
-            let present = self.names.iter().filter(|(old, _)| fields.contains_key(*old)).map(|(_, new)| new.as_str());
-            let replaced: Vec<&str> = present.collect();
+    pub(super) fn apply<'a>(&'a self, node: &mut Node<'a>) -> bool {
+        self.object.at_each(node, &mut |object| {
+            let Some(fields) = object.fields() else { return false };
+            let new_name = |field: &Field<'_>| self.names.iter().find(|(old, _)| field.name.is(old));
+            let replaced: Vec<&str> = fields.iter().filter_map(new_name).map(|(_, new)| new.as_str()).collect();
             if replaced.is_empty() {
                 return false;
             }
-            for (name, value) in std::mem::take(fields) {
-                if let Some(new) = self.names.get(&name) {
-                    fields.insert(new.clone(), value);
-                } else if !replaced.contains(&name.as_str()) {
-                    fields.insert(name, value);
+            fields.retain_mut(|field| match new_name(field) {
+                Some((_, new)) => {
+                    field.name = Name::New(new);
+                    true
                 }
-            }
+                None => !replaced.iter().any(|name| field.name.is(name)),
+            });
             true
         })
     }

@@ -149,7 +149,28 @@ fn what_is_not_touched_keeps_its_bytes() {
     let odd = "{ \"n\": 12345678901234567890123, \"f\": 1.10,\n \"e\": 1E5, \"s\": \"\\u0041\" }";
     check_bodies(&[
         (json!({ "drop": ["no"], "mask": ["no"], "rename": { "no": "yes" } }), odd, odd),
-        (json!({ "drop": ["s"] }), odd, r#"{"n":12345678901234567890123,"f":1.10,"e":1e+5}"#),
+        (json!({ "drop": ["s"] }), odd, "{ \"n\": 12345678901234567890123, \"f\": 1.10,\n \"e\": 1E5}"),
+        (json!({ "mask": ["f"] }), odd, &odd.replace("1.10", "\"****\"")),
+        (json!({ "rename": { "f": "g" } }), odd, &odd.replace(" \"f\": ", "\"g\":")),
+        (json!({ "insert": { "s": 1 } }), odd, &odd.replace("\"\\u0041\"", "1")),
+        (json!({ "extract": "a" }), r#"{"a": [ 1E5, "\u0041" ] }"#, r#"[ 1E5, "\u0041" ]"#),
+    ]);
+}
+
+#[test]
+fn a_key_that_stands_twice_is_read_as_the_last_and_hidden_everywhere() {
+    let body = r#"{"a":{"x":1},"b":2,"a":{"x":3,"y":4}}"#;
+    check_bodies(&[
+        (json!({ "extract": "a.x" }), body, "3"),
+        (json!({ "insert": { "c": "{value.a.x}" } }), body, r#"{"a":{"x":1},"b":2,"a":{"x":3,"y":4},"c":3}"#),
+        (json!({ "mask": ["a.x"] }), body, r#"{"a":{"x":"****"},"b":2,"a":{"x":"****","y":4}}"#),
+        (json!({ "drop": ["a.x"] }), body, r#"{"a":{},"b":2,"a":{"y":4}}"#),
+        (json!({ "drop": ["a"] }), body, r#"{"b":2}"#),
+        (json!({ "rename": { "b": "a" } }), body, r#"{"a":2}"#),
+        (json!({ "rename": { "a": "b" } }), body, r#"{"b":{"x":1},"b":{"x":3,"y":4}}"#),
+        (json!({ "insert": { "a.z": 5 } }), body, r#"{"a":{"x":1},"b":2,"a":{"x":3,"y":4,"z":5}}"#),
+        (json!({ "insert": { "a": 5 } }), body, r#"{"a":5,"b":2}"#),
+        (json!({ "insert": { "a": { "k": 1 }, "a.l": 2 } }), "{}", r#"{"a":{"k":1,"l":2}}"#),
     ]);
 }
 

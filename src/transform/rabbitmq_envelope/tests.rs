@@ -226,6 +226,27 @@ fn tombstones_go_on_unchanged() {
 }
 
 #[test]
+fn an_odd_envelope_is_read_like_any_other_body() {
+    let envelope = |headers: &str| {
+        let text = format!(
+            "\u{feff}{{\"envelope\":{{\"x\":\"\\ud800\"}},\"basicProperties\":{{\"messageId\":\"a\",\"messageId\":\"m\",\
+             \"headers\":{{{headers}}}}},\"body\":\"eA==\"}}"
+        );
+        Record { value: Some(text.into()), ..Record::default() }
+    };
+    let int = |name: &str, value: i32| format!("\"{name}\":{{\"type\":\"int32\",\"int32\":{value}}}");
+    let found = unwrap(envelope(&[int("h", 1), int("g", 2), int("h", 3)].join(","))).expect("an envelope");
+    assert_eq!(found.value.as_deref(), Some(&b"x"[..]));
+    assert_eq!(found.properties().message_id.as_deref(), Some("m"), "the last counts");
+    let headers: Vec<_> = found.headers.iter().cloned().collect();
+    assert_eq!(headers, [("h".into(), Value::I32(3)), ("g".into(), Value::I32(2))]);
+    for text in ["\"h\":{\"type\":\"string\",\"string\":\"\\ud800\"}", "\"\\ud800\":{\"type\":\"string\"}"] {
+        let reason = unwrap(envelope(text)).expect_err("it is asked for");
+        assert!(reason.contains("is no text"), "{reason}");
+    }
+}
+
+#[test]
 fn what_is_no_envelope_is_refused_with_the_reason_or_kept() {
     let with = |properties: &str| format!(r#"{{"envelope":{{}},"basicProperties":{properties},"body":""}}"#);
     let header = |value: &str| with(&format!(r#"{{"headers":{{"h":{value}}}}}"#));

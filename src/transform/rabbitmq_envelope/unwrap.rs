@@ -1,6 +1,10 @@
 //! An envelope to a record. It reads foreign bytes: whatever they are, they are an envelope or a reason why not.
 
-use std::str::FromStr;
+use std::{
+    borrow::Cow,
+    collections::{HashMap, hash_map::Entry},
+    str::FromStr,
+};
 
 use base64::{
     Engine as _,
@@ -10,9 +14,8 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use gantry_sdk::{
     Headers, Properties, Record, Timestamp, Value,
-    json::{self, type_name},
+    json::{self, Raw},
 };
-use serde_json::{Map, Value as Json};
 
 /// Java writes the padding; others may not.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -26,20 +29,20 @@ const SHOWN: usize = 64;
 /// Makes the record what the envelope says. Headers that the record has stay, behind those of the envelope. After an error
 /// it is as it was.
 pub(super) fn unwrap(record: &mut Record) -> Result<(), String> {
-    let Some(body) = &record.value else { return Ok(()) };
-    let Some(mut message) = payload(json::parse(body)?)? else {
+    let Some(body) = record.value.clone() else { return Ok(()) };
+    let Some(message) = payload(json::parse(&body)?.value)? else {
         record.value = None;
         return Ok(());
     };
-    let mut envelope = message.object("envelope")?;
+    let envelope = message.object("envelope")?;
     let (exchange, routing_key) = (envelope.text("exchange")?, envelope.text("routingKey")?);
     let (properties, mut headers) = match message.nullable("basicProperties")? {
-        Json::Null => Default::default(),
-        json => basic_properties(Fields::of("basicProperties", json)?)?,
+        json if json.is_null() => Default::default(),
+        json => basic_properties(&Fields::of("basicProperties", json)?)?,
     };
     let body = match message.nullable("body")? {
-        Json::String(text) => base64("body", &text)?,
-        other => return Err(format!("body is {}, not base64", type_name(&other))),
+        json if json.is_string() => base64("body", &message.text_of("body", json)?)?,
+        other => return Err(format!("body is {}, not base64", other.type_name())),
     };
     headers.extend(record.headers.iter().cloned());
     record.value = Some(body);
@@ -55,19 +58,20 @@ pub(super) fn unwrap(record: &mut Record) -> Result<(), String> {
 }
 
 /// The struct, without its schema if it has one; `None` for a null with a schema.
-fn payload(json: Json) -> Result<Option<Fields>, String> {
-    let mut fields = Fields::of("", json)?;
-    let has_schema = fields.map.len() == 2 && fields.map.contains_key("schema") && fields.map.contains_key("payload");
-    if !has_schema {
+fn payload(json: Raw<'_>) -> Result<Option<Fields<'_>>, String> {
+    let fields = Fields::of("", json)?;
+    let is_of_schema = |(name, _): &(Raw<'_>, Raw<'_>)| name.is("schema") || name.is("payload");
+    let has_schema = fields.get("schema").is_some() && fields.get("payload").is_some();
+    if !has_schema || !fields.members.iter().all(is_of_schema) {
         return Ok(Some(fields));
     }
     match fields.nullable("payload")? {
-        Json::Null => Ok(None),
+        json if json.is_null() => Ok(None),
         json => Fields::of("payload", json).map(|fields| Some(Fields { path: String::new(), ..fields })),
     }
 }
 
-fn basic_properties(mut fields: Fields) -> Result<(Properties, Vec<(ByteString, Value)>), String> {
+fn basic_properties(fields: &Fields<'_>) -> Result<(Properties, Vec<(ByteString, Value)>), String> {
     let properties = Properties {
         message_id: fields.text("messageId")?,
         correlation_id: fields.text("correlationId")?,
@@ -84,22 +88,38 @@ fn basic_properties(mut fields: Fields) -> Result<(Properties, Vec<(ByteString, 
         cluster_id: None,
     };
     let headers = match fields.optional("headers") {
-        Json::Null => Vec::new(),
-        json => {
-            let headers = Fields::of(&fields.at("headers"), json)?;
-            let header = |(name, json): (String, Json)| {
-                let shown: String = name.chars().take(SHOWN).collect();
-                let value = header(Fields::of(&format!("{}.{shown}", headers.path), json)?)?;
-                Ok((name.into(), value))
-            };
-            headers.map.into_iter().map(header).collect::<Result<_, String>>()?
-        }
+        json if json.is_null() => Vec::new(),
+        json => headers(&Fields::of(&fields.at("headers"), json)?)?,
     };
     Ok((properties, headers))
 }
 
+/// The headers in order; of those with one name the last counts, as everywhere.
+fn headers(fields: &Fields<'_>) -> Result<Vec<(ByteString, Value)>, String> {
+    let mut places: HashMap<Cow<'_, str>, usize> = HashMap::new();
+    let mut headers: Vec<(ByteString, Raw<'_>)> = Vec::with_capacity(fields.members.len());
+    for (name, json) in &fields.members {
+        let Some(Ok(name)) = name.text() else {
+            return Err(format!("{} has a header whose name is no text", fields.path));
+        };
+        match places.entry(name) {
+            Entry::Occupied(place) => headers[*place.get()].1 = *json,
+            Entry::Vacant(place) => {
+                headers.push((place.key().as_ref().into(), *json));
+                place.insert(headers.len() - 1);
+            }
+        }
+    }
+    let value = |(name, json): (ByteString, Raw<'_>)| {
+        let shown: String = name.chars().take(SHOWN).collect();
+        let value = header(&Fields::of(&format!("{}.{shown}", fields.path), json)?)?;
+        Ok((name, value))
+    };
+    headers.into_iter().map(value).collect()
+}
+
 /// A header's value: the field that `type` names.
-fn header(mut fields: Fields) -> Result<Value, String> {
+fn header(fields: &Fields<'_>) -> Result<Value, String> {
     let Some(kind) = fields.text("type")? else { return Err(format!("{} is null", fields.at("type"))) };
     let kind = &*kind;
     Ok(match kind {
@@ -128,30 +148,35 @@ fn base64(path: &str, text: &str) -> Result<Bytes, String> {
     Ok(bytes.into())
 }
 
-/// The fields of an object, taken out one after the other.
-struct Fields {
+/// The fields of an object.
+struct Fields<'a> {
     /// Where the object stands in the envelope, for reasons.
     path: String,
-    map: Map<String, Json>,
+    /// Names and values.
+    members: Vec<(Raw<'a>, Raw<'a>)>,
 }
 
-impl Fields {
-    fn of(path: &str, json: Json) -> Result<Self, String> {
-        match json {
-            Json::Object(map) => Ok(Self { path: path.to_owned(), map }),
-            other => {
-                let what = if path.is_empty() { "the body" } else { path };
-                Err(format!("{what} is {}, not an object", type_name(&other)))
-            }
+impl<'a> Fields<'a> {
+    fn of(path: &str, json: Raw<'a>) -> Result<Self, String> {
+        if json.is_object() {
+            let members = json.members().map(|member| (member.name, member.value)).collect();
+            return Ok(Self { path: path.to_owned(), members });
         }
+        let what = if path.is_empty() { "the body" } else { path };
+        Err(format!("{what} is {}, not an object", json.type_name()))
+    }
+
+    /// The last field of that name.
+    fn get(&self, name: &str) -> Option<Raw<'a>> {
+        self.members.iter().rev().find(|(own, _)| own.is(name)).map(|(_, value)| *value)
     }
 
     fn at(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 
-    fn wrong(&self, name: &str, found: &Json, expected: &str) -> String {
-        format!("{} is {}, not {expected}", self.at(name), type_name(found))
+    fn wrong(&self, name: &str, found: Raw<'_>, expected: &str) -> String {
+        format!("{} is {}, not {expected}", self.at(name), found.type_name())
     }
 
     fn too_large(&self, name: &str) -> String {
@@ -159,72 +184,79 @@ impl Fields {
     }
 
     /// A field that is as good as null when it is not there.
-    fn optional(&mut self, name: &str) -> Json {
-        self.map.get_mut(name).map(Json::take).unwrap_or_default()
+    fn optional(&self, name: &str) -> Raw<'a> {
+        self.get(name).unwrap_or(Raw::NULL)
     }
 
     /// A field that has to be there; it may be null.
-    fn nullable(&mut self, name: &str) -> Result<Json, String> {
-        match self.map.get_mut(name) {
-            Some(json) => Ok(json.take()),
-            None => Err(format!("the body is no envelope: it has no {}", self.at(name))),
+    fn nullable(&self, name: &str) -> Result<Raw<'a>, String> {
+        self.get(name).ok_or_else(|| format!("the body is no envelope: it has no {}", self.at(name)))
+    }
+
+    fn object(&self, name: &str) -> Result<Self, String> {
+        Self::of(&self.at(name), self.nullable(name)?)
+    }
+
+    fn text(&self, name: &str) -> Result<Option<ByteString>, String> {
+        match self.optional(name) {
+            json if json.is_null() => Ok(None),
+            json => self.text_of(name, json).map(|text| Some(text.into_owned().into())),
         }
     }
 
-    fn object(&mut self, name: &str) -> Result<Self, String> {
-        let json = self.nullable(name)?;
-        Self::of(&self.at(name), json)
+    /// The text of a field.
+    fn text_of(&self, name: &str, json: Raw<'a>) -> Result<Cow<'a, str>, String> {
+        let text = json.text().ok_or_else(|| self.wrong(name, json, "a string"))?;
+        text.map_err(|reason| format!("{} is no text: {reason}", self.at(name)))
     }
 
-    fn text(&mut self, name: &str) -> Result<Option<ByteString>, String> {
+    fn boolean(&self, name: &str) -> Result<Option<bool>, String> {
         match self.optional(name) {
-            Json::Null => Ok(None),
-            Json::String(text) => Ok(Some(text.into())),
-            other => Err(self.wrong(name, &other, "a string")),
-        }
-    }
-
-    fn boolean(&mut self, name: &str) -> Result<Option<bool>, String> {
-        match self.optional(name) {
-            Json::Null => Ok(None),
-            Json::Bool(value) => Ok(Some(value)),
-            other => Err(self.wrong(name, &other, "a boolean")),
+            json if json.is_null() => Ok(None),
+            json => json.as_bool().map(Some).ok_or_else(|| self.wrong(name, json, "a boolean")),
         }
     }
 
     /// A whole number that fits.
-    fn integer<T: TryFrom<i64>>(&mut self, name: &str) -> Result<Option<T>, String> {
-        match self.optional(name) {
-            Json::Null => Ok(None),
-            Json::Number(number) => {
-                let value = number.as_i64().and_then(|whole| T::try_from(whole).ok());
-                value.map(Some).ok_or_else(|| self.too_large(name))
-            }
-            other => Err(self.wrong(name, &other, "a number")),
+    fn integer<T: TryFrom<i64>>(&self, name: &str) -> Result<Option<T>, String> {
+        let json = self.optional(name);
+        if json.is_null() {
+            return Ok(None);
         }
+        let digits = json.as_number().ok_or_else(|| self.wrong(name, json, "a number"))?;
+        let value = digits.parse::<i64>().ok().and_then(|whole| T::try_from(whole).ok());
+        value.map(Some).ok_or_else(|| self.too_large(name))
     }
 
     /// A number, or the Java name of one that JSON does not have.
-    fn float<T: FromStr + Copy + Into<f64>>(&mut self, name: &str) -> Result<Option<T>, String> {
-        let value = match self.optional(name) {
-            Json::Null => return Ok(None),
-            Json::Number(number) => number.to_string().parse().ok().filter(|value: &T| (*value).into().is_finite()),
-            Json::String(text) if matches!(&*text, "NaN" | "Infinity" | "-Infinity") => text.parse().ok(),
-            other => return Err(self.wrong(name, &other, "a number")),
+    fn float<T: FromStr + Copy + Into<f64>>(&self, name: &str) -> Result<Option<T>, String> {
+        let json = self.optional(name);
+        if json.is_null() {
+            return Ok(None);
+        }
+        let value = if let Some(digits) = json.as_number() {
+            digits.parse().ok().filter(|value: &T| (*value).into().is_finite())
+        } else if let Some(word) = ["NaN", "Infinity", "-Infinity"].into_iter().find(|word| json.is(word)) {
+            word.parse().ok()
+        } else {
+            return Err(self.wrong(name, json, "a number"));
         };
         value.map(Some).ok_or_else(|| self.too_large(name))
     }
 
-    fn texts(&mut self, name: &str) -> Result<Option<Vec<Value>>, String> {
-        let items = match self.optional(name) {
-            Json::Null => return Ok(None),
-            Json::Array(items) => items,
-            other => return Err(self.wrong(name, &other, "a list")),
+    fn texts(&self, name: &str) -> Result<Option<Vec<Value>>, String> {
+        let json = self.optional(name);
+        if json.is_null() {
+            return Ok(None);
+        }
+        if !json.is_list() {
+            return Err(self.wrong(name, json, "a list"));
+        }
+        let text = |item: Raw<'a>| match item.text() {
+            Some(Ok(text)) => Ok(Value::text(text.into_owned())),
+            Some(Err(reason)) => Err(format!("{} has an item that is no text: {reason}", self.at(name))),
+            None => Err(self.wrong(name, item, "a list of strings alone")),
         };
-        let text = |item| match item {
-            Json::String(text) => Ok(Value::text(text)),
-            other => Err(self.wrong(name, &other, "a list of strings alone")),
-        };
-        items.into_iter().map(text).collect::<Result<_, _>>().map(Some)
+        json.items().map(|item| text(item.value)).collect::<Result<_, _>>().map(Some)
     }
 }

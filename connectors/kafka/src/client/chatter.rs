@@ -143,9 +143,12 @@ impl Chatter {
 }
 
 /// Without librdkafka's thread name in front (`[thrd:sasl_ssl://host:9093/bootstrap]: …`).
+pub(crate) fn without_thread(text: &str) -> &str {
+    text.strip_prefix("[thrd:").and_then(|rest| rest.split_once("]: ")).map_or(text, |(_, rest)| rest).trim()
+}
+
 fn tidy(text: &str) -> String {
-    let rest = text.strip_prefix("[thrd:").and_then(|rest| rest.split_once("]: ")).map_or(text, |(_, rest)| rest);
-    rest.trim().to_owned()
+    without_thread(text).to_owned()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ mod voice;
 use std::time::Duration;
 
 pub(crate) use brokers::ask_for_statistics;
-pub(crate) use chatter::Chatter;
+pub(crate) use chatter::{Chatter, without_thread};
 pub(crate) use handshake::Trust;
 pub(crate) use token::{Oidc, Origin, TokenSource};
 pub(crate) use voice::Voice;

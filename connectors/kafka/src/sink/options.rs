@@ -6,6 +6,7 @@ use gantry_sdk::{
     Context, Description, Endpoint, Result, Sink, Template,
     config::{DurationText, Problem, Size},
     plugin::SinkConfig,
+    probe::Probing,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -15,6 +16,7 @@ use crate::{
     connection::{ConnectionOptions, Properties},
     headers::HeaderMapping,
     partitioner::Partitioner,
+    probe,
 };
 
 /// What `sink: { kafka: … }` holds.
@@ -126,8 +128,13 @@ impl SinkConfig for SinkOptions {
         Description {
             broker: self.connection.bootstrap_servers.0.clone(),
             endpoints: vec![Endpoint::templated("topic", &self.topic)],
+            destination: Some("topic"),
             ..Description::default()
         }
+    }
+
+    fn probe(self, context: Context) -> Probing {
+        Box::pin(probe::sink(self, context))
     }
 
     fn build(self, context: Context) -> Result<Box<dyn Sink>> {

@@ -1,13 +1,16 @@
-//! Where to begin in partitions for which the group has no offset, when it is not the first record. Blocks.
+//! Where to begin in partitions whose offset in the group is not there, or is another topic's, when it is not the first
+//! record. Blocks.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use gantry_sdk::{Error, Result};
+use gantry_sdk::{Error, ErrorKind, Result};
 use rdkafka::{Offset, TopicPartitionList, consumer::Consumer as _, error::KafkaError};
 
 use super::{
-    Start,
+    OnTopicRecreated, Start,
+    commits::committed_for,
     events::{Consumer, Place, list_of},
+    failure, losses,
     plan::Plan,
 };
 use crate::error;
@@ -15,64 +18,104 @@ use crate::error;
 /// How long one question may take.
 const QUESTION: Duration = Duration::from_secs(10);
 
-/// The offsets to begin at, for those partitions that the group does not know and the options say something about.
-pub(super) fn find(plan: &Plan, consumer: &Consumer, places: &[Place]) -> Result<BTreeMap<Place, i64>> {
-    if !plan.begins_by_itself() || places.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let failed = |failed: KafkaError| {
-        Error::disconnected(format!("{}: finding where to begin: {}", plan.doing(), error::plain(&failed)))
-    };
-    let committed = consumer.committed_offsets(list_of(places), QUESTION).map_err(failed)?;
-    let mut unknown = TopicPartitionList::new();
+/// Where to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Begin {
+    pub offset: i64,
+    /// The group is to hear of it at once: a start before the first commit would begin elsewhere.
+    pub remembered: bool,
+}
+
+/// The offsets to begin at, for those partitions of which the group does not know one that holds.
+pub(super) fn find(plan: &Plan, consumer: &Consumer, places: &[Place]) -> Result<BTreeMap<Place, Begin>> {
     let mut begins = BTreeMap::new();
+    if places.is_empty() {
+        return Ok(begins);
+    }
+    let committed = consumer.committed_offsets(list_of(places), QUESTION).map_err(|error| failed(plan, error))?;
+    let mut unknown = TopicPartitionList::new();
     for element in committed.elements() {
-        element.error().map_err(failed)?;
-        if element.offset() != Offset::Invalid {
+        element.error().map_err(|error| failed(plan, error))?;
+        let place = Place { topic: element.topic().to_owned(), partition: element.partition() };
+        if let Offset::Offset(offset) = element.offset() {
+            if let Some(id) = committed_for(&element)
+                && !is_of(plan, consumer, &place, &id)?
+            {
+                if plan.options.on_topic_recreated == OnTopicRecreated::Fail {
+                    return Err(Error::new(ErrorKind::Refused, failure::recreated(plan, &place, offset)));
+                }
+                losses::tell_recreated(plan, &place, offset, 0);
+                begins.insert(place, Begin { offset: 0, remembered: true });
+            }
             continue;
         }
-        let place = Place { topic: element.topic().to_owned(), partition: element.partition() };
         let question = match plan.start() {
+            // A given offset is the same at every start, and may lie beyond the end: the group must not hear of it.
             Some(Start::Offset(offset)) => {
-                begins.insert(place, i64::try_from(offset).unwrap_or(i64::MAX));
+                let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+                begins.insert(place, Begin { offset, remembered: false });
                 continue;
             }
             Some(Start::Timestamp(time)) => Offset::Offset(time.0.max(0)),
-            None => Offset::End,
+            None if plan.begins_by_itself() => Offset::End,
+            None => continue,
         };
-        unknown.add_partition_offset(element.topic(), element.partition(), question).map_err(failed)?;
+        let added = unknown.add_partition_offset(element.topic(), element.partition(), question);
+        added.map_err(|error| failed(plan, error))?;
     }
-    if unknown.count() > 0 {
-        let mut found = consumer.offsets_for_times(unknown, QUESTION).map_err(failed)?;
-        let mut behind_all = TopicPartitionList::new();
-        for element in found.elements() {
-            element.error().map_err(failed)?;
-            match element.offset() {
-                Offset::Offset(offset) => {
-                    let place = Place { topic: element.topic().to_owned(), partition: element.partition() };
-                    begins.insert(place, offset);
-                }
-                // No record is that young: the end, as it is now.
-                _ => behind_all
-                    .add_partition_offset(element.topic(), element.partition(), Offset::End)
-                    .map_err(failed)?,
-            }
-        }
-        if behind_all.count() > 0 {
-            found = consumer.offsets_for_times(behind_all, QUESTION).map_err(failed)?;
-            for element in found.elements() {
-                let place = Place { topic: element.topic().to_owned(), partition: element.partition() };
-                match element.offset() {
-                    Offset::Offset(offset) => begins.insert(place, offset),
-                    _ => {
-                        return Err(Error::disconnected(format!(
-                            "{}: the end of a partition is not known",
-                            plan.doing()
-                        )));
-                    }
-                };
-            }
-        }
-    }
+    ask_for_offsets(plan, consumer, unknown, &mut begins)?;
     Ok(begins)
+}
+
+/// Whether an offset that was committed for the topic of this id is for the topic that is there now.
+fn is_of(plan: &Plan, consumer: &Consumer, place: &Place, id: &str) -> Result<bool> {
+    match consumer.context().topic_id(&place.topic) {
+        Some(now) => Ok(*now == *id),
+        None => Err(Error::disconnected(format!(
+            "{}: Kafka does not tell the id of topic \"{}\", so it is not certain that it is the one that was read before",
+            plan.doing(),
+            place.topic
+        ))),
+    }
+}
+
+/// Finds the offsets to times, and to the end.
+fn ask_for_offsets(
+    plan: &Plan,
+    consumer: &Consumer,
+    unknown: TopicPartitionList,
+    begins: &mut BTreeMap<Place, Begin>,
+) -> Result<()> {
+    if unknown.count() == 0 {
+        return Ok(());
+    }
+    let found = consumer.offsets_for_times(unknown, QUESTION).map_err(|error| failed(plan, error))?;
+    let mut behind_all = TopicPartitionList::new();
+    for element in found.elements() {
+        element.error().map_err(|error| failed(plan, error))?;
+        let place = Place { topic: element.topic().to_owned(), partition: element.partition() };
+        if let Offset::Offset(offset) = element.offset() {
+            begins.insert(place, Begin { offset, remembered: true });
+            continue;
+        }
+        // No record is that young: the end, as it is now.
+        let added = behind_all.add_partition_offset(&place.topic, place.partition, Offset::End);
+        added.map_err(|error| failed(plan, error))?;
+    }
+    if behind_all.count() == 0 {
+        return Ok(());
+    }
+    let found = consumer.offsets_for_times(behind_all, QUESTION).map_err(|error| failed(plan, error))?;
+    for element in found.elements() {
+        let place = Place { topic: element.topic().to_owned(), partition: element.partition() };
+        let Offset::Offset(offset) = element.offset() else {
+            return Err(Error::disconnected(format!("{}: the end of a partition is not known", plan.doing())));
+        };
+        begins.insert(place, Begin { offset, remembered: true });
+    }
+    Ok(())
+}
+
+fn failed(plan: &Plan, failed: KafkaError) -> Error {
+    Error::disconnected(format!("{}: finding where to begin: {}", plan.doing(), error::plain(&failed)))
 }

@@ -1,10 +1,13 @@
 //! Which offsets the group is told, and when. At most one request is on its way, so that a retry of an older one cannot
 //! overtake a newer (I2).
 //!
+//! With each offset goes the id of its topic, so that it is not taken for one of another topic of the same name.
+//!
 //! A commit waits for its answer on a thread of its own: without waiting, the client library tells nobody what became of it.
 
 use std::{
     collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         mpsc::{Receiver, TryRecvError, sync_channel},
@@ -17,6 +20,7 @@ use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{CommitMode, Consumer as _},
     error::KafkaResult,
+    topic_partition_list::TopicPartitionListElem,
 };
 
 use super::{
@@ -27,6 +31,16 @@ use crate::error;
 
 /// Lanes by their place.
 pub(super) type Lanes = BTreeMap<Place, Arc<Lane>>;
+
+/// What the text that Kafka keeps with an offset begins with.
+const TOPIC_ID: &str = "gantry topic-id=";
+
+/// The topic that an offset was committed for, if it says so.
+pub(super) fn committed_for(element: &TopicPartitionListElem<'_>) -> Option<String> {
+    // Others may have left there what is not text, and then this panics; it only reads.
+    let text = catch_unwind(AssertUnwindSafe(|| element.metadata().to_owned())).ok()?;
+    text.strip_prefix(TOPIC_ID).map(str::to_owned)
+}
 
 pub(super) struct Commits {
     bridge: Arc<str>,
@@ -74,7 +88,11 @@ impl Commits {
         let wanted = lanes.iter().filter_map(|(place, lane)| Some((place, lane, lane.uncommitted()?)));
         let (mut list, mut offsets) = (TopicPartitionList::new(), Vec::new());
         for (place, lane, offset) in wanted {
-            if list.add_partition_offset(&place.topic, place.partition, Offset::Offset(offset)).is_ok() {
+            let mut element = list.add_partition(&place.topic, place.partition);
+            if let Some(id) = &lane.topic_id {
+                element.set_metadata(format!("{TOPIC_ID}{id}"));
+            }
+            if element.set_offset(Offset::Offset(offset)).is_ok() {
                 offsets.push((Arc::clone(lane), offset));
             }
         }

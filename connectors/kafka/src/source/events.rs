@@ -1,9 +1,9 @@
 //! librdkafka's callbacks. They run on the member's thread, only take down what happened, and never block.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -17,7 +17,10 @@ use rdkafka::{
     types::RDKafkaRespErr,
 };
 
-use super::lag::{self, Standing};
+use super::{
+    findings::{Findings, Reset},
+    lag::{self, Standing},
+};
 use crate::client::Voice;
 
 /// Our consumer.
@@ -43,6 +46,8 @@ pub(super) enum News {
 #[derive(Debug)]
 pub(super) struct Events {
     pub voice: Voice,
+    /// Somebody wants to see librdkafka's lines for debugging; else they are read and not shown.
+    debug: bool,
     inner: Mutex<Inner>,
     /// Nobody deals with news any more: partitions come and go at once, so that the consumer can end.
     closing: AtomicBool,
@@ -52,13 +57,14 @@ pub(super) struct Events {
 struct Inner {
     news: VecDeque<News>,
     standings: Option<Vec<Standing>>,
+    findings: Findings,
     /// librdkafka's own words for the last error.
     reason: String,
 }
 
 impl Events {
-    pub(super) fn new(voice: Voice) -> Self {
-        Self { voice, inner: Mutex::default(), closing: AtomicBool::new(false) }
+    pub(super) fn new(voice: Voice, debug: bool) -> Self {
+        Self { voice, debug, inner: Mutex::default(), closing: AtomicBool::new(false) }
     }
 
     pub(super) fn next_news(&self) -> Option<News> {
@@ -67,6 +73,21 @@ impl Events {
 
     pub(super) fn take_standings(&self) -> Option<Vec<Standing>> {
         self.lock().standings.take()
+    }
+
+    /// The id of a topic, as far as it is known.
+    pub(super) fn topic_id(&self, topic: &str) -> Option<Arc<str>> {
+        self.lock().findings.id(topic)
+    }
+
+    /// Topics that were deleted and created again since the last call.
+    pub(super) fn take_recreated(&self) -> BTreeSet<String> {
+        self.lock().findings.take_recreated()
+    }
+
+    /// Offsets that were not there, since the last call.
+    pub(super) fn take_resets(&self) -> BTreeMap<Place, Reset> {
+        self.lock().findings.take_resets()
     }
 
     /// What librdkafka said of the error that it gave last.
@@ -88,7 +109,10 @@ impl ClientContext for Events {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        self.voice.log(level, facility, text);
+        self.lock().findings.take(text);
+        if self.debug || !matches!(level, RDKafkaLogLevel::Debug) {
+            self.voice.log(level, facility, text);
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {

@@ -3,7 +3,11 @@
 use gantry_sdk::{Error, ErrorKind};
 use rdkafka::{consumer::Consumer as _, error::KafkaError, types::RDKafkaErrorCode as Code};
 
-use super::{events::Consumer, lane::Lane, plan::Plan};
+use super::{
+    events::{Consumer, Place},
+    lane::Lane,
+    plan::Plan,
+};
 use crate::error;
 
 /// An error that belongs to no partition; `None` when librdkafka mends it by itself.
@@ -79,6 +83,17 @@ pub(super) fn of_lane(failed: &KafkaError, lane: &Lane, plan: &Plan) -> Error {
             Error::disconnected(format!("reading partition {partition} of topic \"{topic}\": {}", error::plain(failed)))
         }
     }
+}
+
+/// A topic is another than the one whose offset `next` was to be read.
+pub(super) fn recreated(plan: &Plan, place: &Place, next: i64) -> String {
+    let Place { topic, partition } = place;
+    format!(
+        "topic \"{topic}\" was deleted and created again: offset {next} of partition {partition} is of the old one, and \
+         on_topic_recreated is fail: set the offsets of consumer group \"{}\" (kafka-consumer-groups.sh --reset-offsets), or \
+         on_topic_recreated: earliest",
+        plan.group()
+    )
 }
 
 pub(super) fn missing_topic(topic: &str) -> String {

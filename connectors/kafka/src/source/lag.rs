@@ -16,7 +16,7 @@ pub(super) struct Standing {
     /// The offset that it reads next.
     next: i64,
     /// The end of what the source may read: of the partition, and of what is committed.
-    high: i64,
+    pub high: i64,
     stable: i64,
 }
 

@@ -30,6 +30,8 @@ pub(super) struct Lane {
     pub id: LaneId,
     pub topic: ByteString,
     pub partition: i32,
+    /// Which topic of that name it is.
+    pub topic_id: Option<Arc<str>>,
     /// There may be something in the queue. Set by librdkafka when it puts something into the empty queue.
     ready: Arc<AtomicBool>,
     state: Mutex<State>,
@@ -50,6 +52,10 @@ struct State {
     committed: Option<i64>,
     /// Where it begins, when that has to be committed before anything else is.
     begin: Option<i64>,
+    /// Offsets that are gone, from the first to the one behind the last.
+    gone: Option<(i64, i64)>,
+    /// The end of the partition, as it was heard of last.
+    end: Option<i64>,
 }
 
 /// What was taken.
@@ -66,12 +72,13 @@ impl Lane {
     pub(super) fn open(
         id: u32,
         place: &Place,
+        topic_id: Option<Arc<str>>,
         begin: Option<i64>,
         consumer: &Arc<Consumer>,
         wake: &Arc<Notify>,
     ) -> Option<Self> {
         let mut queue = consumer.split_partition_queue(&place.topic, place.partition)?;
-        let lane = Self::without_queue(id, place);
+        let lane = Self { topic_id, ..Self::without_queue(id, place) };
         let (ready, wake) = (Arc::clone(&lane.ready), Arc::clone(wake));
         // librdkafka holds a lock of the queue's: no lock of ours may be taken here.
         queue.set_nonempty_callback(move || {
@@ -95,11 +102,14 @@ impl Lane {
             settled: None,
             committed: None,
             begin: None,
+            gone: None,
+            end: None,
         };
         Self {
             id: LaneId(id),
             topic: place.topic.as_str().into(),
             partition: place.partition,
+            topic_id: None,
             ready: Arc::new(AtomicBool::new(true)),
             state: Mutex::new(state),
         }
@@ -168,6 +178,11 @@ impl Lane {
         self.lock().queue.is_none()
     }
 
+    /// Whether it is being taken away, or has ended.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.lock().leaving
+    }
+
     /// Whether it ever handed out a record.
     pub(super) fn has_given(&self) -> bool {
         self.lock().handed.is_some()
@@ -198,10 +213,41 @@ impl Lane {
         self.lock().handed.map(|handed| handed + 1)
     }
 
-    /// What the group should know and does not yet: the offset to read next.
+    /// The offset that is handed out next, as far as it is known.
+    pub(super) fn expected(&self) -> Option<i64> {
+        let state = self.lock();
+        let reached = state.gone.map(|(_, to)| to);
+        state.handed.map(|handed| handed + 1).or(state.begin).max(reached)
+    }
+
+    /// The partition ended there when it was last heard of.
+    pub(super) fn heard_of_end(&self, end: i64) {
+        self.lock().end = Some(end).filter(|end| *end >= 0);
+    }
+
+    /// Records that are known to be there and were never handed out.
+    pub(super) fn unread(&self) -> u64 {
+        let state = self.lock();
+        let next = state.handed.map(|handed| handed + 1).or(state.begin);
+        let unread = state.end.zip(next).map_or(0, |(end, next)| end.saturating_sub(next));
+        u64::try_from(unread).unwrap_or(0)
+    }
+
+    /// These offsets are gone, `to` not among them.
+    pub(super) fn skip(&self, from: i64, to: i64) {
+        self.lock().gone = Some((from, to));
+    }
+
+    /// What the group should know and does not yet: the offset to read next. What is gone cannot be settled, so it holds up
+    /// nothing once everything before it is.
     pub(super) fn uncommitted(&self) -> Option<i64> {
         let state = self.lock();
-        let wanted = state.settled.map(|settled| settled + 1).or(state.begin)?;
+        let next = state.settled.map(|settled| settled + 1).or(state.begin);
+        let wanted = match (next, state.gone) {
+            (Some(next), Some((from, to))) if next >= from => next.max(to),
+            (None, Some((_, to))) if state.handed.is_none() => to,
+            (next, _) => next?,
+        };
         state.committed.is_none_or(|committed| committed < wanted).then_some(wanted) // I2
     }
 

@@ -10,26 +10,32 @@
 //! told that the partition is given up: so its next owner begins behind what is settled. A partition that is lost already
 //! ends at once and commits nothing (I3).
 //!
+//! # When a partition is another
+//! A topic that was deleted and created again, or a log that ends before what was read, begins a new lane: nothing of the old
+//! one is committed any more (I3), and the new one's first offset is committed at once.
+//!
 //! # How everything is given back
 //! What was handed out and is not settled is read again: the member seeks, and stays in the group with all it has. That is
 //! for a sink that was lost and comes back; leaving the group and joining it again would cost seconds.
 
 use std::{
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use gantry_sdk::{Error, Result};
+use gantry_sdk::{Error, ErrorKind, Result};
 use rdkafka::{
     Offset, TopicPartitionList, consumer::Consumer as _, error::KafkaError, types::RDKafkaErrorCode as Code,
 };
 
 use super::{
-    Start, begin,
+    OnTopicRecreated, begin,
     commits::{Commits, Lanes},
     events::{Consumer, News, Place, list_of},
     failure,
     lane::Lane,
+    losses::{Losses, tell_recreated},
     plan::Plan,
     shared::Shared,
     watch::Watch,
@@ -44,6 +50,9 @@ const SHORT_TURN: Duration = Duration::from_millis(2);
 const LAST_COMMIT: Duration = Duration::from_secs(3);
 /// How long seeking may take: librdkafka does it by itself, no broker is asked.
 const SEEK: Duration = Duration::from_secs(2);
+/// How long asking for a topic may take, and how often its id is looked for afterwards.
+const LOOK_UP: Duration = Duration::from_secs(1);
+const LOOKS: usize = 10;
 /// With more partitions than this times what was counted at the start, more would be read ahead than memory is meant for.
 const GROWTH: usize = 2;
 
@@ -57,6 +66,7 @@ pub(super) struct Member {
     next_lane: u32,
     leaving: Option<Leaving>,
     commits: Commits,
+    losses: Losses,
     watch: Watch,
 }
 
@@ -81,6 +91,7 @@ impl Member {
             next_lane: 0,
             leaving: None,
             commits,
+            losses: Losses::default(),
             watch: Watch::new(),
         }
     }
@@ -105,6 +116,7 @@ impl Member {
             // Whoever asked may be gone.
             let _ = rewound.send(self.rewind());
         }
+        self.look_for_others()?;
         self.commits.turn(&self.consumer, &self.lanes);
         self.watch.look(&self.consumer, &self.plan)
     }
@@ -140,6 +152,7 @@ impl Member {
     }
 
     fn assign(&mut self, places: &[Place]) -> Result<()> {
+        self.learn_ids(places);
         let begins = match begin::find(&self.plan, &self.consumer, places) {
             Ok(begins) => begins,
             Err(error) => {
@@ -152,17 +165,11 @@ impl Member {
         let mut arrivals = Vec::with_capacity(places.len());
         for place in places {
             let begin = begins.get(place).copied();
-            let offset = begin.map_or(Offset::Invalid, Offset::Offset);
+            let offset = begin.map_or(Offset::Invalid, |begin| Offset::Offset(begin.offset));
             let added = list.add_partition_offset(&place.topic, place.partition, offset);
             added.map_err(|failed| self.broken("taking over partitions", &failed))?;
             self.end(place);
-            // A given offset is the same at every start, and may lie beyond the end: the group must not hear of it.
-            let remembered = begin.filter(|_| !matches!(self.plan.start(), Some(Start::Offset(_))));
-            let lane = Lane::open(self.next_lane, place, remembered, &self.consumer, self.shared.wake());
-            let lane = Arc::new(lane.ok_or_else(|| Error::internal("librdkafka has no queue for a partition"))?);
-            self.next_lane += 1;
-            self.lanes.insert(place.clone(), Arc::clone(&lane));
-            arrivals.push(lane);
+            arrivals.push(self.open(place, begin.filter(|begin| begin.remembered).map(|begin| begin.offset))?);
         }
         let assigned = self.consumer.incremental_assign(&list);
         assigned.map_err(|failed| self.broken("taking over partitions", &failed))?;
@@ -172,6 +179,71 @@ impl Member {
         tracing::debug!(bridge = &*self.plan.context.bridge, "partitions assigned: {}", words(places));
         self.shared.arrive(arrivals);
         self.check_growth()
+    }
+
+    /// A new lane for a partition that has none.
+    fn open(&mut self, place: &Place, begin: Option<i64>) -> Result<Arc<Lane>> {
+        let id = self.consumer.context().topic_id(&place.topic);
+        let lane = Lane::open(self.next_lane, place, id, begin, &self.consumer, self.shared.wake());
+        let lane = Arc::new(lane.ok_or_else(|| Error::internal("librdkafka has no queue for a partition"))?);
+        self.next_lane += 1;
+        self.lanes.insert(place.clone(), Arc::clone(&lane));
+        Ok(lane)
+    }
+
+    /// Finds out which topics these are, where that is not known yet. A broker may be too old to tell.
+    fn learn_ids(&self, places: &[Place]) {
+        let topics: BTreeSet<&str> = places.iter().map(|place| place.topic.as_str()).collect();
+        let is_unknown = |topic: &&&str| self.consumer.context().topic_id(topic).is_none();
+        let unknown: Vec<_> = topics.iter().filter(is_unknown).collect();
+        // librdkafka takes the id out of the answer.
+        let answered = unknown.iter().all(|topic| self.consumer.fetch_metadata(Some(topic), LOOK_UP).is_ok());
+        for _ in 0..LOOKS {
+            if !answered || !unknown.iter().any(is_unknown) {
+                return;
+            }
+            self.poll(SHORT_TURN);
+        }
+    }
+
+    /// Looks whether partitions are others than those that were read.
+    fn look_for_others(&mut self) -> Result<()> {
+        for topic in self.consumer.context().take_recreated() {
+            let id = self.consumer.context().topic_id(&topic);
+            let is_old = |lane: &Lane| *lane.topic == *topic && lane.topic_id != id && !lane.is_leaving();
+            let old = self.lanes.iter().filter(|(_, lane)| is_old(lane));
+            let old: Vec<_> = old.map(|(place, lane)| (place.clone(), Arc::clone(lane))).collect();
+            for (place, lane) in old {
+                let next = lane.expected().unwrap_or(0);
+                if self.plan.options.on_topic_recreated == OnTopicRecreated::Fail {
+                    let reason = failure::recreated(&self.plan, &place, next);
+                    return Err(Error::new(ErrorKind::Refused, reason));
+                }
+                tell_recreated(&self.plan, &place, next, lane.unread());
+                self.losses.forget(&place);
+                self.start_over(&place, 0)?;
+            }
+        }
+        for (place, offset) in self.losses.look(&self.plan, &self.consumer, &self.lanes) {
+            self.start_over(&place, offset)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the lane of a partition and begins another at that offset.
+    fn start_over(&mut self, place: &Place, offset: i64) -> Result<()> {
+        self.end(place);
+        let mut list = TopicPartitionList::new();
+        let added = list.add_partition_offset(&place.topic, place.partition, Offset::Offset(offset));
+        // From here on librdkafka hands out nothing that it read before.
+        let sought = added.and_then(|()| self.consumer.seek_partitions(list, SEEK));
+        sought
+            .and_then(|list| list.elements().iter().try_for_each(|element| element.error()))
+            .map_err(|failed| self.broken("beginning a partition anew", &failed))?;
+        let lane = self.open(place, Some(offset))?;
+        self.commits.hurry();
+        self.shared.arrive(vec![lane]);
+        Ok(())
     }
 
     /// More partitions than memory was shared out for: a new instance counts again (I4).

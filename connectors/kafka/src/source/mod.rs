@@ -12,8 +12,9 @@
 //! # Parts
 //! [`options`] and [`check`] what a person may write · [`plan`] options made ready · [`open`] connecting · [`member`] the
 //! thread that is in the group · [`lane`] one partition while it is ours · [`convert`] messages to records · [`commits`]
-//! what the group is told · [`begin`] where to begin · [`lag`] how far behind · [`watch`] health · [`failure`] what errors
-//! mean · [`events`] librdkafka's callbacks
+//! what the group is told · [`begin`] where to begin · [`lag`] how far behind · [`losses`] what was gone before it was
+//! read · [`watch`] health · [`failure`] what errors mean · [`events`] librdkafka's callbacks · [`findings`] what only its
+//! log says
 
 mod begin;
 mod check;
@@ -21,8 +22,10 @@ mod commits;
 mod convert;
 mod events;
 mod failure;
+mod findings;
 mod lag;
 mod lane;
+mod losses;
 mod member;
 mod open;
 mod options;
@@ -42,7 +45,7 @@ use member::Member;
 use plan::Plan;
 use shared::Shared;
 
-pub use options::{IsolationLevel, OffsetReset, SourceOptions, Start, StartTime};
+pub use options::{IsolationLevel, OffsetReset, OnTopicRecreated, SourceOptions, Start, StartTime};
 
 /// How long the end of the consumer may take before it is left to itself.
 const PATIENCE: Duration = Duration::from_secs(6);

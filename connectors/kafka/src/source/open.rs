@@ -45,7 +45,7 @@ pub(super) fn open(plan: &Plan, shared: &Shared) -> Result<(Consumer, usize)> {
 
 fn create(plan: &Plan, partitions: usize) -> Result<Consumer> {
     let chatter = std::sync::Arc::new(Chatter::new(plan.who()));
-    let events = Events::new(plan.options.connection.voice(chatter));
+    let events = Events::new(plan.options.connection.voice(chatter), plan.debug().is_some());
     let created = plan.consumer_config(partitions).create_with_context(events);
     created.map_err(|failed| error::client_error(plan.doing(), &failed))
 }

@@ -4,6 +4,7 @@ use gantry_sdk::{
     Context, Description, Endpoint, Result, Source, Timestamp,
     config::{DurationText, Problem},
     plugin::SourceConfig,
+    probe::Probing,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
@@ -13,6 +14,7 @@ use super::{KafkaSource, check, plan::Plan};
 use crate::{
     connection::{ConnectionOptions, Properties},
     headers::HeaderMapping,
+    probe,
 };
 
 /// What `source: { kafka: … }` holds.
@@ -39,6 +41,10 @@ pub struct SourceOptions {
     /// Where to begin in partitions for which the group has no offset, instead of `offset_reset`.
     #[serde(default)]
     pub start: Option<Start>,
+    /// What to do when a topic was deleted and created again under the same name: what the group has committed says nothing
+    /// about the new one.
+    #[serde(default)]
+    pub on_topic_recreated: OnTopicRecreated,
     /// Whether records of transactions that were aborted, or are still open, are read.
     #[serde(default)]
     pub isolation_level: IsolationLevel,
@@ -74,6 +80,17 @@ pub enum OffsetReset {
     Latest,
     /// Nowhere: it is an error.
     Error,
+}
+
+/// What becomes of a topic that is another than the one that was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnTopicRecreated {
+    /// It is read from its first record.
+    #[default]
+    Earliest,
+    /// The bridge fails until somebody has set the group's offsets.
+    Fail,
 }
 
 /// Where to begin in a partition that the group has not read yet.
@@ -128,6 +145,10 @@ impl SourceConfig for SourceOptions {
         }
     }
 
+    fn probe(self, context: Context) -> Probing {
+        Box::pin(probe::source(self, context))
+    }
+
     fn build(self, context: Context) -> Result<Box<dyn Source>> {
         Ok(Box::new(KafkaSource::new(Plan::new(self, context)?)))
     }
@@ -135,7 +156,7 @@ impl SourceConfig for SourceOptions {
 
 impl SourceOptions {
     /// The topics that are named, whichever way.
-    pub(super) fn named(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn named(&self) -> impl Iterator<Item = &str> {
         self.topic.iter().chain(&self.topics).map(String::as_str)
     }
 }

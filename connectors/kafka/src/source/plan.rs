@@ -8,7 +8,7 @@ use gantry_sdk::{
 };
 use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 
-use super::{OffsetReset, SourceOptions, Start, check};
+use super::{OffsetReset, SourceOptions, Start, check, findings::DEBUG};
 use crate::{client::ask_for_statistics, headers::read::HeaderReader};
 
 /// librdkafka's own default.
@@ -93,7 +93,8 @@ impl Plan {
     pub(super) fn consumer_config(&self, partitions: usize) -> ClientConfig {
         let (options, context) = (&self.options, &self.context);
         let mut config = ClientConfig::new();
-        config.set_log_level(log_level());
+        // All of them: what is not to be shown is only read.
+        config.set_log_level(RDKafkaLogLevel::Debug);
         let client_id = || format!("gantry-{}-{}", context.bridge, context.task);
         config.set("client.id", options.connection.client_id.clone().unwrap_or_else(client_id));
         if options.topics_regex.is_some() {
@@ -105,6 +106,7 @@ impl Plan {
         config.set("receive.message.max.bytes", "1000000000");
         options.connection.apply(&mut config);
         options.properties.apply(&mut config);
+        config.set("debug", self.debug().map_or_else(|| DEBUG.to_owned(), |theirs| format!("{theirs},{DEBUG}")));
         let ahead = self.bytes_ahead(partitions);
         let kilobytes = (ahead / 1024).max(1);
         config.set("queued.max.messages.kbytes", kilobytes.to_string());
@@ -124,18 +126,16 @@ impl Plan {
         config
     }
 
+    /// What somebody wants to see of librdkafka's debugging. It formats every line: no more than somebody reads.
+    pub(super) fn debug(&self) -> Option<&str> {
+        let properties = [&self.options.properties, &self.options.connection.properties];
+        let wanted = properties.iter().find_map(|own| own.get("debug")).filter(|wanted| !wanted.trim().is_empty());
+        wanted.filter(|_| tracing::enabled!(target: "librdkafka", tracing::Level::DEBUG))
+    }
+
     /// What may be read ahead of one partition: librdkafka's limits are for each. Half of its share waits, and as much
     /// may be on its way (I4).
     pub(super) fn bytes_ahead(&self, partitions: usize) -> usize {
         (self.context.in_flight_bytes / partitions.max(1) / 2).clamp(LEAST_AHEAD, MOST_AHEAD)
-    }
-}
-
-/// librdkafka formats every line that its level lets through: no more than somebody reads.
-fn log_level() -> RDKafkaLogLevel {
-    if tracing::enabled!(target: "librdkafka", tracing::Level::DEBUG) {
-        RDKafkaLogLevel::Debug
-    } else {
-        RDKafkaLogLevel::Info
     }
 }

@@ -91,6 +91,11 @@ impl Shared {
     /// librdkafka said where it is.
     pub(super) fn say_lag(&self, plan: &Plan, lanes: &Lanes, standings: &[Standing]) {
         let committed_only = plan.options.isolation_level == IsolationLevel::ReadCommitted;
+        for standing in standings {
+            if let Some(lane) = lanes.get(&standing.place) {
+                lane.heard_of_end(standing.high);
+            }
+        }
         let ours = standings.iter().filter_map(|standing| Some((standing, lanes.get(&standing.place)?)));
         let mut lags: Vec<_> = ours.filter_map(|(standing, lane)| standing.lag(lane, committed_only)).collect();
         lags.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));

@@ -65,6 +65,31 @@ impl Topic {
         self.wait_until_there();
     }
 
+    /// Deletes what lies before that offset in each partition, as retention does.
+    pub async fn delete_before(&self, offset: i64) {
+        let mut list = TopicPartitionList::new();
+        for partition in 0..self.partitions {
+            list.add_partition_offset(&self.name, partition, Offset::Offset(offset)).unwrap();
+        }
+        let deleted = admin().delete_records(&list, &AdminOptions::new()).await.unwrap();
+        deleted.elements().iter().for_each(|element| element.error().unwrap());
+    }
+
+    /// Deletes it and creates it again, as fast as Kafka does it.
+    pub async fn recreate(&self) {
+        let admin = admin();
+        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(10)));
+        let deleted = admin.delete_topics(&[&self.name], &options).await.unwrap();
+        deleted[0].as_ref().unwrap();
+        let topic = NewTopic::new(&self.name, self.partitions, TopicReplication::Fixed(1));
+        let begun = Instant::now();
+        while !matches!(admin.create_topics([&topic], &options).await.as_deref(), Ok([Ok(_)])) {
+            assert!(begun.elapsed() < DEADLINE, "topic {} is still there", self.name);
+        }
+        tokio::task::spawn_blocking(move || drop(admin));
+        self.wait_until_there();
+    }
+
     /// A topic that the sink creates.
     pub fn later(what: &str, partitions: i32) -> Self {
         Self { name: unique(what), partitions }

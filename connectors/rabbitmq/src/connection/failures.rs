@@ -10,12 +10,19 @@ use std::{
     time::Instant,
 };
 
-/// At most one entry a configured broker.
+/// At most [`MOST`], by broker, and by address where a broker has several.
 static LAST_FAILURE: Mutex<Option<HashMap<String, Instant>>> = Mutex::new(None);
+
+/// More are not remembered: a name may lead to ever new addresses.
+const MOST: usize = 1_000;
 
 /// A connection to it failed or was lost.
 pub(crate) fn note(endpoint: &str) {
-    lock().get_or_insert_default().insert(endpoint.to_owned(), Instant::now());
+    let mut failures = lock();
+    let failures = failures.get_or_insert_default();
+    if failures.len() < MOST || failures.contains_key(endpoint) {
+        failures.insert(endpoint.to_owned(), Instant::now());
+    }
 }
 
 /// Sorts by the last failure; what never failed comes first, in the order given.

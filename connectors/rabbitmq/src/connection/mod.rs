@@ -1,15 +1,20 @@
 //! Where the broker is and how to get in.
 //!
 //! [`options`] and [`url`] do no I/O: everything that can be known without a broker is found by their checks.
-//! [`identity`] reads certificates and keys, [`handshake`] says why a broker did not let us in. [`mod@connect`] tries the URLs in turn, [`failures`] says which to try first, [`socket`] opens one and can cut it.
+//! [`identity`] reads certificates and keys, [`handshake`] says why a broker did not let us in. [`mod@connect`] tries the URLs and their
+//! addresses in turn, [`failures`] says which to try first, [`socket`] opens one and can cut it. [`escape`] makes readable what
+//! the client library cannot read, [`runtime`] puts it between, [`renewal`] renews a token that expires.
 //!
 //! No error and no log line holds a password: they name host, port and virtual host.
 
 mod connect;
+mod escape;
 mod failures;
 mod handshake;
 mod identity;
 mod options;
+mod renewal;
+mod runtime;
 mod socket;
 mod url;
 

@@ -6,7 +6,7 @@
 
 use std::{
     io,
-    net::Shutdown,
+    net::{Shutdown, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -54,14 +54,14 @@ impl Drop for Cut {
 }
 
 impl Opener {
-    /// Connects, and for `amqps` encrypts.
+    /// Connects to that address of the URL's host, and for `amqps` encrypts.
     pub(crate) async fn open(
         &self,
         uri: &AMQPUri,
+        address: SocketAddr,
         credentials: &Credentials,
         timeout: Duration,
     ) -> io::Result<AsyncTcpStream<Compat<TcpStream>>> {
-        let address = (uri.authority.host.as_str(), uri.authority.port);
         // Bounded here too: this runs on the client library's thread, which nobody can interrupt before there is a socket.
         let stream = tokio::time::timeout(timeout, TcpStream::connect(address)).await??;
         stream.set_nodelay(true)?;
@@ -101,19 +101,17 @@ mod tests {
 
     use super::*;
 
-    async fn listener() -> (TcpListener, AMQPUri) {
+    async fn listener() -> (TcpListener, AMQPUri, SocketAddr) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let mut uri = AMQPUri::default();
-        uri.authority.host = "127.0.0.1".to_owned();
-        uri.authority.port = listener.local_addr().expect("it is bound").port();
-        (listener, uri)
+        let address = listener.local_addr().expect("it is bound");
+        (listener, AMQPUri::default(), address)
     }
 
     #[tokio::test]
     async fn a_cut_ends_the_connection_while_the_stream_lives() {
-        let (listener, uri) = listener().await;
+        let (listener, uri, address) = listener().await;
         let cut = Cut::default();
-        let opened = cut.opener().open(&uri, &Credentials::default(), Duration::from_secs(5)).await;
+        let opened = cut.opener().open(&uri, address, &Credentials::default(), Duration::from_secs(5)).await;
         let _stream = opened.map_err(|error| panic!("{error}"));
         let (mut peer, _) = listener.accept().await.expect("it was connected to");
         drop(cut);
@@ -123,11 +121,11 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_cut_before_never_opens() {
-        let (_listener, uri) = listener().await;
+        let (_listener, uri, address) = listener().await;
         let cut = Cut::default();
         let opener = cut.opener();
         drop(cut);
-        let opened = opener.open(&uri, &Credentials::default(), Duration::from_secs(5)).await;
+        let opened = opener.open(&uri, address, &Credentials::default(), Duration::from_secs(5)).await;
         assert_eq!(opened.err().map(|error| error.kind()), Some(io::ErrorKind::TimedOut));
     }
 }

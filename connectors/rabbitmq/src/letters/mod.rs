@@ -127,7 +127,7 @@ impl Letters for RabbitLetters {
     async fn open(&mut self) -> Result<()> {
         let default = format!("gantry {} dead letters", self.context.bridge);
         let name = self.connection.connection_name.as_deref().unwrap_or(&default);
-        let connected = connect(&self.connection, name).await?;
+        let connected = connect(&self.connection, name, &self.context.options).await?;
         self.opened = Some(self.start(connected).await?);
         Ok(())
     }
@@ -144,7 +144,7 @@ impl Letters for RabbitLetters {
         let queue = self.queue.clone();
         let opened = self.opened()?;
         let failed = |error: lapin::Error| {
-            let doing = format!("removing replayed letters from queue \"{queue}\" on {}", opened.connected.place());
+            let doing = format!("removing letters from queue \"{queue}\" on {}", opened.connected.place());
             translate(&error, During::Running, doing)
         };
         let tags = lock(&opened.held).take(letters);

@@ -11,7 +11,7 @@
 //! | `key` | the record's key | it has one |
 //! | `timestamp` | the record's timestamp in milliseconds, void for none | the property of the message says another |
 //! | `properties` | the record's properties | those of the message are others |
-//! | `own` | headers of the record whose names are [`OVERWRITTEN`] or [`ROUTES`] | it has some |
+//! | `own` | headers of the record named like the note, or by which RabbitMQ [acts](crate::reserved) | it has some |
 //! | `left_out` | how many headers and properties did not fit | some did not |
 //! | `exact` | `false` | the record cannot be rebuilt to the last bit |
 
@@ -28,13 +28,12 @@ use lapin::{
 use super::properties;
 use crate::{
     convert::{Converter, to_amqp},
-    sink::headers::{ROUTES, room, shrink, size},
+    reserved::is_reserved,
+    sink::headers::{room, shrink, size},
 };
 
 /// The header's name.
 pub(crate) const NOTE: &str = "gantry.letter";
-/// Headers that somebody writes over: the note, and what a quorum queue counts.
-const OVERWRITTEN: [&str; 3] = [NOTE, "x-acquired-count", "x-delivery-count"];
 
 /// What of the record is larger than this part of a frame stays out of the note, so that the note always fits.
 const PARTS_OF_A_FRAME: usize = 8;
@@ -160,7 +159,7 @@ impl Draft<'_> {
 
 /// Whether the message cannot hold a header of this name as the record's own: the note does.
 fn is_noted(name: &str) -> bool {
-    OVERWRITTEN.contains(&name) || ROUTES.contains(&name)
+    name == NOTE || is_reserved(name)
 }
 
 /// The record's headers without the reason that the runtime added behind them.

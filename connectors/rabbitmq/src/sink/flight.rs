@@ -28,6 +28,8 @@ pub(super) struct Item {
     pub written: i64,
     /// When RabbitMQ refused it first.
     pub refused_since: Option<Instant>,
+    /// It has waited for a destination that refuses, and is tried now.
+    pub waited: bool,
 }
 
 /// What became of a message.
@@ -54,6 +56,8 @@ pub(super) struct Flight {
     sent: VecDeque<Sent>,
     /// Came with some confirm, and not yet matched.
     returns: Vec<BasicReturnMessage>,
+    /// Messages so far.
+    published: u64,
 }
 
 /// What a look at the confirms brought.
@@ -68,7 +72,7 @@ pub(super) struct Looked {
 
 impl Item {
     pub(super) const fn new(batch: Arc<Batch>, index: u32, sequence: u64, written: i64) -> Self {
-        Self { batch, index, sequence, written, refused_since: None }
+        Self { batch, index, sequence, written, refused_since: None, waited: false }
     }
 
     pub(super) fn record(&self) -> &Record {
@@ -114,11 +118,22 @@ impl Flight {
         self.sent.is_empty()
     }
 
+    /// How many messages were published so far.
+    pub(super) const fn published(&self) -> u64 {
+        self.published
+    }
+
+    /// How many of them are decided: they are decided in order.
+    pub(super) fn decided(&self) -> u64 {
+        self.published - self.sent.len() as u64
+    }
+
     /// Publishes: the first poll puts it in order behind everything published before.
     pub(super) fn publish(&mut self, item: Item, confirming: Confirming) {
         let mut sent = Sent { item, confirming, outcome: None, returned: None };
         sent.look(&mut Context::from_waker(Waker::noop()), &mut self.returns);
         self.sent.push_back(sent);
+        self.published += 1;
     }
 
     /// Takes what is decided off the front. Wakes the caller when the front of what is left is.

@@ -1,7 +1,10 @@
 //! Headers as an AMQP table.
 //!
 //! A table's names are unique. Of headers that share a name `typed` makes one list under it, and names it in
-//! [`DUPLICATES`](crate::convert::DUPLICATES), so that the source can make them again; `text` joins them.
+//! [`DUPLICATES`](crate::convert::DUPLICATES), so that the source can make them again; `text` joins them. What
+//! [belongs to RabbitMQ](crate::reserved) has another name there, unless the options say otherwise.
+
+use std::borrow::Cow;
 
 use gantry_sdk::{Headers, Value, letters::Reason};
 use lapin::{
@@ -9,25 +12,34 @@ use lapin::{
     types::{AMQPValue, FieldArray, FieldTable, ShortString},
 };
 
-use super::HeaderEncoding;
-use crate::convert::{DUPLICATES, short_string, to_amqp};
+use super::{BrokerHeaders, HeaderEncoding};
+use crate::{
+    convert::{DUPLICATES, short_string, to_amqp},
+    reserved,
+};
 
 /// What a content header has besides the properties: class, weight, body size, flags, and the frame around it.
 const HEADER_FRAMING: usize = 2 + 2 + 8 + 2 + 8;
 
-/// What RabbitMQ reads as more routing keys, one list each (rabbitmq.com/docs/sender-selected); it closes the channel over
-/// anything else there (`rabbit_basic:header_routes/1`).
-pub(crate) const ROUTES: [&str; 2] = ["CC", "BCC"];
-
-/// The table. `take` decides what an error means: a refusal, or one header less.
+/// The table. Without `broker_headers` every name stays as it is. `take` decides what an error means: a refusal, or one header less.
 pub(super) fn table(
     headers: &Headers,
     encoding: HeaderEncoding,
+    broker_headers: Option<BrokerHeaders>,
     mut take: impl FnMut(&str, Result<(ShortString, AMQPValue), String>) -> Result<Option<(ShortString, AMQPValue)>, String>,
 ) -> Result<FieldTable, String> {
     let mut table = FieldTable::default();
     let mut repeated: Vec<ShortString> = Vec::new();
     for (name, value) in headers {
+        let written = match broker_headers {
+            None => Cow::Borrowed(&**name),
+            Some(BrokerHeaders::Keep) => reserved::kept(name),
+            // Its own wins: RabbitMQ reads one of each.
+            Some(BrokerHeaders::Restore) => {
+                reserved::restored(name).filter(|own| headers.get(own).is_none()).unwrap_or(name).into()
+            }
+        };
+        let name = written.as_ref();
         let made = short_string(name).map_err(|reason| format!("its name {reason}"));
         let made = made.and_then(|name| Ok((name, convert(value, encoding)?)));
         let Some((name, value)) = take(name, made)? else { continue };
@@ -162,7 +174,7 @@ mod tests {
 
     fn typed(headers: &Headers) -> FieldTable {
         let strict = |_: &str, made: Result<_, String>| made.map(Some);
-        table(headers, HeaderEncoding::Typed, strict).expect("AMQP can say it")
+        table(headers, HeaderEncoding::Typed, Some(BrokerHeaders::Keep), strict).expect("AMQP can say it")
     }
 
     /// What the source makes of a table.
@@ -206,7 +218,8 @@ mod tests {
         let mut headers = Headers::EMPTY;
         headers.push("a", Value::text("x"));
         headers.push("a", Value::I8(-1));
-        let table = table(&headers, HeaderEncoding::Text, |_, made| made.map(Some)).expect("it is text");
+        let strict = |_: &str, made: Result<_, String>| made.map(Some);
+        let table = table(&headers, HeaderEncoding::Text, Some(BrokerHeaders::Keep), strict).expect("it is text");
         assert_eq!(table.inner().get("a"), Some(&AMQPValue::LongString("x, -1".into())));
         assert_eq!(table.inner().len(), 1);
     }

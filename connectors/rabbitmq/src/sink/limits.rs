@@ -13,22 +13,30 @@ const MOST_BYTES: usize = 512 << 20;
 pub(super) struct Limits {
     /// Bytes of a body.
     body: AtomicUsize,
-    /// The only `user_id` that it takes.
+    /// The name that we logged in with, where one was sent.
+    login: Option<String>,
+    /// The only `user_id` that it takes, as it has said itself.
     user: OnceLock<String>,
     /// Bytes of a frame, 0 for any: properties and headers have to fit in one (AMQP 0-9-1 §2.3.5).
     pub frame: usize,
 }
 
 impl Limits {
-    pub(super) const fn new(frame: usize) -> Self {
-        Self { body: AtomicUsize::new(MOST_BYTES), user: OnceLock::new(), frame }
+    pub(super) const fn new(frame: usize, login: Option<String>) -> Self {
+        Self { body: AtomicUsize::new(MOST_BYTES), login, user: OnceLock::new(), frame }
     }
 
     pub(super) fn body(&self) -> usize {
         self.body.load(Ordering::Relaxed)
     }
 
+    /// The only `user_id` that it takes, as far as that is known: a token's name is another than the one it was sent with.
     pub(super) fn user(&self) -> Option<&str> {
+        self.only_user().or(self.login.as_deref())
+    }
+
+    /// The same, only if RabbitMQ itself has refused another: some users may send any (its tag `impersonator`).
+    pub(super) fn only_user(&self) -> Option<&str> {
         self.user.get().map(String::as_str)
     }
 
@@ -55,7 +63,8 @@ mod tests {
 
     #[test]
     fn a_refusal_tells_a_limit_once() {
-        let limits = Limits::new(131_072);
+        let limits = Limits::new(131_072, Some("guest".to_owned()));
+        assert_eq!((limits.user(), limits.only_user()), (Some("guest"), None));
         let size = "PRECONDITION_FAILED - message size 20000000 is larger than configured max size 16777216";
         assert!(limits.learn(size) && !limits.learn(size));
         assert_eq!(limits.body(), 16_777_216);

@@ -2,13 +2,11 @@
 //!
 //! # Order (I5)
 //! Records go out in the order in which they came. A `basic.nack` cannot call back what was published behind it, and what of
-//! that was confirmed is not sent again. So after a nack the line publishes nothing new, waits until all on its way is decided, and sends the
-//! refused records again in their order, one at a time, with growing pauses. Then it goes on. Only with a window of 1 a
-//! record never overtakes a refused one.
+//! that was confirmed is not sent again. So after a nack everything for the same destination [waits](super::waiting) until the
+//! refused record is taken; what goes elsewhere goes on. Only with a window of 1 a record never overtakes a refused one.
 
 use std::{
     collections::VecDeque,
-    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -17,16 +15,16 @@ use std::{
 use futures_util::{FutureExt as _, future::BoxFuture};
 use gantry_sdk::{Batch, Error, ErrorKind, Failure, Result};
 use lapin::{Channel, options::BasicPublishOptions};
-use tokio::time::Sleep;
 
 use super::{
     STAGE, Unroutable,
     blame::{self, Blame},
     flight::{Confirming, Decision, Flight, Item},
     limits::Limits,
-    message::{Fate, Message},
+    message::{Fate, Message, Way},
     open,
     plan::Plan,
+    waiting::{self, Waiting},
 };
 use crate::connection::Connected;
 
@@ -44,16 +42,14 @@ pub(super) struct Line {
     opening: Option<BoxFuture<'static, Result<Channel>>>,
     /// Batches and how many records of each are out already.
     unsent: VecDeque<(Arc<Batch>, u32)>,
-    /// To be sent again before anything that is unsent, by sequence.
+    /// To be sent again before anything that is unsent, by sequence: RabbitMQ closed the channel that they were on.
     again: VecDeque<Item>,
+    /// Refused for now, and what has to stay behind.
+    waiting: Waiting,
     flight: Flight,
     sequence: u64,
-    /// One at a time: something was refused, or nobody knows yet which record closed the channel.
+    /// One at a time: nobody knows yet which record closed the channel.
     careful: bool,
-    pause: Option<Pin<Box<Sleep>>>,
-    delay: Duration,
-    /// Why records are sent again.
-    refusal: Option<Arc<str>>,
     /// The last time at which something was decided, or nothing was on its way.
     moved: Instant,
 }
@@ -63,19 +59,17 @@ const MOST_UNSENT: usize = 2;
 
 impl Line {
     pub(super) fn new(shared: Arc<Shared>, channel: Channel) -> Self {
-        let delay = shared.plan.context.retry.delay;
+        let waiting = Waiting::new(shared.plan.context.retry);
         Self {
             shared,
             channel: Arc::new(channel),
             opening: None,
             unsent: VecDeque::new(),
             again: VecDeque::new(),
+            waiting,
             flight: Flight::default(),
             sequence: 0,
             careful: false,
-            pause: None,
-            delay,
-            refusal: None,
             moved: Instant::now(),
         }
     }
@@ -89,12 +83,12 @@ impl Line {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.unsent.is_empty() && self.again.is_empty() && self.flight.is_empty()
+        self.unsent.is_empty() && self.again.is_empty() && self.waiting.is_empty() && self.flight.is_empty()
     }
 
     /// Why it does not get on, if so.
-    pub(super) const fn refusal(&self) -> Option<&Arc<str>> {
-        self.refusal.as_ref()
+    pub(super) fn refusal(&self) -> Option<&Arc<str>> {
+        self.waiting.refusal()
     }
 
     /// The time in which the connection was blocked does not count.
@@ -140,12 +134,14 @@ impl Line {
     fn heed(&mut self, decision: Decision) -> Result<()> {
         match decision {
             Decision::Confirmed(item) => {
-                self.refusal = None;
-                self.delay = self.shared.plan.context.retry.delay;
+                self.decided(&item, true);
                 item.settle();
                 Ok(())
             }
-            Decision::Returned(item, reason) => self.returned(item, reason),
+            Decision::Returned(item, reason) => {
+                self.decided(&item, true);
+                self.returned(item, reason)
+            }
             Decision::Nacked(item) => self.nacked(item),
         }
     }
@@ -164,19 +160,33 @@ impl Line {
     fn nacked(&mut self, mut item: Item) -> Result<()> {
         let retry = self.shared.plan.context.retry;
         let since = *item.refused_since.get_or_insert_with(Instant::now);
+        let Some(way) = self.way(&item) else { return Err(Error::internal("a refused record has lost its way")) };
         if retry.timeout.is_some_and(|timeout| since.elapsed() >= timeout) {
-            let error = Error::disconnected(format!("publishing to {}: {NACKED}", self.shared.connected.place()));
+            let (place, refusal) = (self.shared.connected.place(), waiting::refusal(&way));
+            let error = Error::disconnected(format!("publishing to {place}: {refusal}"));
             item.fail(Failure::ended(STAGE, &error));
             return Err(error);
         }
-        self.refusal = Some(NACKED.into());
-        if self.pause.is_none() {
-            self.pause = Some(Box::pin(tokio::time::sleep(self.delay)));
-            self.delay = (self.delay * 2).min(retry.max_delay);
+        if let Some(item) = self.waiting.refused(&way, item, self.flight.published()) {
+            self.decided(&item, false);
+            let refusal = waiting::refusal(&way);
+            item.fail(Failure::rejected(STAGE, format!("errors.retry.max_attempts is reached: {refusal}")));
         }
-        self.careful = true;
-        self.put_back(item);
         Ok(())
+    }
+
+    /// Something became of a record; if it has waited, the next of those that wait may go.
+    fn decided(&mut self, item: &Item, taken: bool) {
+        if item.waited
+            && let Some(way) = self.way(item)
+        {
+            self.waiting.decided(&way, taken);
+        }
+    }
+
+    /// Where it goes: the same each time.
+    fn way(&self, item: &Item) -> Option<Way> {
+        self.shared.plan.way(item.record()).ok()
     }
 
     /// I5: in the order in which they came.
@@ -204,6 +214,7 @@ impl Line {
                 let learned = shared.limits.learn(&reason);
                 match undecided.pop() {
                     Some(culprit) if undecided.is_empty() && !learned => {
+                        self.decided(&culprit, false);
                         culprit.fail(Failure::rejected(STAGE, reason));
                     }
                     last => undecided.extend(last),
@@ -219,32 +230,46 @@ impl Line {
 
     /// Publishes as much as there is room for; says whether there was anything.
     fn send(&mut self, context: &mut Context<'_>) -> bool {
-        if let Some(pause) = &mut self.pause {
-            if pause.as_mut().poll(context).is_pending() {
-                return false;
-            }
-            self.pause = None;
-        }
         if self.again.is_empty() && self.flight.is_empty() {
             self.careful = false;
         }
         let room = if self.careful { 1 } else { self.shared.plan.options.window as usize };
         let mut sent = false;
         while self.flight.len() < room
-            && let Some(item) = self.next()
+            && let Some(item) = self.next(context)
         {
             sent = true;
             match self.shared.plan.fate(item.record(), item.written, &self.shared.limits) {
-                Fate::Publish(message) => self.flight.publish(item, self.publish(message)),
+                Fate::Publish(message) => match self.held(&message.way, item) {
+                    Some(item) => self.flight.publish(item, self.publish(message)),
+                    None => continue,
+                },
                 Fate::Skip => item.settle(),
-                Fate::Refuse(reason) => item.fail(Failure::rejected(STAGE, reason)),
+                Fate::Refuse(reason) => {
+                    self.decided(&item, false);
+                    item.fail(Failure::rejected(STAGE, reason));
+                }
             }
         }
         sent
     }
 
-    fn next(&mut self) -> Option<Item> {
+    /// Lets a record wait if its destination refuses what was before it (I5); gives it back if it may go.
+    fn held(&mut self, way: &Way, item: Item) -> Option<Item> {
+        if item.waited || self.waiting.is_empty() || !self.waiting.holds(way) {
+            return Some(item);
+        }
+        self.waiting.hold(way, item);
+        None
+    }
+
+    fn next(&mut self, context: &mut Context<'_>) -> Option<Item> {
         if let Some(item) = self.again.pop_front() {
+            return Some(item);
+        }
+        let plan = &self.shared.plan;
+        let way = |item: &Item| plan.way(item.record()).ok();
+        if let Some(item) = self.waiting.next(context, self.flight.decided(), way) {
             return Some(item);
         }
         let (batch, out) = self.unsent.front_mut()?;
@@ -283,7 +308,3 @@ fn lose(undecided: Vec<Item>, why: &Failure) {
         item.fail(why.clone());
     }
 }
-
-/// RabbitMQ's publisher confirms guide: when it is not able to handle a message.
-const NACKED: &str = "RabbitMQ does not take a message for now (basic.nack): is a queue full that has `x-overflow: \
-                      reject-publish`, or has a queue lost its leader?";

@@ -4,9 +4,11 @@
 //! its neighbours with it. A dead letter's properties and headers that cannot be written are left out and counted instead:
 //! nothing comes after a dead letter. What it does not say of its record stands in a [`note`](crate::letters::note).
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use bytestring::ByteString;
-use gantry_sdk::{Record, Template};
+use gantry_sdk::{Headers, Record, Template, Value};
 use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldTable, ShortString},
@@ -20,6 +22,7 @@ use super::{
 use crate::{
     convert::{TOMBSTONE, short_string},
     letters::note::Draft,
+    reserved,
 };
 
 /// What `basic.publish` takes.
@@ -31,7 +34,7 @@ pub(super) struct Message {
 }
 
 /// Where it goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Way {
     pub exchange: ShortString,
     pub routing_key: ShortString,
@@ -136,13 +139,19 @@ impl Plan {
         // A dead letter outlives its record's time, and a restart of RabbitMQ. It is published by us, whoever made the record.
         let own_expiration = own.expiration.as_ref().filter(|_| !self.context.dead_letter);
         let own_mode = own.delivery_mode.filter(|_| !self.context.dead_letter);
-        let own_user = own.user_id.as_ref().filter(|_| !self.context.dead_letter);
+        let (own_user, kept_user) = match &own.user_id {
+            None => (None, None),
+            Some(_) if self.context.dead_letter || pieces.user_id.is_some() => (None, None),
+            // Unless it is asked for, a stranger's name is no reason to refuse the record.
+            Some(user) if limits.user().is_some_and(|only| *user != *only) => (None, Some(user)),
+            own => (own.as_ref(), None),
+        };
         let expiration = text_or(&pieces.expiration, own_expiration, record).map(|text| text.and_then(millis));
         if let Some(expiration) = taken.take("expiration", expiration)? {
             out = out.with_expiration(expiration);
         }
         let user = text_or(&pieces.user_id, own_user, record);
-        let user = user.map(|text| text.and_then(|user| allowed(user, limits.user())));
+        let user = user.map(|text| text.and_then(|user| allowed(user, limits.only_user())));
         if let Some(user) =
             taken.take("user id", user)?.filter(|user| !user.as_str().is_empty() || pieces.user_id.is_none())
         {
@@ -163,7 +172,7 @@ impl Plan {
         if let Some(seconds) = taken.take("timestamp", self.timestamp(record))? {
             out = out.with_timestamp(seconds);
         }
-        self.with_headers(record, written, limits, out, taken)
+        self.with_headers(record, written, limits, out, taken, kept_user)
     }
 
     /// AMQP counts seconds; a template yields milliseconds.
@@ -184,10 +193,16 @@ impl Plan {
         limits: &Limits,
         properties: BasicProperties,
         mut taken: Taken,
+        kept_user: Option<&ByteString>,
     ) -> Result<BasicProperties, String> {
         let mut table = match self.options.header_mapping {
             HeaderEncoding::None => FieldTable::default(),
-            encoding => headers::table(&record.headers, encoding, |name, made| taken.header(name, made))?,
+            encoding => {
+                let own = with_user(&record.headers, kept_user);
+                // A dead letter's go into its note.
+                let broker_headers = (!taken.lenient).then_some(self.options.broker_headers);
+                headers::table(&own, encoding, broker_headers, |name, made| taken.header(name, made))?
+            }
         };
         for (name, piece) in &self.headers {
             if let Some(value) = piece.bytes(record) {
@@ -240,16 +255,24 @@ impl Taken {
         name: &str,
         mut made: Result<(ShortString, AMQPValue), String>,
     ) -> Result<Option<(ShortString, AMQPValue)>, String> {
-        if headers::ROUTES.contains(&name) {
-            // A dead letter goes nowhere else. Its note has the header.
-            if self.lenient {
-                return Ok(None);
-            }
+        // RabbitMQ does nothing because of a dead letter. Its note has the header.
+        if self.lenient && reserved::is_reserved(name) {
+            return Ok(None);
+        }
+        if reserved::ROUTES.contains(&name) {
             made = made.and_then(|(name, value)| headers::routes(&value).map(|()| (name, value)));
         }
         let shown = || name.chars().take(64).collect::<String>();
         self.take("header", Some(made.map_err(|reason| format!("\"{}\" cannot be written: {reason}", shown()))))
     }
+}
+
+/// The headers, and the name of the record's user if the property cannot have it.
+fn with_user<'a>(headers: &'a Headers, user: Option<&ByteString>) -> Cow<'a, Headers> {
+    let Some(user) = user else { return Cow::Borrowed(headers) };
+    let mut headers = headers.clone();
+    headers.push(reserved::KEPT_USER, Value::text(user.clone()));
+    Cow::Owned(headers)
 }
 
 /// The routing key that a record brings along.

@@ -3,9 +3,9 @@
 //! # What it promises
 //! - A record is settled when RabbitMQ has confirmed it and has not returned it: a message that no queue takes is confirmed
 //!   too, after it came back ([`returns`]).
-//! - All records of a lane go over one channel, in order (I5). What RabbitMQ refuses for now (`basic.nack`) is sent again in
-//!   order, one after the other, before anything that is behind it and not sent yet; what was confirmed is never sent again
-//!   by the sink.
+//! - All records of a lane go over one channel, in order (I5). What RabbitMQ refuses for now (`basic.nack`) is sent again, before
+//!   anything for the same destination that is behind it and not sent yet; what goes elsewhere does not wait ([`waiting`]).
+//!   What was confirmed is never sent again by the sink.
 //! - A record that RabbitMQ will never take (too large, a foreign `user_id`, an exchange that is not there) closes the
 //!   channel. The sink opens another, finds that record and refuses it alone ([`blame`]).
 //! - `Connection.Blocked` is back-pressure: [`Condition::Blocked`](gantry_sdk::health::Condition::Blocked), and nothing fails.
@@ -14,7 +14,7 @@
 //! # Parts
 //! [`options`] and [`map`] what a person writes · [`plan`] options made ready · [`message`] and [`headers`] one record as AMQP writes it ·
 //! [`open`] connecting and checking · [`publisher`] the task that owns the channels · [`line`] one channel: window, order,
-//! what is sent again · [`flight`] what is not confirmed yet
+//! what is sent again · [`flight`] what is not confirmed yet · [`waiting`] what a destination refuses for now
 
 mod blame;
 mod flight;
@@ -28,6 +28,7 @@ mod options;
 mod plan;
 mod publisher;
 mod returns;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -40,7 +41,7 @@ use tokio::{
 
 use crate::connection::Connected;
 pub use map::QueueMap;
-pub use options::{HeaderEncoding, PropertyOptions, SinkOptions, Tombstones, Unroutable};
+pub use options::{BrokerHeaders, HeaderEncoding, PropertyOptions, SinkOptions, Tombstones, Unroutable};
 use plan::Plan;
 use publisher::{Order, Publisher};
 

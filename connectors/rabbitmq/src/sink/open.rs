@@ -31,7 +31,8 @@ pub(super) async fn open(plan: &Plan) -> Result<Opened> {
     let role = if context.dead_letter { " dead letter" } else { "" };
     let name = format!("gantry {}/{}{role}", context.bridge, context.task);
     let options = &plan.options.connection;
-    let connected = connect(options, options.connection_name.as_deref().unwrap_or(&name)).await?;
+    let name = options.connection_name.as_deref().unwrap_or(&name);
+    let connected = connect(options, name, &context.options).await?;
     let events = connected.events();
     match set_up(plan, &connected).await {
         Ok(channels) => Ok(Opened { connected: Arc::new(connected), events, channels }),
@@ -57,10 +58,25 @@ async fn set_up(plan: &Plan, connected: &Connected) -> Result<Vec<Channel>> {
         check_queue(connected, queue, &place).await?;
     }
     let mut channels = Vec::new();
-    for _ in 0..plan.options.channels {
+    for _ in 0..allowed(plan, connected) {
         channels.push(channel(connected).await?);
     }
     Ok(channels)
+}
+
+/// As many channels as were asked for, or as a connection may have.
+fn allowed(plan: &Plan, connected: &Connected) -> usize {
+    let (wanted, most) = (usize::from(plan.options.channels), connected.channel_max());
+    if wanted > most {
+        tracing::warn!(
+            wanted,
+            allowed = most,
+            "publishing on fewer channels: no more are allowed on a connection to {}; raise `channel_max` there or in the URL, \
+             or lower `channels`",
+            connected.endpoint
+        );
+    }
+    wanted.min(most)
 }
 
 /// A new channel in confirm mode.

@@ -6,17 +6,17 @@ use gantry_sdk::{
     Context, Description, Endpoint, Error, Result, Template,
     config::{DurationText, Problem, Severity},
     plugin::SinkConfig,
+    probe::Probing,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
 use super::{
     Sink,
-    headers::ROUTES,
     map::{QueueMap, expression},
     plan::Plan,
 };
-use crate::{ConnectionOptions, DeclareOptions, convert::short_string};
+use crate::{ConnectionOptions, DeclareOptions, convert::short_string, probe, reserved::ROUTES};
 
 /// Publishes to an exchange, or to queues by the default exchange.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -52,6 +52,10 @@ pub struct SinkOptions {
     /// How the record's headers become AMQP's.
     #[serde(default)]
     pub header_mapping: HeaderEncoding,
+    /// What becomes of headers by which RabbitMQ would act, or which it writes itself: `CC`, `BCC`, `x-death`, `x-received-from`,
+    /// `x-delay`, `x-opt-…` and others. `headers` here may name them all the same.
+    #[serde(default)]
+    pub broker_headers: BrokerHeaders,
     /// What becomes of a message that no queue takes.
     #[serde(default)]
     pub unroutable: Unroutable,
@@ -109,7 +113,8 @@ pub struct PropertyOptions {
     #[serde(deserialize_with = "text")]
     #[schemars(with = "Option<Template>")]
     pub app_id: Option<Template>,
-    /// Who published it. RabbitMQ refuses every name but that of the connection's own user. `""` leaves the record's out.
+    /// Who published it. RabbitMQ refuses every name but that of the connection's own user, so by default another is kept as the
+    /// header `gantry.kept.user_id`. `"{user_id}"` sends the record's whatever it is, `""` none.
     #[serde(deserialize_with = "text")]
     #[schemars(with = "Option<Template>")]
     pub user_id: Option<Template>,
@@ -138,6 +143,17 @@ pub enum HeaderEncoding {
     Text,
     /// Left out.
     None,
+}
+
+/// What becomes of a record's headers that belong to RabbitMQ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BrokerHeaders {
+    /// They are written under another name: `gantry.kept.x-death`. RabbitMQ does nothing because of them.
+    #[default]
+    Keep,
+    /// They are written under their own name, also those that were kept before, and RabbitMQ acts.
+    Restore,
 }
 
 /// What becomes of a message that no queue takes.
@@ -212,6 +228,8 @@ fn number_or_template(_: &mut SchemaGenerator) -> Schema {
 }
 
 impl SinkConfig for SinkOptions {
+    const COUNTS_ATTEMPTS: bool = true;
+
     fn check(&self) -> Vec<Problem> {
         let mut problems: Vec<_> =
             self.connection.check().into_iter().map(|problem| problem.under("connection")).collect();
@@ -260,10 +278,13 @@ impl SinkConfig for SinkOptions {
 
     fn describe(&self) -> Description {
         let mut endpoints: Vec<_> = self.map.queues().map(|queue| Endpoint::exact("queue", queue)).collect();
+        // A destination is a routing key. Only on the default exchange does that name a queue.
+        let mut destination = Some("queue");
         if let Some(queue) = self.queue.as_ref() {
             endpoints.push(Endpoint::templated("queue", queue));
         } else if let Some(exchange) = self.exchange.as_ref().filter(|exchange| exchange.as_literal() != Some("")) {
             endpoints.push(Endpoint::templated("exchange", exchange));
+            destination = None;
         } else if let Some(key) = &self.routing_key {
             endpoints.push(Endpoint::templated("queue", key));
         }
@@ -271,9 +292,14 @@ impl SinkConfig for SinkOptions {
         Description {
             broker: self.connection.addresses(),
             endpoints,
+            destination,
             routes: self.declare.iter().flat_map(|declare| declare.routes(queues.iter().copied())).collect(),
             ..Description::default()
         }
+    }
+
+    fn probe(self, context: Context) -> Probing {
+        Box::pin(probe::sink(self, context))
     }
 
     fn build(self, context: Context) -> Result<Box<dyn gantry_sdk::Sink>> {
@@ -289,7 +315,7 @@ impl SinkConfig for SinkOptions {
 
 impl SinkOptions {
     /// Queues that are always the same, each once.
-    pub(super) fn fixed_queues(&self) -> Vec<&str> {
+    pub(crate) fn fixed_queues(&self) -> Vec<&str> {
         let by_default_exchange = self.exchange.as_ref().is_none_or(|exchange| exchange.as_literal() == Some(""));
         let key = self.routing_key.as_ref().filter(|_| by_default_exchange);
         let named = self.queue.iter().chain(key).filter_map(Template::as_literal);

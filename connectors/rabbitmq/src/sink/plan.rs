@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use gantry_sdk::{Context, Error, Record, Result, Template};
-use lapin::types::ShortString;
+use lapin::{types::ShortString, uri::SASLMechanism};
 use regex::Regex;
 
 use super::{SinkOptions, map::expression};
@@ -126,6 +126,17 @@ impl Plan {
             options,
             context,
         })
+    }
+
+    /// The name that this sink logs in with; `None` if it sends none, or more than one.
+    pub(super) fn login(&self) -> Option<String> {
+        let uris = self.options.connection.endpoints().ok()?;
+        let mut names = uris.iter().map(|uri| match uri.query.auth_mechanism.unwrap_or_default() {
+            SASLMechanism::External | SASLMechanism::Anonymous => None,
+            _ => Some(uri.authority.userinfo.username.as_str()),
+        });
+        let first = names.next()??;
+        names.all(|name| name == Some(first)).then(|| first.to_owned())
     }
 
     /// The queue that the map has for what comes from there.

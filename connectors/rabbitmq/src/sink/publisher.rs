@@ -48,7 +48,7 @@ const TICK: Duration = Duration::from_secs(1);
 impl Publisher {
     pub(super) fn new(plan: Arc<Plan>, opened: Opened, intake: mpsc::Receiver<Order>) -> Self {
         let Opened { connected, events, channels } = opened;
-        let limits = Limits::new(connected.frame_max());
+        let limits = Limits::new(connected.frame_max(), plan.login());
         let shared = Arc::new(Shared { plan, connected, limits });
         let lines = channels.into_iter().map(|channel| Line::new(Arc::clone(&shared), channel)).collect();
         let mut clock = tokio::time::interval(TICK);

@@ -7,9 +7,11 @@
 //! - [`phase`]: what the consumer is doing, and what comes next
 //! - [`subscription`]: how a consumer is started
 //! - [`tags`]: which delivery tags are where
+//! - [`place`]: where a consumer of a stream goes on
 
 mod memory;
 mod phase;
+mod place;
 mod subscription;
 mod tags;
 mod window;
@@ -36,6 +38,7 @@ use crate::{
     error::{During, kind, translate},
 };
 use phase::Phase;
+use place::Place;
 use subscription::{Subscription, cancel};
 use tags::Tags;
 use window::Window;
@@ -54,6 +57,8 @@ pub(super) struct Lane {
     /// Who consumes: what the window has learned is remembered for it.
     consumer: Box<str>,
     tags: Tags,
+    /// In a stream, if the person chose where to begin. Without that its consumer starts at the end each time.
+    place_in_stream: Option<Place>,
     /// Taken from the client library and not handed out yet; empty while polls keep up.
     waiting: VecDeque<Record>,
     /// The runtime wants nothing more from the broker for now.
@@ -67,8 +72,6 @@ pub(super) struct Lane {
     /// The length of the last batch: the next one will be much the same.
     usual: usize,
     give_back: GiveBack,
-    /// The person chose a place in a stream; without one a stream's consumer starts at its end each time.
-    stream_offset_given: bool,
 }
 
 /// Records of one poll, and the tag of the last.
@@ -90,9 +93,16 @@ impl Lane {
             Window::adaptive(options.prefetch, share).recalling(memory::recall(name, queue))
         };
         let mut subscription = Subscription::new(queue, options, name)?;
+        let place_in_stream = Place::recall(name, queue, subscription.arguments());
         let channel = connected.channel().await?;
         let consumer = subscription.start(&channel, window.current()).await;
-        let consumer = consumer.map_err(|error| not_started(&error, queue, &place, &connected.vhost))?;
+        let consumer = consumer.map_err(|error| {
+            let error = not_started(&error, queue, &place, &connected.vhost);
+            if let (ErrorKind::Missing, Some(place)) = (error.kind(), &place_in_stream) {
+                place.forget();
+            }
+            error
+        })?;
         tracing::debug!(queue, prefetch = window.current(), "consuming with this effective prefetch");
         Ok(Self {
             channel,
@@ -102,6 +112,7 @@ impl Lane {
             window,
             consumer: name.into(),
             tags: Tags::default(),
+            place_in_stream,
             waiting: VecDeque::new(),
             suspended: false,
             queue: queue.into(),
@@ -110,7 +121,6 @@ impl Lane {
             ended: None,
             usual: 1,
             give_back: options.give_back,
-            stream_offset_given: options.stream_offset_given(),
         })
     }
 
@@ -217,8 +227,15 @@ impl Lane {
         if let Some(error) = records.first().and_then(|first| self.refuse_stream(first)) {
             return Err(error);
         }
+        if self.place_in_stream.as_ref().is_some_and(|place| place.is_of_another(&records)) {
+            let text = "the stream was deleted and made again; it will be read from its start";
+            return Err(Error::disconnected(format!("{}: {text}", self.context())));
+        }
         self.usual = records.len();
         let last = self.tags.hand_out(records.len());
+        if let Some(place) = &mut self.place_in_stream {
+            place.hand_out(&records, last);
+        }
         Ok((records, last))
     }
 
@@ -266,8 +283,9 @@ impl Lane {
     /// A stream keeps its messages whatever we acknowledge, and its consumer starts at the end of it each time: every
     /// reconnect would skip what came in between. That is for the person to choose, not for us.
     fn refuse_stream(&self, first: &Record) -> Option<Error> {
-        let silent_gaps =
-            self.tags.none_settled() && !self.stream_offset_given && first.headers.get("x-stream-offset").is_some();
+        let silent_gaps = self.tags.none_settled()
+            && self.place_in_stream.is_none()
+            && first.headers.get("x-stream-offset").is_some();
         silent_gaps.then(|| {
             Error::config(format!(
                 "{}: it is a stream, of which every reconnect would skip messages: use an ordinary queue, or choose where \
@@ -281,6 +299,9 @@ impl Lane {
     pub(super) fn commit(&mut self, tag: u64) -> Result<()> {
         self.check_channel()?;
         self.tags.settle(tag).map_err(|error| Error::with_source(error.kind(), self.acknowledging(), error))?;
+        if let Some(place) = &mut self.place_in_stream {
+            place.settle(tag);
+        }
         if self.acknowledges() { self.acknowledge() } else { Ok(()) }
     }
 

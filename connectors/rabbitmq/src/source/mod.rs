@@ -6,11 +6,12 @@
 //! - Every end of a consumer, channel or connection is an error of the next poll, with the reason.
 //! - Memory is bounded by the window of each lane: the client library's own buffer has no other bound.
 //! - [`options`] and [`declare`] say what a person may write, [`lane`] has the queue's channel, [`deliveries`] is the seam to
-//!   the client library, [`backlog`] counts what waits.
+//!   the client library, [`backlog`] counts what waits when the runtime asks, [`depth`] says it now and then.
 
 mod backlog;
 mod declare;
 mod deliveries;
+mod depth;
 mod lane;
 mod options;
 
@@ -21,7 +22,7 @@ use std::{
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use gantry_sdk::{Context, Error, Lane as LaneId, Limits, Polled, Position, Result, health::Condition};
+use gantry_sdk::{Context, Error, ErrorKind, Lane as LaneId, Limits, Polled, Position, Result, health::Condition};
 use lapin::{Event, types::ShortString};
 
 use crate::{
@@ -30,11 +31,15 @@ use crate::{
     error::{During, translate},
 };
 pub use declare::{BindingOptions, DeclareOptions, ExchangeOptions, QueueOptions};
+use depth::Watch;
 use lane::Lane;
 pub use options::{GiveBack, SourceOptions};
 
 /// How long giving back may take. A broker that is gone gives it all back by itself.
 const GIVE_BACK_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// One for what the runtime asks, one for the depth.
+const CHANNELS_TO_ASK_ON: usize = 2;
 
 /// One instance, from connect to close.
 pub(crate) struct Source {
@@ -46,6 +51,7 @@ pub(crate) struct Source {
 struct Running {
     // Before the connection: a channel that goes says so over it.
     lanes: Vec<Lane>,
+    depth: Option<Watch>,
     events: Events,
     connected: Connected,
     turn: Turn,
@@ -76,12 +82,14 @@ impl gantry_sdk::Source for Source {
     async fn open(&mut self) -> Result<()> {
         let name = self.name();
         let connection = &self.options.connection;
-        let connected = connect(connection, connection.connection_name.as_deref().unwrap_or(&name)).await?;
+        let shown = connection.connection_name.as_deref().unwrap_or(&name);
+        let connected = connect(connection, shown, &self.context.options).await?;
         let events = connected.events();
         match set_up(&connected, &self.options, &name, self.context.in_flight_bytes).await {
             Ok(lanes) => {
+                let depth = watch(&connected, &self.options, &self.context).await;
                 let turn = Turn::default();
-                self.running = Some(Running { lanes, events, connected, turn, suspended: false, trouble: None });
+                self.running = Some(Running { lanes, depth, events, connected, turn, suspended: false, trouble: None });
                 self.context.health.set(Condition::Up);
                 Ok(())
             }
@@ -141,6 +149,9 @@ impl gantry_sdk::Source for Source {
 
     async fn backlog(&mut self) -> Result<Option<u64>> {
         let running = self.running.as_ref().ok_or_else(not_open)?;
+        if !has_channels_to_ask_on(&running.connected, &self.options) {
+            return Ok(None);
+        }
         backlog::ready(&running.connected, self.options.queues()).await.map(Some)
     }
 
@@ -162,8 +173,11 @@ impl gantry_sdk::Source for Source {
 }
 
 impl Running {
-    /// Blocked and unblocked, as RabbitMQ tells.
+    /// Blocked and unblocked, as RabbitMQ tells, and what waits in the queues.
     fn observe(&mut self, context: &mut TaskContext<'_>, say: impl Fn(Condition)) {
+        if let Some(depth) = &mut self.depth {
+            depth.observe(context);
+        }
         while let Poll::Ready(Some(event)) = self.events.as_mut().poll_next(context) {
             match event {
                 Event::ConnectionBlocked(reason) => say(Condition::Blocked(reason.into())),
@@ -231,7 +245,8 @@ impl Running {
     }
 
     async fn close(self) -> Result<()> {
-        let Self { mut lanes, connected, .. } = self;
+        let Self { mut lanes, connected, depth, .. } = self;
+        drop(depth);
         // A lane whose channel ended has nothing to give back any more; the broker took it.
         let giving_back = join_all(lanes.iter_mut().filter(|lane| lane.is_alive()).map(Lane::give_back));
         if tokio::time::timeout(GIVE_BACK_TIMEOUT, giving_back).await.is_err() {
@@ -266,6 +281,17 @@ fn not_open() -> Error {
 
 /// Declares what was asked for and starts a consumer a queue. The lanes share what the task may hold, in equal parts.
 async fn set_up(connected: &Connected, options: &SourceOptions, name: &str, bytes: usize) -> Result<Vec<Lane>> {
+    let (queues, most) = (options.queues().count(), connected.channel_max());
+    if queues > most {
+        return Err(Error::new(
+            ErrorKind::Refused,
+            format!(
+                "consuming {queues} queues on {}: each takes a channel, and only {most} are allowed on a connection; raise \
+                 `channel_max` there or in the URL, or share the queues out among several bridges",
+                connected.place()
+            ),
+        ));
+    }
     if let Some(declare) = &options.declare {
         let channel = connected.channel().await?;
         let queues: Vec<_> = options.queues().collect();
@@ -277,6 +303,21 @@ async fn set_up(connected: &Connected, options: &SourceOptions, name: &str, byte
         lanes.push(Lane::open(connected, queue, options, name, share).await?);
     }
     Ok(lanes)
+}
+
+/// Of the tasks of a bridge, which read the same queues, the first says how deep these are. Without a channel to ask on
+/// nobody does.
+async fn watch(connected: &Connected, options: &SourceOptions, context: &Context) -> Option<Watch> {
+    if context.task > 0 || !has_channels_to_ask_on(connected, options) {
+        return None;
+    }
+    let channel = connected.channel().await.ok()?;
+    Watch::new(channel, options.queues(), context.depth.clone()).ok()
+}
+
+/// Each queue takes a channel for itself; the others are for questions.
+fn has_channels_to_ask_on(connected: &Connected, options: &SourceOptions) -> bool {
+    connected.channel_max() >= options.queues().count() + CHANNELS_TO_ASK_ON
 }
 
 /// Lanes are as many as queues in a file.

@@ -6,13 +6,14 @@ use gantry_sdk::{
     Description, Endpoint, Error, Result,
     config::{Problem, Severity},
     plugin::{Context, SourceConfig},
+    probe::Probing,
 };
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{DeclareOptions, Source};
-use crate::{Arguments, ConnectionOptions, convert::short_string};
+use crate::{Arguments, ConnectionOptions, convert::short_string, probe};
 
 /// Consumes one or more queues.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -106,6 +107,10 @@ impl SourceConfig for SourceOptions {
             routes: self.declare.iter().flat_map(|declare| declare.routes(self.queues())).collect(),
             ..Description::default()
         }
+    }
+
+    fn probe(self, context: Context) -> Probing {
+        Box::pin(probe::source(self, context))
     }
 
     fn build(self, context: Context) -> Result<Box<dyn gantry_sdk::Source>> {
@@ -212,7 +217,8 @@ impl SourceOptions {
         if self.stream_offset_given() {
             problems.push(Problem::warning(
                 "arguments",
-                "x-stream-offset: the place in a stream is not remembered; each new connection starts there again",
+                "x-stream-offset: the place in a stream is remembered while this process runs; a new process starts there \
+                 again",
             ));
         }
         if self.exclusive && self.queues.len() > 1 {

@@ -1,15 +1,19 @@
 //! The source against a real RabbitMQ.
 //!
 //! Each module is a promise: what is delivered, what arrives of it, how it starts, how it ends, what it gives back,
-//! how much is on its way, how it is held, what is rejected.
+//! how much is on its way, how it is held, what is rejected, what waits, where a stream goes on.
 
 mod arrive;
 mod deliver;
+mod depth;
 mod end;
+mod escape;
 mod give_back;
 mod reject;
+mod renewal;
 mod set_up;
 mod sink;
+mod stream;
 mod support;
 mod suspend;
 mod tls;

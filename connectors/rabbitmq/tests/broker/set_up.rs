@@ -14,8 +14,8 @@ use tokio::{
 };
 
 use crate::support::{
-    ALL, Management, Proxy, Queue, Rabbit, amqp_url, batch, closed, end_of, numbers, open, records, source, unique,
-    until, within,
+    ALL, Management, Proxy, Queue, Rabbit, amqp_url, assert_numbers, batch, closed, end_of, numbers, open, records,
+    source, unique, until, within,
 };
 
 /// The error that opening comes to. Its text holds no password.
@@ -308,4 +308,20 @@ async fn a_stream_is_refused_unless_its_start_was_chosen() {
     closed(source.close()).await;
     let deleted = rabbit.channel.queue_delete(queue.name.as_str().into(), QueueDeleteOptions::default());
     deleted.await.expect("the queue is there");
+}
+
+#[tokio::test]
+async fn a_queue_needs_one_channel_and_more_queues_than_channels_are_told() {
+    let rabbit = Rabbit::connect().await;
+    let (queue, other) = (rabbit.queue("channel").await, rabbit.queue("channel").await);
+    rabbit.publish_numbers(&queue, 0..10).await;
+    let connection = json!({ "urls": [format!("{}?channel_max=1", amqp_url())] });
+    let declare = json!({ "queue": { "durable": true } });
+    let mut source = open(json!({ "connection": connection, "queue": queue.name, "declare": declare })).await;
+    assert_numbers(&numbers(&records(&mut *source, 10).await.0), 0..10);
+    assert_eq!(within("asking", source.backlog()).await.expect("it can do without"), None);
+    closed(source.close()).await;
+    let error = refused(json!({ "connection": connection, "queues": [queue.name, other.name] })).await;
+    assert_eq!(error.kind(), ErrorKind::Refused);
+    assert!(error.chain().contains("consuming 2 queues") && error.chain().contains("only 1 are"), "{}", error.chain());
 }

@@ -43,10 +43,51 @@ fn yields_every_kind_of_field() {
         ("{header.none|nobody}", "nobody"),
         ("{correlation_id|}", ""),
         ("{{{key}}}", "{k}"),
+        // What stood behind a bar before there were functions is a default still.
+        ("{header.none|lower}", "lower"),
+        ("{header.none|lower(key)}", "lower(key)"),
+        ("{header.none| x(y) }", " x(y) "),
     ];
     for (template, expected) in cases {
         assert_eq!(rendered(template).as_deref(), Some(expected), "{template}");
     }
+}
+
+#[test]
+fn functions_make_something_else_of_a_field() {
+    let cases = [
+        ("{upper(header.tenant)}", "ACME"),
+        ("{ upper( header.tenant ) }", "ACME"),
+        ("{upper(value.order.name)}-{lower(value.order.name)}", "ВАСЯ-вася"),
+        ("{replace(routing_key, \".\", \"/\")}", "eu/de"),
+        ("{replace(routing_key, '.', '}\\'{')}", "eu}'{de"),
+        ("{replace(replace(routing_key, 'e', ''), '.', \"\")}", "ud"),
+        ("{replace(routing_key, 'x', 'y')}", "eu.de"),
+        ("{default(header.none, correlation_id, message_id)}", "m-1"),
+        ("{default(header.none, 'no | one')}", "no | one"),
+        ("{lower(default(header.none, \"NONE\"))}", "none"),
+        ("{lower(header.none)|None}", "None"),
+        ("{upper(value.order.id)}", "42"),
+        ("{hash(key)}", "8254c329a92850f6d539dd376f4816ee2764517da5e0235514af433164480d7a"),
+        ("{hash(key, 1)}-{hash(key, 8)}", "0-6"),
+        ("queue-{hash(message_id, 4)|0}", "queue-0"),
+    ];
+    for (template, expected) in cases {
+        assert_eq!(rendered(template).as_deref(), Some(expected), "{template}");
+    }
+    for template in ["{lower(header.none)}", "{hash(correlation_id)}", "{default(header.none, correlation_id)}"] {
+        assert_eq!(rendered(template), None, "{template}");
+    }
+    assert_eq!(
+        Template::parse("{default(header.x, key, header.y)}{upper(header.z)}").expect("it compiles").lacking(&record()),
+        [&Field::Header("z".to_owned())]
+    );
+}
+
+#[test]
+fn the_case_of_bytes_that_are_not_text_changes_where_it_is_ascii() {
+    let record = Record { key: Some(b"\xffAb"[..].into()), ..Record::default() };
+    assert_eq!(Template::parse("{lower(key)}").expect("it compiles").render(&record).as_deref(), Some(&b"\xffab"[..]));
 }
 
 #[test]
@@ -58,9 +99,29 @@ fn yields_nothing_when_a_field_is_missing() {
 
 #[test]
 fn says_what_is_wrong() {
-    for (template, word) in
-        [("{oops}", "message_id"), ("{key", "without"), ("key}", "without"), ("{header.}", "header.NAME")]
-    {
+    for (template, word) in [
+        ("{oops}", "message_id"),
+        ("{key", "without"),
+        ("key}", "without"),
+        ("{header.}", "header.NAME"),
+        ("{headers.test}", "did you mean \"{header.test}\"?"),
+        ("{body.id}", "did you mean \"{value.id}\"?"),
+        ("{mesage_id}", "did you mean \"{message_id}\"?"),
+        ("{lowr(key)}", "there is no function \"lowr\"; did you mean \"lower\"?"),
+        ("{frobnicate(key)}", "there is no function \"frobnicate\"; the functions are lower"),
+        ("{lower(kee)}", "there is no field"),
+        ("{lower()}", "there is no field"),
+        ("{lower(key, key)}", "is called like lower(FIELD)"),
+        ("{replace(key, \"\", \"a\")}", "FROM must not be empty"),
+        ("{replace(key, header.a, \"a\")}", "is called like replace(FIELD, \"FROM\", \"TO\")"),
+        ("{hash(key, 0)}", "N is a number from 1"),
+        ("{hash(key, x)}", "there is no field"),
+        ("{lower(key", "a comma or \")\" is missing"),
+        ("{lower(key)", "without"),
+        ("{lower(key)|x", "without"),
+        ("{lower(key)x}", "comes \"}\""),
+        ("{lower('key)}", "does not end"),
+    ] {
         let error = Template::parse(template).expect_err(template);
         assert!(error.contains(word), "{error}");
     }

@@ -1,16 +1,8 @@
 //! What a task would tell a connector.
 
-use crate::{Context, Health, Lag, plugin::RetryPolicy};
+use crate::Context;
 
 /// A task's first words to a connector, everything at its default. Tests change what they are about.
 pub fn context() -> Context {
-    Context {
-        bridge: "test".into(),
-        task: 0,
-        health: Health::new(),
-        lag: Lag::default(),
-        retry: RetryPolicy::default(),
-        dead_letter: false,
-        in_flight_bytes: 64 << 20,
-    }
+    Context::new("test".into(), 64 << 20)
 }

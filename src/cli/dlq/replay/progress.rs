@@ -1,10 +1,10 @@
 //! The progress bar: on a terminal only, and log lines pass above it.
 
-use std::sync::Arc;
+use std::{io::IsTerminal as _, sync::Arc};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::telemetry::log;
+use crate::{printable::printable, telemetry::log};
 
 /// A bar on stderr; where that is no terminal it shows nothing.
 #[derive(Debug)]
@@ -18,7 +18,8 @@ struct Above(MultiProgress);
 
 impl log::Display for Above {
     fn step_aside(&self, write: &mut dyn FnMut()) {
-        self.0.suspend(write);
+        // The library panics when it cannot clear the bar, as on a terminal that was closed.
+        if std::io::stderr().is_terminal() { self.0.suspend(write) } else { write() }
     }
 }
 
@@ -45,7 +46,7 @@ impl Bar {
     /// How many are done, and what holds it up.
     pub(super) fn show(&self, done: u64, complaint: Option<&str>) {
         self.bar.set_position(done);
-        self.bar.set_message(complaint.unwrap_or_default().to_owned());
+        self.bar.set_message(printable(complaint.unwrap_or_default()).into_owned());
     }
 
     /// Wipes it.

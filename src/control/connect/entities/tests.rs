@@ -17,6 +17,7 @@ const fn source(name: &'static str) -> SourcePlugin {
         check: |_| Vec::new(),
         create: |_, _| Err(Error::config("only for its name")),
         can_reject: false,
+        probe: |_, _| gantry_sdk::probe::nothing_to_ask(),
         describe: |_, _| gantry_sdk::Description::default(),
     }
 }
@@ -28,8 +29,10 @@ const fn sink(name: &'static str) -> SinkPlugin {
         schema: Default::default,
         check: |_| Vec::new(),
         create: |_, _| Err(Error::config("only for its name")),
+        counts_attempts: false,
         check_dead_letter: |_| Vec::new(),
         letters: None,
+        probe: |_, _| gantry_sdk::probe::nothing_to_ask(),
         describe: |_| gantry_sdk::Description::default(),
     }
 }

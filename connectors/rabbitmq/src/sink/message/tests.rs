@@ -42,7 +42,7 @@ fn condemned(record: &Record) -> Record {
 }
 
 fn published(plan: &Plan, record: &Record, frame: usize) -> Message {
-    match plan.fate(&condemned(record), WRITTEN, &Limits::new(frame)) {
+    match plan.fate(&condemned(record), WRITTEN, &Limits::new(frame, None)) {
         Fate::Publish(message) => message,
         other => panic!("a dead letter is always published: {other:?}"),
     }
@@ -63,12 +63,13 @@ fn any_headers() -> impl Strategy<Value = Headers> {
         Just("__connect.errors.topic".to_owned()),
         Just("x-delivery-count".to_owned()),
         Just("CC".to_owned()),
+        Just("x-death".to_owned()),
         Just(NOTE.to_owned()),
     ];
     let headers = prop::collection::vec((name.prop_map(ByteString::from), any_value()), 0..8);
     headers
         .prop_filter("what only the note holds has to be there once", |headers| {
-            ["x-delivery-count", "CC", NOTE]
+            ["x-delivery-count", "CC", "x-death", NOTE]
                 .iter()
                 .all(|name| headers.iter().filter(|(own, _)| own == name).count() < 2)
         })
@@ -126,8 +127,13 @@ fn a_dead_letter_stays_where_it_is() {
         ..Properties::default()
     });
     record.headers.push("CC", Value::List(vec![Value::text("orders")]));
-    let properties = published(&plan(&json!({})), &record, FRAME).properties;
-    assert!(!properties.headers().as_ref().expect("it has a note").contains_key("CC"), "RabbitMQ would copy it");
+    record.headers.push("x-death", Value::List(Vec::new()));
+    record.headers.push("gantry.kept.x-delay", Value::I32(7));
+    let properties = published(&plan(&json!({ "broker_headers": "restore" })), &record, FRAME).properties;
+    let headers = properties.headers().clone().expect("it has a note");
+    assert!(!headers.contains_key("CC"), "RabbitMQ would copy it");
+    assert!(!headers.contains_key("x-death"), "RabbitMQ would see a circle");
+    assert!(headers.contains_key("gantry.kept.x-delay") && !headers.contains_key("x-delay"), "{headers:?}");
     assert_eq!((properties.expiration(), properties.delivery_mode()), (&None, &Some(2)));
     assert_eq!(properties.user_id(), &None, "RabbitMQ would refuse it");
 }
@@ -174,7 +180,10 @@ fn a_change_since_is_seen() {
     let plan = plan(&json!({}));
     let mut content = Converter::new("dead").content(&published(&plan, &record, FRAME).properties, Vec::new());
     assert_eq!(read(&content, &[]).expect("a note").loss, None);
+    // RabbitMQ's own are none of the record's.
     content.headers.push("x-death", Value::List(Vec::new()));
+    assert_eq!(read(&content, &[]).expect("a note").loss, None);
+    content.headers.push("b", Value::I8(1));
     let loss = read(&content, &[]).expect("a note").loss;
     assert!(loss.as_deref().is_some_and(|loss| loss.contains("changed since")), "{loss:?}");
     content.headers.set(NOTE, Value::Table(Vec::new()));

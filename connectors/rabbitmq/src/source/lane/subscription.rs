@@ -37,6 +37,11 @@ impl Subscription {
         })
     }
 
+    /// What its consumers are given.
+    pub(super) fn arguments(&mut self) -> &mut FieldTable {
+        &mut self.arguments
+    }
+
     /// Starts the next consumer. The prefetch is set before, so that the broker never sends more (I4, on the broker's side);
     /// RabbitMQ applies it to consumers that start later.
     pub(super) fn start(&mut self, channel: &Channel, prefetch: u16) -> Starting {

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use gantry_sdk::{Health, Lane, health::Condition};
-use lapin::types::AMQPValue;
+use gantry_sdk::{FailureKind, Health, Lane, health::Condition};
+use lapin::{ExchangeKind, types::AMQPValue};
 use serde_json::json;
 
 use super::{
-    super::support::{Rabbit, assert_numbers, closed, until, within},
-    support::{Hand, context, deliver, drain_numbers, numbered, open, record, sink},
+    super::support::{Rabbit, amqp_url, assert_numbers, closed, until, within},
+    support::{Hand, bind, context, deliver, drain, drain_numbers, exchange, numbered, open, record, sink},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -115,4 +115,127 @@ async fn a_batch_knows_its_lane() {
     let mut sink = open(json!({ "queue": queue.name, "channels": 3 })).await;
     assert!(deliver(&mut *sink, numbered(0..3)).await.refused.is_empty());
     assert_numbers(&drain_numbers(&rabbit, &queue).await, 0..3);
+}
+
+fn full(length: i32) -> [(&'static str, AMQPValue); 2] {
+    [("x-max-length", AMQPValue::LongInt(length)), ("x-overflow", AMQPValue::LongString("reject-publish".into()))]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i5_a_full_queue_holds_up_only_what_goes_there() {
+    let rabbit = Rabbit::connect().await;
+    let mut queues = vec![rabbit.queue_with("full", &full(3)).await];
+    for _ in 1..8 {
+        queues.push(rabbit.queue("room").await);
+    }
+    let map: serde_json::Map<_, _> =
+        queues.iter().enumerate().map(|(topic, queue)| (format!("t{topic}"), json!(queue.name))).collect();
+    let health = Health::new();
+    let mut sink = sink(json!({ "map": map, "channels": 1, "window": 16 }), context(health.clone()));
+    sink.open().await.expect("it opens");
+    let mut hand = Hand::new(0);
+    for start in (0..1600).step_by(80) {
+        let mut records = numbered(start..start + 80);
+        for (number, record) in records.iter_mut().enumerate() {
+            record.origin.address = format!("t{}", number % 8).into();
+        }
+        hand.put(&mut *sink, records).await.expect("it takes them, although one queue is full");
+    }
+    for (place, queue) in queues.iter().enumerate().skip(1) {
+        let mut arrived = Vec::new();
+        let all = async {
+            while arrived.len() < 200 {
+                arrived.extend(drain_numbers(&rabbit, queue).await);
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        within("the others starve", all).await;
+        assert_eq!(arrived, (0..1600).filter(|number| number % 8 == place).collect::<Vec<_>>());
+    }
+    let Condition::Blocked(why) = health.get() else { panic!("{:?}", health.get()) };
+    assert!(why.contains(&format!("queue \"{}\"", queues[0].name)), "{why}");
+    // Nothing of it is lost or sent twice.
+    let mut arrived = Vec::new();
+    let all = async {
+        while arrived.len() < 200 {
+            arrived.extend(drain_numbers(&rabbit, &queues[0]).await);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    within("all arrive", all).await;
+    within("flushing", sink.flush()).await.expect("it delivers");
+    assert!(hand.fates().await.refused.is_empty());
+    let mut sorted = arrived.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, (0..1600).step_by(8).collect::<Vec<_>>());
+    assert_eq!(arrived[16..], sorted[16..], "what had not been sent when it was refused keeps its order");
+    until(true, async || health.get() == Condition::Up).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i5_a_full_queue_of_several_keeps_its_order_with_a_window_of_one() {
+    let rabbit = Rabbit::connect().await;
+    let (narrow, wide) = (rabbit.queue_with("full", &full(10)).await, rabbit.queue("room").await);
+    let map = json!({ "narrow": narrow.name, "wide": wide.name });
+    let mut sink = open(json!({ "map": map, "channels": 1, "window": 1 })).await;
+    let mut hand = Hand::new(0);
+    let mut records = numbered(0..120);
+    for (number, record) in records.iter_mut().enumerate() {
+        record.origin.address = if number % 2 == 0 { "narrow".into() } else { "wide".into() };
+    }
+    hand.put(&mut *sink, records).await.expect("it takes them");
+    let mut arrived = Vec::new();
+    let all = async {
+        while arrived.len() < 60 {
+            arrived.extend(drain_numbers(&rabbit, &narrow).await);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    within("all arrive", all).await;
+    assert_eq!(arrived, (0..120).step_by(2).collect::<Vec<_>>());
+    assert_eq!(drain_numbers(&rabbit, &wide).await, (1..120).step_by(2).collect::<Vec<_>>());
+    assert!(hand.fates().await.refused.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_so_many_tries_what_a_queue_does_not_take_is_refused_for_good() {
+    let rabbit = Rabbit::connect().await;
+    let (narrow, wide) = (rabbit.queue_with("full", &full(2)).await, rabbit.queue("copies").await);
+    let fanout = exchange(&rabbit, ExchangeKind::Fanout).await;
+    bind(&rabbit, &narrow, &fanout, "").await;
+    bind(&rabbit, &wide, &fanout, "").await;
+    let mut context = context(Health::new());
+    context.retry.max_attempts = Some(3);
+    context.retry.delay = Duration::from_millis(10);
+    let mut sink = sink(json!({ "exchange": fanout, "routing_key": "{value}", "window": 1 }), context);
+    sink.open().await.expect("it opens");
+    let fates = deliver(&mut *sink, numbered(0..5)).await;
+    assert_eq!(fates.refused_numbers(), [2, 3, 4], "{fates:?}");
+    for (_, failure) in &fates.refused {
+        assert_eq!(failure.kind, FailureKind::Rejected);
+        assert!(failure.reason.contains("max_attempts") && failure.reason.contains(&fanout), "{failure:?}");
+    }
+    // A queue that has room got a copy at each try: three of the first, then one each time that another was tried.
+    let copies = drain_numbers(&rabbit, &wide).await;
+    assert_eq!(&copies[..5], [0, 1, 2, 3, 4]);
+    for (number, most) in [(0, 1), (1, 1), (2, 3), (3, 3), (4, 3)] {
+        let tries = copies.iter().filter(|copy| **copy == number).count();
+        assert!((1..=most).contains(&tries), "{number} was tried {tries} times: {copies:?}");
+    }
+    // Once there is room it is as if nothing had been.
+    drain(&rabbit, &narrow).await;
+    assert!(deliver(&mut *sink, numbered(5..7)).await.refused.is_empty());
+    assert_eq!(drain_numbers(&rabbit, &narrow).await, [5, 6]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_fewer_channels_are_allowed_it_publishes_on_those() {
+    let rabbit = Rabbit::connect().await;
+    let queue = rabbit.queue("few").await;
+    let connection = json!({ "urls": [format!("{}?channel_max=2", amqp_url())] });
+    let mut sink = open(json!({ "connection": connection, "queue": queue.name, "channels": 8 })).await;
+    let fates = deliver(&mut *sink, numbered(0..100)).await;
+    assert!(fates.refused.is_empty() && fates.abandoned == 0, "{fates:?}");
+    closed(sink.close()).await;
+    assert_numbers(&drain_numbers(&rabbit, &queue).await, 0..100);
 }

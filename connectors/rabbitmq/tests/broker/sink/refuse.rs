@@ -65,10 +65,10 @@ async fn what_is_dropped_on_purpose_counts_as_delivered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_foreign_user_id_is_refused_alone() {
+async fn a_foreign_user_id_that_is_asked_for_is_refused_alone() {
     let rabbit = Rabbit::connect().await;
     let queue = rabbit.queue("user").await;
-    let mut sink = open(json!({ "queue": queue.name })).await;
+    let mut sink = open(json!({ "queue": queue.name, "properties": { "user_id": "{user_id}" } })).await;
     let mut records = numbered(0..600);
     for record in records.iter_mut().step_by(100) {
         record.set_properties(Properties { user_id: Some("mallory".into()), ..Properties::default() });
@@ -146,8 +146,6 @@ async fn what_amqp_cannot_write_is_refused_before_it_is_sent() {
         ),
         (with(Properties { expiration: Some("soon".into()), ..Properties::default() }), "its expiration is \"soon\""),
         (header(&"n".repeat(256), Value::Null), "its name is 256 bytes long"),
-        (header("CC", Value::text("bob@example.com")), "\"CC\" cannot be written: RabbitMQ takes only a list"),
-        (header("BCC", Value::Null), "\"BCC\" cannot be written: RabbitMQ takes only a list"),
         (header("large", Value::U64(u64::MAX)), "above the largest integer"),
         (header("long", Value::Bytes(vec![0; 200_000].into())), "do not fit in a frame"),
     ];
@@ -158,6 +156,14 @@ async fn what_amqp_cannot_write_is_refused_before_it_is_sent() {
     }
     assert!(deliver(&mut *sink, numbered(0..5)).await.refused.is_empty());
     assert_numbers(&drain_numbers(&rabbit, &queue).await, 0..5);
+    let mut sink = open(json!({ "queue": queue.name, "broker_headers": "restore" })).await;
+    for (record, expected) in [
+        (header("CC", Value::text("bob@example.com")), "\"CC\" cannot be written: RabbitMQ takes only a list"),
+        (header("BCC", Value::Null), "\"BCC\" cannot be written: RabbitMQ takes only a list"),
+    ] {
+        let failure = refusal(&mut *sink, record).await;
+        assert!(failure.reason.contains(expected), "{} is not {expected}", failure.reason);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

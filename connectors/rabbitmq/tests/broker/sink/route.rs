@@ -37,7 +37,7 @@ async fn a_list_of_more_routing_keys_is_followed() {
     let (queue, copy) = (rabbit.queue("to").await, rabbit.queue("cc").await);
     let mut record = record("x");
     record.headers.push("CC", Value::List(vec![Value::text(copy.name.as_str())]));
-    let mut sink = open(json!({ "queue": queue.name })).await;
+    let mut sink = open(json!({ "queue": queue.name, "broker_headers": "restore" })).await;
     assert!(deliver(&mut *sink, vec![record]).await.refused.is_empty());
     for queue in [queue, copy] {
         assert_eq!(only(&rabbit, &queue).await.1, b"x");

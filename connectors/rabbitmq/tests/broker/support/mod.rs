@@ -3,6 +3,7 @@
 mod management;
 mod proxy;
 mod rabbit;
+pub(crate) mod raw;
 
 use std::{fmt::Debug, future::Future, time::Duration};
 
@@ -13,6 +14,7 @@ use serde_json::{Value as Json, json};
 pub(crate) use management::Management;
 pub(crate) use proxy::Proxy;
 pub(crate) use rabbit::{Queue, Rabbit, amqp_url, unique};
+pub(crate) use raw::publish_raw;
 
 /// No test waits longer for anything; nothing takes near as long unless it hangs.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -62,10 +64,14 @@ pub(crate) fn source_with_health(options: Json, health: Health) -> Box<dyn Sourc
 }
 
 fn source_of(options: Json, health: Health, in_flight_bytes: usize) -> Box<dyn Source> {
+    source_with(options, Context { health, in_flight_bytes, ..testkit::context() })
+}
+
+/// A source of these options for a task that says so much.
+pub(crate) fn source_with(options: Json, context: Context) -> Box<dyn Source> {
     let mut whole = json!({ "connection": { "urls": [amqp_url()] } });
     let fields = whole.as_object_mut().expect("it is one");
     fields.extend(options.as_object().expect("options are an object").clone());
-    let context = Context { health, in_flight_bytes, ..testkit::context() };
     (SOURCE.create)(&whole, context).unwrap_or_else(|error| panic!("{}", error.chain()))
 }
 

@@ -17,6 +17,8 @@ pub(crate) struct Proxy {
     /// The side to the client, to say things in the broker's name.
     to_client: Arc<Mutex<Option<OwnedWriteHalf>>>,
     silent: watch::Sender<bool>,
+    /// Everything that clients sent.
+    sent: Arc<Mutex<Vec<u8>>>,
     accepting: JoinHandle<()>,
 }
 
@@ -26,12 +28,18 @@ impl Proxy {
         let port = listener.local_addr().expect("it is bound").port();
         let to_client = Arc::new(Mutex::new(None));
         let silent = watch::Sender::new(false);
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&to_client), silent.subscribe()));
-        Self { port, to_client, silent, accepting }
+        let sent = Arc::default();
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&to_client), Arc::clone(&sent), silent.subscribe()));
+        Self { port, to_client, silent, sent, accepting }
     }
 
     pub(crate) fn url(&self) -> String {
         format!("amqp://guest:guest@127.0.0.1:{}/%2f", self.port)
+    }
+
+    /// Whether a client has sent these bytes.
+    pub(crate) async fn has_sent(&self, bytes: &[u8]) -> bool {
+        self.sent.lock().await.windows(bytes.len()).any(|window| window == bytes)
     }
 
     /// Nothing passes any more, and both sides believe that the other is there.
@@ -78,7 +86,12 @@ impl Drop for Proxy {
 }
 
 /// One connection at a time, which is all that a source makes.
-async fn accept(listener: TcpListener, to_client: Arc<Mutex<Option<OwnedWriteHalf>>>, silent: watch::Receiver<bool>) {
+async fn accept(
+    listener: TcpListener,
+    to_client: Arc<Mutex<Option<OwnedWriteHalf>>>,
+    sent: Arc<Mutex<Vec<u8>>>,
+    silent: watch::Receiver<bool>,
+) {
     let broker = amqp_url();
     let broker = broker.rsplit('@').next().and_then(|rest| rest.split('/').next()).expect("the URL names a host");
     loop {
@@ -89,8 +102,8 @@ async fn accept(listener: TcpListener, to_client: Arc<Mutex<Option<OwnedWriteHal
         *to_client.lock().await = Some(client_write);
         let upstream = Arc::new(Mutex::new(Some(server_write)));
         tokio::join!(
-            forward(client_read, upstream, silent.clone()),
-            forward(server_read, Arc::clone(&to_client), silent.clone()),
+            forward(client_read, upstream, Some(Arc::clone(&sent)), silent.clone()),
+            forward(server_read, Arc::clone(&to_client), None, silent.clone()),
         );
     }
 }
@@ -98,6 +111,7 @@ async fn accept(listener: TcpListener, to_client: Arc<Mutex<Option<OwnedWriteHal
 async fn forward(
     mut from: tokio::net::tcp::OwnedReadHalf,
     to: Arc<Mutex<Option<OwnedWriteHalf>>>,
+    copy: Option<Arc<Mutex<Vec<u8>>>>,
     mut silent: watch::Receiver<bool>,
 ) {
     let mut buffer = vec![0; 64 * 1024];
@@ -107,6 +121,9 @@ async fn forward(
             () = fell_silent(&mut silent) => return std::future::pending().await,
             read = from.read(&mut buffer) => {
                 let read = read.unwrap_or(0);
+                if let Some(copy) = &copy {
+                    copy.lock().await.extend_from_slice(&buffer[..read]);
+                }
                 let mut guard = to.lock().await;
                 let Some(side) = guard.as_mut() else { return };
                 if read == 0 || side.write_all(&buffer[..read]).await.is_err() {

@@ -1,0 +1,99 @@
+//! Where a consumer of a stream goes on.
+
+use gantry_sdk::Source;
+use lapin::{
+    options::{QueueDeclareOptions, QueueDeleteOptions},
+    types::{AMQPValue, FieldTable},
+};
+use serde_json::{Value as Json, json};
+
+use crate::support::{Proxy, Queue, Rabbit, assert_numbers, closed, commit, end_of, numbers, open, records};
+
+async fn stream(rabbit: &Rabbit) -> Queue {
+    rabbit.queue_with("stream", &[("x-queue-type", AMQPValue::LongString("stream".into()))]).await
+}
+
+fn options(queue: &Queue, proxy: &Proxy) -> Json {
+    json!({
+        "connection": { "urls": [proxy.url()] }, "queue": queue.name, "arguments": { "x-stream-offset": "next" },
+    })
+}
+
+/// The connection ends; the next instance is a new one.
+async fn lost(mut source: Box<dyn Source>, proxy: &Proxy) {
+    proxy.drop_connection().await;
+    end_of(&mut *source).await;
+    closed(source.close()).await;
+}
+
+#[tokio::test]
+async fn i1_a_closed_connection_loses_nothing_of_a_stream_read_from_next() {
+    let rabbit = Rabbit::connect().await;
+    let (queue, proxy) = (stream(&rabbit).await, Proxy::start().await);
+    rabbit.publish_numbers(&queue, 0..5).await;
+    let mut source = open(options(&queue, &proxy)).await;
+    rabbit.publish_numbers(&queue, 5..55).await;
+    let (first, last) = records(&mut *source, 30).await;
+    assert_numbers(&numbers(&first), 5..35);
+    commit(&mut *source, 0, &last).await;
+    // With the runtime, and not settled.
+    let (more, _) = records(&mut *source, 10).await;
+    assert_numbers(&numbers(&more), 35..45);
+    lost(source, &proxy).await;
+    rabbit.publish_numbers(&queue, 55..105).await;
+
+    let mut source = open(options(&queue, &proxy)).await;
+    let (rest, last) = records(&mut *source, 70).await;
+    assert_numbers(&numbers(&rest), 35..105);
+    commit(&mut *source, 0, &last).await;
+    closed(source.close()).await;
+
+    // A planned stop is the same.
+    rabbit.publish_numbers(&queue, 105..106).await;
+    let mut source = open(options(&queue, &proxy)).await;
+    assert_numbers(&numbers(&records(&mut *source, 1).await.0), 105..106);
+    closed(source.close()).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_before_anything_came_loses_nothing_either() {
+    let rabbit = Rabbit::connect().await;
+    let (queue, proxy) = (stream(&rabbit).await, Proxy::start().await);
+    let source = open(options(&queue, &proxy)).await;
+    lost(source, &proxy).await;
+    rabbit.publish_numbers(&queue, 0..100).await;
+    let mut source = open(options(&queue, &proxy)).await;
+    assert_numbers(&numbers(&records(&mut *source, 100).await.0), 0..100);
+    // Nothing of it was settled.
+    lost(source, &proxy).await;
+    let mut source = open(options(&queue, &proxy)).await;
+    assert_numbers(&numbers(&records(&mut *source, 100).await.0), 0..100);
+    closed(source.close()).await;
+}
+
+#[tokio::test]
+async fn a_stream_that_was_made_again_is_read_from_its_start() {
+    let rabbit = Rabbit::connect().await;
+    let (queue, proxy) = (stream(&rabbit).await, Proxy::start().await);
+    let mut source = open(options(&queue, &proxy)).await;
+    rabbit.publish_numbers(&queue, 0..50).await;
+    let (_, last) = records(&mut *source, 50).await;
+    commit(&mut *source, 0, &last).await;
+    closed(source.close()).await;
+    let name = || queue.name.as_str().into();
+    rabbit.channel.queue_delete(name(), QueueDeleteOptions::default()).await.expect("it is there");
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-queue-type".into(), AMQPValue::LongString("stream".into()));
+    let declared = rabbit.channel.queue_declare(name(), QueueDeclareOptions::durable(), arguments);
+    declared.await.expect("there is none of that name");
+    rabbit.publish_numbers(&queue, 0..5).await;
+
+    let mut source = open(options(&queue, &proxy)).await;
+    rabbit.publish_numbers(&queue, 5..6).await;
+    let error = end_of(&mut *source).await;
+    assert!(error.chain().contains("made again"), "{}", error.chain());
+    closed(source.close()).await;
+    let mut source = open(options(&queue, &proxy)).await;
+    assert_numbers(&numbers(&records(&mut *source, 6).await.0), 0..6);
+    closed(source.close()).await;
+}

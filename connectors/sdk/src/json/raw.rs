@@ -1,0 +1,271 @@
+//! JSON values as they stand in a text: their bytes, and what is inside them.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use super::scan::{self, Scan, plain};
+
+/// A JSON value by its bytes, without white space around it. It was gone over once and is well-formed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Raw<'a>(&'a [u8]);
+
+/// A field of an object. Its bytes in order: `head` (with the name), `value`, `tail`; commas stand between fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Member<'a> {
+    /// White space, the name, the colon.
+    pub head: &'a [u8],
+    /// The name: a string.
+    pub name: Raw<'a>,
+    /// The value.
+    pub value: Raw<'a>,
+    /// White space behind the value.
+    pub tail: &'a [u8],
+}
+
+/// An item of a list, with the white space around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Item<'a> {
+    /// White space before the value.
+    pub head: &'a [u8],
+    /// The value.
+    pub value: Raw<'a>,
+    /// White space behind the value.
+    pub tail: &'a [u8],
+}
+
+impl Raw<'static> {
+    /// Null.
+    pub const NULL: Self = Self(b"null");
+}
+
+impl<'a> Raw<'a> {
+    /// Bytes that the scan found to be a value.
+    pub(super) const fn found(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes as they stand.
+    pub const fn bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// Whether it is null.
+    pub const fn is_null(self) -> bool {
+        self.first() == b'n'
+    }
+
+    /// Whether it is an object.
+    pub const fn is_object(self) -> bool {
+        self.first() == b'{'
+    }
+
+    /// Whether it is a list.
+    pub const fn is_list(self) -> bool {
+        self.first() == b'['
+    }
+
+    /// Whether it is a string.
+    pub const fn is_string(self) -> bool {
+        self.first() == b'"'
+    }
+
+    /// The boolean that it is.
+    pub const fn as_bool(self) -> Option<bool> {
+        match self.first() {
+            b't' => Some(true),
+            b'f' => Some(false),
+            _ => None,
+        }
+    }
+
+    /// The digits of the number that it is.
+    pub fn as_number(self) -> Option<&'a str> {
+        matches!(self.first(), b'-' | b'0'..=b'9').then(|| str::from_utf8(self.0).unwrap_or_default())
+    }
+
+    /// The byte that says what it is.
+    const fn first(self) -> u8 {
+        match self.0.first() {
+            Some(first) => *first,
+            None => b'n',
+        }
+    }
+
+    /// What it is, for reasons: never the value itself.
+    pub const fn type_name(self) -> &'static str {
+        match self.first() {
+            b'n' => "null",
+            b't' | b'f' => "a boolean",
+            b'"' => "a string",
+            b'[' => "a list",
+            b'{' => "an object",
+            _ => "a number",
+        }
+    }
+
+    /// The fields, in order and with those that stand twice; none when it is no object.
+    pub fn members(self) -> impl Iterator<Item = Member<'a>> {
+        let mut scan = Scan::new(self.0);
+        let mut more = self.is_object() && scan.open(b'}');
+        // White space behind the bracket belongs to the first field.
+        let mut start = 1;
+        std::iter::from_fn(move || {
+            if !more {
+                return None;
+            }
+            let name = scan.name().ok()?;
+            let (head, value, tail) = part(self.0, &mut scan, &mut start, b'}', &mut more)?;
+            Some(Member { head, name: Raw(&self.0[name]), value, tail })
+        })
+    }
+
+    /// The items, in order; none when it is no list.
+    pub fn items(self) -> impl Iterator<Item = Item<'a>> {
+        let mut scan = Scan::new(self.0);
+        let mut more = self.is_list() && scan.open(b']');
+        let mut start = 1;
+        std::iter::from_fn(move || {
+            if !more {
+                return None;
+            }
+            let (head, value, tail) = part(self.0, &mut scan, &mut start, b']', &mut more)?;
+            Some(Item { head, value, tail })
+        })
+    }
+
+    /// The value at that path; of a key that stands twice the last counts, numbers pick from lists.
+    pub fn get(self, path: &[String]) -> Option<Self> {
+        scan::find(self.0, path).ok().flatten().map(|place| Self(&self.0[place]))
+    }
+
+    /// Whether it is that string.
+    pub fn is(self, text: &str) -> bool {
+        self.is_string() && is(self.0, text)
+    }
+
+    /// The text of a string; `None` when it is none. The error says why it is not text.
+    pub fn text(self) -> Option<Result<Cow<'a, str>, &'static str>> {
+        self.is_string().then(|| unescaped(inside(self.0)))
+    }
+
+    /// It as the value of a field: strings without quotes, null is nothing, and the rest as JSON without white space.
+    pub fn to_field(self) -> Result<Option<Bytes>, &'static str> {
+        Ok(match self.text() {
+            Some(text) => Some(text?.into_owned().into()),
+            None if self.is_null() => None,
+            None if self.is_object() || self.is_list() => Some(self.compact().into()),
+            None => Some(Bytes::copy_from_slice(self.0)),
+        })
+    }
+
+    /// The bytes without white space outside strings.
+    fn compact(self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.0.len());
+        let mut rest = self.0;
+        while let Some((first, behind)) = rest.split_first() {
+            match first {
+                b'"' => {
+                    let (string, behind) = rest.split_at(string_length(rest));
+                    out.extend_from_slice(string);
+                    rest = behind;
+                    continue;
+                }
+                b' ' | b'\n' | b'\r' | b'\t' => {}
+                byte => out.push(*byte),
+            }
+            rest = behind;
+        }
+        out
+    }
+}
+
+/// What stands between `start` and the value, the value, and white space behind it. `start` is moved behind the comma.
+fn part<'a>(
+    text: &'a [u8],
+    scan: &mut Scan<'a>,
+    start: &mut usize,
+    close: u8,
+    more: &mut bool,
+) -> Option<(&'a [u8], Raw<'a>, &'a [u8])> {
+    let from = scan.at();
+    scan.skip().ok()?;
+    let to = scan.at();
+    scan.space();
+    let end = scan.at();
+    *more = scan.another(close).ok()?;
+    let head = &text[*start..from];
+    *start = end + 1;
+    Some((head, Raw(&text[from..to]), &text[to..end]))
+}
+
+/// Whether a string with its quotes says that text.
+pub(super) fn is(string: &[u8], text: &str) -> bool {
+    let inside = inside(string);
+    if inside.contains(&b'\\') { unescaped(inside).is_ok_and(|own| own == text) } else { inside == text.as_bytes() }
+}
+
+fn inside(string: &[u8]) -> &[u8] {
+    string.get(1..string.len().saturating_sub(1)).unwrap_or_default()
+}
+
+/// How long the string is that begins there, with its quotes.
+fn string_length(text: &[u8]) -> usize {
+    let mut at = 1;
+    loop {
+        at += plain(&text[at..]);
+        match text.get(at) {
+            Some(b'\\') => at = (at + 2).min(text.len()),
+            Some(b'"') => return at + 1,
+            Some(_) => at += 1,
+            None => return at,
+        }
+    }
+}
+
+/// The text between the quotes.
+fn unescaped(inside: &[u8]) -> Result<Cow<'_, str>, &'static str> {
+    let utf8 = |bytes| str::from_utf8(bytes).map_err(|_| "it holds bytes that are not UTF-8");
+    if !inside.contains(&b'\\') {
+        return utf8(inside).map(Cow::Borrowed);
+    }
+    let mut out = String::with_capacity(inside.len());
+    let mut rest = inside;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
+        out.push_str(utf8(&rest[..at])?);
+        let (letter, behind) = escaped(&rest[at..]).ok_or("it holds half of a surrogate pair, which is no text")?;
+        out.push(letter);
+        rest = behind;
+    }
+    out.push_str(utf8(rest)?);
+    Ok(out.into())
+}
+
+/// The letter that an escape stands for, and what is behind it; `None` for half of a pair.
+fn escaped(escape: &[u8]) -> Option<(char, &[u8])> {
+    let letter = match escape.get(1)? {
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        b'u' => {
+            let (first, behind) = unit(escape)?;
+            if let Some(letter) = char::from_u32(first) {
+                return Some((letter, behind));
+            }
+            let (second, behind) = unit(behind)?;
+            let letter = char::decode_utf16([u16::try_from(first).ok()?, u16::try_from(second).ok()?]).next()?.ok()?;
+            return Some((letter, behind));
+        }
+        same => char::from(*same),
+    };
+    Some((letter, escape.get(2..)?))
+}
+
+/// The UTF-16 unit of `\uXXXX`, and what is behind it.
+fn unit(escape: &[u8]) -> Option<(u32, &[u8])> {
+    let digits = escape.strip_prefix(b"\\u")?.get(..4)?;
+    let unit = u32::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()?;
+    Some((unit, escape.get(6..)?))
+}

@@ -1,0 +1,76 @@
+//! What `gantry check --connect` adds: every broker is asked whether the bridges could work on it.
+//!
+//! All bridges at once, each part by its own connector ([`gantry_sdk::probe`]), and everything that is missing is told, not
+//! only the first. A broker that does not answer costs its own time-out and no other's.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use futures_util::{StreamExt as _, stream};
+use gantry_sdk::{
+    Context, Error, Result,
+    config::Severity,
+    probe::{Obstacle, Probing},
+};
+use serde_json::Value as Json;
+
+use crate::{bridge::definition::Definition, config::Diagnostic};
+
+/// How many connections are tried at once.
+const AT_ONCE: usize = 16;
+/// How long one part may take in all.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What stands in the way of the bridges.
+pub(super) struct Answers {
+    /// In the order of the bridges.
+    pub(super) diagnostics: Vec<Diagnostic>,
+    /// What mends it, each command once.
+    pub(super) commands: Vec<String>,
+}
+
+/// Asks about every source, sink and dead letter.
+pub(super) async fn ask(bridges: &[Arc<Definition>]) -> Answers {
+    let questions: Vec<_> = bridges.iter().flat_map(questions).collect();
+    let answered: Vec<_> = stream::iter(questions).buffered(AT_ONCE).collect().await;
+    let mut answers = Answers { diagnostics: Vec::new(), commands: Vec::new() };
+    for (path, obstacles) in answered {
+        for Obstacle { problem: message, remedy } in obstacles {
+            answers.diagnostics.push(Diagnostic {
+                severity: Severity::Error,
+                place: None,
+                path: path.clone(),
+                message,
+            });
+            answers.commands.extend(remedy.filter(|command| !answers.commands.contains(command)));
+        }
+    }
+    answers
+}
+
+/// One a part of the bridge: where it stands, and what is in its way.
+fn questions(bridge: &Arc<Definition>) -> Vec<impl Future<Output = (String, Vec<Obstacle>)> + use<>> {
+    let question = |part: &str, options: Result<Json>, probe: fn(&Json, Context) -> Probing, dead_letter: bool| {
+        let (name, bytes) = (bridge.name.clone(), bridge.limits.in_flight_bytes);
+        let path = format!("bridges.{name}.{part}");
+        let probing = options.map(|options| probe(&options, Context { dead_letter, ..Context::new(name, bytes) }));
+        async move { (path, answer(probing).await) }
+    };
+    let (source, sink) = (&bridge.source, &bridge.sink);
+    let mut all = vec![
+        question("source", source.resolve(), source.plugin.probe, false),
+        question("sink", sink.resolve(), sink.plugin.probe, false),
+    ];
+    let dead_letter = bridge.errors.dead_letter_sink();
+    all.extend(dead_letter.map(|sink| question("errors.dead_letter", sink.resolve(), sink.plugin.probe, true)));
+    all
+}
+
+async fn answer(probing: Result<Probing>) -> Vec<Obstacle> {
+    let answered = match probing {
+        Ok(probing) => tokio::time::timeout(PATIENCE, probing).await.unwrap_or_else(|_| {
+            Err(Error::disconnected(format!("it has not answered everything in {} s", PATIENCE.as_secs())))
+        }),
+        Err(error) => Err(error),
+    };
+    answered.unwrap_or_else(|error| vec![Obstacle::without_remedy(error.chain())])
+}
