@@ -5,7 +5,8 @@
 //!   and read the files when it has come.
 //! - All or nothing: with one error in the new configuration nothing changes, and the answer holds every error.
 //! - It is stricter than a start ([`config::reload`] says where), because bridges may be running that work.
-//! - Bridges that mean the same are not touched: their connections, epochs and counts go on.
+//! - Bridges that mean the same are not touched: their connections, epochs and counts go on. Those that wait for their
+//!   next try do it now.
 //! - What a process takes up only once is left as it is, and named in the answer.
 //! - A stop does not wait for a reload: what ends already goes on ending, nothing more is started.
 
@@ -38,6 +39,8 @@ pub struct Reloaded {
     pub restarted: Vec<String>,
     /// Bridges that were not touched.
     pub stayed: Vec<String>,
+    /// Those of `stayed` that had failed and waited for their next try: they try now.
+    pub tried_again: Vec<String>,
     /// Those of `stopped` and `restarted` that did not settle all in time: the rest stayed with its source.
     pub undrained: Vec<String>,
     /// Options that changed and that a process takes up only when it starts.
@@ -130,10 +133,14 @@ impl Reloader {
             stopped: difference.removed.iter().map(ToString::to_string).collect(),
             restarted: names(&difference.changed),
             stayed: names(&difference.same),
+            tried_again: Vec::new(),
             undrained: Vec::new(),
             needs_restart: needs_restart(&self.settings, &loaded.settings),
             warnings: loaded.warnings,
         };
+        // At once: what ends may take long to drain.
+        let tried_again = self.bridges.try_now(difference.same.iter().map(|definition| &definition.name));
+        reloaded.tried_again = tried_again.iter().map(ToString::to_string).collect();
         self.bridges.set_drain(loaded.settings.shutdown_timeout);
         self.bridges.set_budget(loaded.settings.in_flight_bytes);
         let undrained = self.bridges.apply(difference).await;
@@ -161,10 +168,11 @@ fn needs_restart(now: &Settings, new: &Settings) -> Vec<&'static str> {
 fn log(outcome: &Outcome) {
     match outcome {
         Ok(reloaded) => {
-            let Reloaded { started, stopped, restarted, stayed, undrained, needs_restart, warnings } = reloaded;
+            let Reloaded { started, stopped, restarted, stayed, tried_again, undrained, needs_restart, warnings } =
+                reloaded;
             warnings.iter().for_each(|warning| warn!("{warning}"));
             needs_restart.iter().for_each(|option| warn!("{option} changed: it needs a restart of the process"));
-            info!(?started, ?stopped, ?restarted, stayed = stayed.len(), ?undrained, "reloaded");
+            info!(?started, ?stopped, ?restarted, stayed = stayed.len(), ?tried_again, ?undrained, "reloaded");
         }
         Err(refused) => {
             if let Refused::Wrong(diagnostics) = refused {

@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use super::{
     budget::{Refused, Share},
     definition::BridgeLimits,
+    stages::ByStage,
     status::Progress,
 };
 use crate::telemetry::metrics::TaskMetrics;
@@ -62,9 +63,9 @@ pub(super) struct Held {
     /// Refused, and dropped because the bridge tolerates that.
     dropped: u64,
     /// Written as dead letters.
-    dead_lettered: u64,
+    dead_lettered: ByStage,
     /// Rejected at the source: gone from there, whatever becomes of the rest of the batch.
-    rejected: u64,
+    rejected: ByStage,
 }
 
 /// A batch as it enters the books.
@@ -192,8 +193,8 @@ impl Books {
             bytes,
             filtered: entry.filtered.into(),
             dropped: 0,
-            dead_lettered: 0,
-            rejected: 0,
+            dead_lettered: ByStage::default(),
+            rejected: ByStage::default(),
         };
         let (epoch, outcomes) = (self.epoch, &self.outcomes);
         let ledger = self.lanes.entry(entry.lane).or_insert_with(|| Ledger::new(entry.lane, epoch, outcomes.clone()));
@@ -234,9 +235,10 @@ impl Books {
     }
 
     /// These records of the batch will be dead letters: counts them, and returns the receipt for them.
-    pub(super) fn condemn(&mut self, lane: Lane, sequence: Sequence, records: usize) -> Option<Receipt> {
-        self.held(lane, sequence)?.dead_lettered += records as u64;
-        self.part(lane, sequence, Route::DeadLetter, records)
+    pub(super) fn condemn(&mut self, lane: Lane, sequence: Sequence, condemned: &[Condemned]) -> Option<Receipt> {
+        let held = self.held(lane, sequence)?;
+        condemned.iter().for_each(|record| held.dead_lettered.add(record.failure.stage, 1));
+        self.part(lane, sequence, Route::DeadLetter, condemned.len())
     }
 
     /// So many refused records of the batch are dropped, by the rule that tolerates them.
@@ -254,10 +256,10 @@ impl Books {
         Some((last, u32::try_from(records).ok()?))
     }
 
-    /// One record of the batch was handed to the source's own dead letter.
-    pub(super) fn rejected(&mut self, lane: Lane, sequence: Sequence) {
+    /// One record of the batch, refused at that stage, was handed to the source's own dead letter.
+    pub(super) fn rejected(&mut self, lane: Lane, sequence: Sequence, stage: &'static str) {
         if let Some(held) = self.held(lane, sequence) {
-            held.rejected += 1;
+            held.rejected.add(stage, 1);
         }
     }
 
@@ -280,12 +282,12 @@ impl Books {
         held.originals = Arc::default(); // the memory goes now, not when the batches before it are settled
         share.give_back(held.bytes as usize);
         let (records, bytes, bytes_out) = (held.records, held.bytes, held.bytes_out);
-        let dead_lettered = held.dead_lettered + held.rejected;
-        progress.settled(|counts| {
-            counts.records_out += records - held.filtered - dead_lettered; // I6
+        let mut dead_letters = std::mem::take(&mut held.dead_lettered);
+        dead_letters.add_all(&held.rejected);
+        progress.settled(&dead_letters, |counts| {
+            counts.records_out += records - held.filtered - dead_letters.total(); // I6
             counts.filtered += held.filtered;
             counts.dropped += held.dropped;
-            counts.dead_lettered += dead_lettered;
             counts.bytes_out += bytes_out;
             counts.in_flight -= records;
             counts.in_flight_bytes -= bytes;
@@ -336,9 +338,8 @@ impl Drop for Books {
         for (held, settled) in self.lanes.drain().flat_map(|(_, ledger)| ledger.into_unfinished()) {
             if !settled {
                 self.share.give_back(held.bytes as usize);
-                self.progress.count(|counts| {
-                    counts.dead_lettered += held.rejected;
-                    counts.returned += held.records - held.rejected;
+                self.progress.returned(&held.rejected, |counts| {
+                    counts.returned += held.records - held.rejected.total();
                     counts.in_flight -= held.records;
                     counts.in_flight_bytes -= held.bytes;
                 });

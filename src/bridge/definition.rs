@@ -116,6 +116,13 @@ impl Definition {
             && *stall_timeout == other.stall_timeout
     }
 
+    /// The files that its references to secrets name.
+    pub fn secret_files(&self) -> Vec<PathBuf> {
+        let sinks = self.errors.dead_letter_in_use().into_iter().chain([&self.sink]).map(|sink| &sink.options);
+        let transforms = self.transforms.iter().map(|transform| &transform.options);
+        sinks.chain(transforms).chain([&self.source.options]).flat_map(secrets::files).collect()
+    }
+
     /// Whether all its secrets are there now; the error says which is not.
     pub fn check_secrets(&self) -> Result<()> {
         self.source.resolve()?;

@@ -76,6 +76,8 @@ pub(super) struct Lasting {
     pub(super) trouble: Trouble,
     /// What connectors complain of while they run.
     complaints: Trouble,
+    /// What was told of refused records.
+    refusals: Refusals,
 }
 
 struct Flow<'t> {
@@ -131,6 +133,7 @@ impl Lasting {
             stall: Stall::new(definition.stall_timeout),
             trouble: Trouble::default(),
             complaints: Trouble::default(),
+            refusals: Refusals::default(),
         }
     }
 
@@ -160,7 +163,7 @@ impl<'t> Flow<'t> {
             dead_letter: outlets.dead_letter,
             definition: definition.clone(),
             task: task.id,
-            refusals: Refusals::default(),
+            refusals: std::mem::take(&mut lasting.refusals),
         };
         let conditions = Conditions::new(&source_health, &outlets.sink_health, &outlets.dead_letter_health);
         let hub = Hub::new(settler, outcomes, Helm::new(task, lasting, heart, conditions));
@@ -265,6 +268,7 @@ impl<'t> Flow<'t> {
         within_deadline(settler.take_stragglers(outcomes).map(Ok)).await;
         let is_flowing = self.hub.is_flowing();
         let Hub { settler, helm, .. } = self.hub;
+        helm.lasting.refusals = settler.refusals;
         let inlet = Inlet { source: settler.source, health: self.source_health };
         if goes_on && is_flowing {
             inlet.rest(&mut helm.lasting.source, heart).await;

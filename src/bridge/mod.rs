@@ -10,9 +10,10 @@
 //! 6. `books`: what is in flight: ledgers, credit, counts
 //! 7. `budget`: how many bytes all tasks may hold together
 //! 8. `dead_letter`: where a record goes that can never be delivered
-//! 9. `backoff`: how long to wait before the next try
+//! 9. `backoff`: how long to wait before the next try; `secret_files`: a password was replaced, so it need not wait
 //! 10. `trouble`: what goes wrong again and again is logged once
 //! 11. `heart`: the sign of life of a flow
+//! 12. `stages`: records by the part that refused them
 //!
 //! The invariants I1–I6 are in docs/guarantees.md; `// I1` marks where one is enforced.
 
@@ -23,8 +24,10 @@ mod dead_letter;
 pub mod definition;
 mod flow;
 mod heart;
+mod secret_files;
 #[cfg(test)]
 mod simulation;
+mod stages;
 pub mod status;
 mod supervisor;
 mod task;
@@ -32,5 +35,6 @@ mod trouble;
 
 pub use budget::Budget;
 pub use definition::{BridgeLimits, DeadLetter, Definition, ErrorPolicy, Part, Tolerance};
+pub use stages::ByStage;
 pub use status::{BridgeStatus, Counts, Target, TaskState, TaskStatus};
 pub use supervisor::{Bridge, Bridges, Restart};

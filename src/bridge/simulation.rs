@@ -22,8 +22,8 @@ use self::{
     world::{Nature, Random, World},
 };
 use super::{
-    Bridge, BridgeLimits, Bridges, Budget, DeadLetter, Definition, ErrorPolicy, Part, Target, TaskState, Tolerance,
-    supervisor::Restart,
+    Bridge, BridgeLimits, Bridges, Budget, DeadLetter, Definition, ErrorPolicy, Part, Target, TaskState, TaskStatus,
+    Tolerance, supervisor::Restart,
 };
 use crate::config::Difference;
 
@@ -65,6 +65,7 @@ fn conserved(bridges: &Bridges) {
         let counts = task.counts;
         let settled = counts.records_out + counts.filtered + counts.dead_lettered;
         assert_eq!(counts.records_in - counts.returned, settled + counts.in_flight, "conservation: {counts:?}");
+        assert_eq!(task.dead_letters.total(), counts.dead_lettered, "by stage: {}", task.dead_letters);
     }
 }
 
@@ -79,8 +80,15 @@ async fn change_tolerance(bridges: &Bridges, tolerance: Tolerance) {
     bridges.apply(Difference { changed: vec![Arc::new(definition)], ..Difference::default() }).await;
 }
 
-fn has_failed(bridges: &Bridges) -> bool {
-    the_bridge(bridges).task_statuses().iter().any(|task| task.state == TaskState::Failed)
+/// Whether a record was refused that it does not tolerate: it does not try again by itself.
+fn has_halted(bridges: &Bridges) -> bool {
+    let refused = |task: &TaskStatus| task.error.as_deref().is_some_and(|error| error.contains("never be delivered"));
+    the_bridge(bridges).task_statuses().iter().any(|task| task.state == TaskState::Failed && refused(task))
+}
+
+/// What a reload does for a bridge that means the same.
+fn try_now(bridges: &Bridges) -> bool {
+    !bridges.try_now([&the_bridge(bridges).definition().name].into_iter()).is_empty()
 }
 
 /// A bridge and its world, by seed.
@@ -122,6 +130,7 @@ struct Seen {
     reconnects: u64,
     stalls: u64,
     halted: u64,
+    hurried: u64,
 }
 
 /// Lives through one seed.
@@ -137,7 +146,7 @@ async fn live(seed: u64, seen: &mut Seen) {
         assert!(Instant::now() < deadline, "stalled: {}", world.describe());
         sleep(Duration::from_millis(1 + random.below(200) as u64)).await;
         conserved(&bridges);
-        if has_failed(&bridges) {
+        if has_halted(&bridges) {
             seen.halted += 1;
             change_tolerance(&bridges, Tolerance::All).await;
         } else if is_strict && random.one_in(10) {
@@ -149,6 +158,7 @@ async fn live(seed: u64, seen: &mut Seen) {
             1 => bridge.set_target(Target::Stopped),
             2 => drop(bridge.restart(Restart::All)),
             3..=12 => bridge.set_target(Target::Running),
+            13..=15 => seen.hurried += u64::from(try_now(&bridges)),
             _ => {}
         }
     }
@@ -184,6 +194,6 @@ fn i1_to_i6_hold_whatever_the_world_does() {
         assert!(lived.is_ok(), "seed {seed} failed: GANTRY_SIMULATION_SEED={seed} runs it alone");
     }
     let all_hung = Call::ALL.iter().all(|call| seen.hung.contains(call));
-    let counts = [seen.returned, seen.rested, seen.reconnects, seen.stalls, seen.halted];
+    let counts = [seen.returned, seen.rested, seen.reconnects, seen.stalls, seen.halted, seen.hurried];
     assert!(!enough || (all_hung && counts.iter().all(|count| *count > 0)), "{seen:?}");
 }

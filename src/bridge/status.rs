@@ -5,11 +5,13 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use gantry_sdk::{Depth, Lag, Lost};
 use tokio::sync::Notify;
+
+use super::stages::ByStage;
 
 /// What a person wants of a bridge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -127,12 +129,16 @@ pub struct TaskStatus {
     pub since: SystemTime,
     /// The last error, while it matters: in `BackingOff` and `Failed`, or what a connector complains of while running.
     pub error: Option<Arc<str>>,
+    /// When it tries again; `None` while it does not wait for that.
+    pub next_try: Option<SystemTime>,
     /// When a record was last settled; `None` if never.
     pub last_progress: Option<SystemTime>,
     /// The lanes' incarnation.
     pub epoch: u64,
     /// What became of records.
     pub counts: Counts,
+    /// Those of `counts.dead_lettered` by the part that refused them.
+    pub dead_letters: ByStage,
     /// How far the source is behind, where it is a log.
     pub lag: Lag,
     /// How much waits in the source's queues, where it reads some.
@@ -161,6 +167,13 @@ impl BridgeStatus {
 }
 
 impl TaskStatus {
+    /// Changes the counts, with these dead letters: the sum and the stages never differ.
+    fn settle(&mut self, dead_letters: &ByStage, change: impl FnOnce(&mut Counts)) {
+        change(&mut self.counts);
+        self.counts.dead_lettered += dead_letters.total();
+        self.dead_letters.add_all(dead_letters);
+    }
+
     /// Whether it does what a task is there for.
     pub fn is_ready(&self) -> bool {
         matches!(self.state, TaskState::Running | TaskState::Finished) && self.error.is_none()
@@ -172,6 +185,7 @@ impl TaskStatus {
 pub struct Progress {
     status: Mutex<TaskStatus>,
     finished: Notify,
+    failed: Notify,
     /// The last stop ended with records unsettled.
     undrained: AtomicBool,
 }
@@ -184,14 +198,21 @@ impl Progress {
             state: TaskState::Starting,
             since: SystemTime::now(),
             error: None,
+            next_try: None,
             last_progress: None,
             epoch: 0,
             counts: Counts::default(),
+            dead_letters: ByStage::default(),
             lag: Lag::default(),
             depth: Depth::default(),
             lost: Lost::default(),
         };
-        Self { status: Mutex::new(status), finished: Notify::new(), undrained: AtomicBool::new(false) }
+        Self {
+            status: Mutex::new(status),
+            finished: Notify::new(),
+            failed: Notify::new(),
+            undrained: AtomicBool::new(false),
+        }
     }
 
     /// One consistent snapshot.
@@ -216,14 +237,26 @@ impl Progress {
 
     /// A new state, with the reason when there is one to tell.
     pub fn enter(&self, state: TaskState, error: Option<Arc<str>>) {
+        self.change_to(state, error, None);
+    }
+
+    /// The same for a state that it will leave by itself: it tries again after that time.
+    pub fn wait(&self, state: TaskState, error: Arc<str>, pause: Duration) {
+        self.change_to(state, Some(error), SystemTime::now().checked_add(pause));
+    }
+
+    fn change_to(&self, state: TaskState, error: Option<Arc<str>>, next_try: Option<SystemTime>) {
         let mut status = self.lock();
         if status.state != state {
             status.since = SystemTime::now();
         }
         status.state = state;
         status.error = error;
-        if state == TaskState::Finished {
-            self.finished.notify_one();
+        status.next_try = next_try;
+        match state {
+            TaskState::Finished => self.finished.notify_one(),
+            TaskState::Failed => self.failed.notify_one(),
+            _ => {}
         }
     }
 
@@ -231,6 +264,13 @@ impl Progress {
     pub async fn wait_until_finished(&self) {
         while self.snapshot().state != TaskState::Finished {
             self.finished.notified().await;
+        }
+    }
+
+    /// Returns when the task has failed. For one waiter.
+    pub async fn wait_until_failed(&self) {
+        while self.snapshot().state != TaskState::Failed {
+            self.failed.notified().await;
         }
     }
 
@@ -252,7 +292,9 @@ impl Progress {
     /// A new incarnation of the lanes. How the last one stopped does not matter any more.
     pub fn begin_epoch(&self, epoch: u64) {
         self.undrained.store(false, Ordering::Relaxed);
-        self.lock().epoch = epoch;
+        let mut status = self.lock();
+        status.epoch = epoch;
+        status.next_try = None;
     }
 
     /// Changes the counts in one step, so that no scrape sees half of it.
@@ -260,11 +302,16 @@ impl Progress {
         change(&mut self.lock().counts);
     }
 
-    /// The same for records that were settled just now.
-    pub fn settled(&self, change: impl FnOnce(&mut Counts)) {
+    /// The same for records that were settled just now, these dead letters among them.
+    pub fn settled(&self, dead_letters: &ByStage, change: impl FnOnce(&mut Counts)) {
         let mut status = self.lock();
-        change(&mut status.counts);
+        status.settle(dead_letters, change);
         status.last_progress = Some(SystemTime::now());
+    }
+
+    /// The same for records that go back to their source, but for these, which are dead letters there.
+    pub fn returned(&self, rejected: &ByStage, change: impl FnOnce(&mut Counts)) {
+        self.lock().settle(rejected, change);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, TaskStatus> {

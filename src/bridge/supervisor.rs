@@ -11,7 +11,7 @@ mod bridge;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use futures_util::future::join_all;
+use futures_util::future::{join_all, select_all};
 use tokio::sync::watch;
 
 use super::{budget::Budget, definition::Definition, status::Target};
@@ -107,6 +107,12 @@ impl Bridges {
         undrained
     }
 
+    /// Makes those of these bridges that wait for their next try do it now. Returns which. One that was stopped by a
+    /// refused record does not wait, and is left alone: each try costs the record a delivery.
+    pub fn try_now<'n>(&self, names: impl Iterator<Item = &'n Arc<str>>) -> Vec<Arc<str>> {
+        names.filter(|name| self.get(name).is_some_and(|bridge| bridge.try_now())).cloned().collect()
+    }
+
     /// Returns when there are bridges, every one has a finite source, and all of it is delivered. Never while one goes on
     /// or while there is none: a reload may bring some.
     pub async fn finished(&self) {
@@ -124,6 +130,25 @@ impl Bridges {
             tokio::select! {
                 () = all => return,
                 changed = set.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    /// Returns when a bridge has failed: its name. It waits for bridges that a reload brings as well.
+    pub async fn failed(&self) -> Arc<str> {
+        let mut set = self.set.subscribe();
+        loop {
+            let bridges: Vec<_> = set.borrow_and_update().bridges.values().cloned().collect();
+            let any = async {
+                if bridges.is_empty() {
+                    std::future::pending().await
+                }
+                let (name, ..) = select_all(bridges.iter().map(|bridge| Box::pin(bridge.failed()))).await;
+                name
+            };
+            tokio::select! {
+                name = any => return name,
+                changed = set.changed() => if changed.is_err() { std::future::pending().await },
             }
         }
     }

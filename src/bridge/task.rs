@@ -13,7 +13,7 @@
 //!  │ backing off │         ┌──────────┐        failed: only a person can mend it; tried again slowly, or not at all
 //!  │  or failed  │         │ finished │        when a record was refused and there is no dead letter for it
 //!  └──────┬──────┘         └──────────┘
-//!         └── after a pause: starting, in a new epoch (I3)
+//!         └── after a pause, a reload, or when a secret has changed: starting, in a new epoch (I3)
 //! ```
 //!
 //! Every end of a flow is a value here, never a panic and never silence.
@@ -30,6 +30,7 @@ use super::{
     definition::Definition,
     flow::{self, End, Lasting},
     heart::Heart,
+    secret_files::SecretFiles,
     status::{Progress, Target, TaskState},
     trouble::{Trouble, span},
 };
@@ -46,10 +47,23 @@ pub(super) struct Wanted {
     pub(super) target: Target,
     /// Grows with each restart that somebody asked for.
     pub(super) restarts: u64,
+    /// Grows each time that somebody wants a task that waits for its next try to try now.
+    pub(super) tries: u64,
     /// The task ends for good.
     pub(super) exit: bool,
     /// How long draining may take at a stop. A reload changes it without a word; look at it when the drain begins.
     pub(super) drain: Duration,
+}
+
+/// What a task waits for when a flow has ended.
+#[derive(Debug, Clone, Copy)]
+enum Next {
+    /// Nothing.
+    Now,
+    /// Until something else is wanted.
+    WhenWanted,
+    /// That time, or less: until something else is wanted, or a secret has changed.
+    After(Duration),
 }
 
 /// One task: everything it needs to live.
@@ -69,6 +83,7 @@ impl Task {
         let mut backoff = Backoff::new(self.definition.errors.backoff);
         let mut lasting = Lasting::new(&self.definition);
         let heart = Heart::new();
+        let mut secrets = SecretFiles::of(&self.definition);
         let (mut epoch, mut restarts) = (0, 0);
         loop {
             let wanted = *self.wanted.borrow_and_update();
@@ -87,11 +102,13 @@ impl Task {
             epoch += 1;
             let committed_before = self.progress.snapshot().counts.commits;
             self.progress.begin_epoch(epoch);
+            secrets.note().await;
             let end = self.live(&mut lasting, &heart, epoch).await;
             if self.progress.snapshot().counts.commits > committed_before {
                 backoff.reset();
             }
-            if !self.after(end, &mut backoff, &mut lasting.trouble).await {
+            let next = self.after(end, &mut backoff, &mut lasting.trouble);
+            if !self.wait(next, &secrets, &mut backoff).await {
                 return;
             }
         }
@@ -111,50 +128,48 @@ impl Task {
         }
     }
 
-    /// What follows the end of a flow. `false` when the task must end.
-    async fn after(&mut self, end: End, backoff: &mut Backoff, trouble: &mut Trouble) -> bool {
+    /// Takes in the end of a flow, shows and tells it. Returns what is to be waited for.
+    fn after(&self, end: End, backoff: &mut Backoff, trouble: &mut Trouble) -> Next {
+        let (bridge, task) = (&self.definition.name, self.id);
         match end {
             End::Wanted => {
                 backoff.reset();
-                true
+                Next::Now
             }
             End::Exhausted => {
-                info!(bridge = %self.definition.name, task = self.id, "finished: the source is exhausted and everything is delivered");
+                info!(%bridge, task, "finished: the source is exhausted and everything is delivered");
                 self.progress.enter(TaskState::Finished, None);
-                self.wanted_changes().await
+                Next::WhenWanted
             }
             End::Halted(error) => {
                 let reason = self.count_failure(&error);
                 if let Some(line) = trouble.failed(&reason) {
-                    let next = "restart the bridge once it is mended";
-                    error!(bridge = %self.definition.name, task = self.id, "failed: {line}; {next}");
+                    error!(%bridge, task, "failed: {line}; restart the bridge once it is mended");
                 }
                 self.progress.enter(TaskState::Failed, Some(reason.into()));
-                self.wanted_changes().await
-            }
-            End::Failed(error) if error.kind().needs_a_person() => {
-                let (reason, pause) = (self.count_failure(&error), backoff.slow());
-                if let Some(line) = trouble.failed(&reason) {
-                    error!(bridge = %self.definition.name, task = self.id, "failed: {line}; trying again in {pause:.0?}");
-                }
-                self.progress.enter(TaskState::Failed, Some(reason.into()));
-                self.pause(pause).await
+                Next::WhenWanted
             }
             End::Stalled(error) => {
                 self.progress.count(|counts| counts.stalls += 1);
-                self.back_off(&error, backoff.next(), trouble).await
+                self.try_again(&error, backoff, trouble)
             }
-            End::Failed(error) => self.back_off(&error, backoff.next(), trouble).await,
+            End::Failed(error) => self.try_again(&error, backoff, trouble),
         }
     }
 
-    async fn back_off(&mut self, error: &Error, pause: Duration, trouble: &mut Trouble) -> bool {
-        let reason = self.count_failure(error);
-        if let Some(line) = trouble.failed(&reason) {
-            warn!(bridge = %self.definition.name, task = self.id, "{line}; trying again in {pause:.1?}");
+    fn try_again(&self, error: &Error, backoff: &mut Backoff, trouble: &mut Trouble) -> Next {
+        let (bridge, task) = (&self.definition.name, self.id);
+        let (kind, reason) = (error.kind(), self.count_failure(error));
+        let pause = backoff.after(kind);
+        let told = trouble.failed(&reason).map(|line| format!("{line}; trying again in {}", span(pause)));
+        let state = if kind.needs_a_person() { TaskState::Failed } else { TaskState::BackingOff };
+        match told {
+            Some(line) if state == TaskState::Failed => error!(%bridge, task, "failed: {line}"),
+            Some(line) => warn!(%bridge, task, "{line}"),
+            None => {}
         }
-        self.progress.enter(TaskState::BackingOff, Some(reason.into()));
-        self.pause(pause).await
+        self.progress.wait(state, reason.into(), pause);
+        Next::After(pause)
     }
 
     /// Counts an end by an error, and returns its text.
@@ -163,15 +178,29 @@ impl Task {
         error.chain()
     }
 
+    /// Waits for the next try, and not for longer than there is reason to. `false` when the task must end.
+    async fn wait(&mut self, next: Next, secrets: &SecretFiles, backoff: &mut Backoff) -> bool {
+        let pause = match next {
+            Next::Now => return true,
+            Next::WhenWanted => return self.wanted_changes().await,
+            Next::After(pause) => pause,
+        };
+        tokio::select! {
+            wanted = self.wanted_changes() => {
+                backoff.reset();
+                wanted
+            }
+            path = secrets.changed() => {
+                info!(bridge = %self.definition.name, task = self.id, "{} has changed: trying again", path.display());
+                backoff.reset();
+                true
+            }
+            () = tokio::time::sleep(pause) => true,
+        }
+    }
+
     /// Waits until something else is wanted. `false` when nobody can want anything any more.
     async fn wanted_changes(&mut self) -> bool {
         self.wanted.changed().await.is_ok()
-    }
-
-    async fn pause(&mut self, pause: Duration) -> bool {
-        tokio::select! {
-            changed = self.wanted.changed() => changed.is_ok(),
-            () = tokio::time::sleep(pause) => true,
-        }
     }
 }

@@ -1,29 +1,35 @@
-//! The live lines of `gantry run` on a terminal: one a bridge, below the log.
+//! The live lines of `gantry run` on a terminal: bridges below the log, those first that need a person.
 //!
 //! # Contract
 //! - For a terminal, and only while nothing else writes to it: a console sink would tear the lines.
-//! - The lines follow the bridges: a reload may add and remove some.
+//! - The lines follow the bridges, and the size of the terminal: there are never more than fit.
 //! - Logs pass through [`Live::writer`]: each is printed whole, above the lines.
 //! - Dropping [`Shown`] wipes the lines.
 
+mod canvas;
+mod frame;
+
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     io::IsTerminal as _,
     sync::{Arc, mpsc},
     thread::JoinHandle,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use console::Term;
 
+use self::canvas::Canvas;
+use super::display::Screen;
 use crate::{
-    bridge::{Bridge, BridgeStatus, Bridges, Target, TaskState},
-    printable::printable,
+    bridge::{Bridge, BridgeStatus, Bridges},
     telemetry::log,
 };
 
 /// How often lines change: fast enough to look alive, slow enough to read.
 const REFRESH: Duration = Duration::from_millis(500);
+/// Over how long a rate is taken: a bridge at one a second shows that.
+const WINDOW: Duration = Duration::from_secs(5);
 
 /// The sink that prints records to stdout.
 const CONSOLE: &str = "console";
@@ -31,7 +37,7 @@ const CONSOLE: &str = "console";
 /// The terminal, before there is anything to show: logs already pass through it.
 #[derive(Debug, Default)]
 pub struct Live {
-    progress: MultiProgress,
+    canvas: Arc<Canvas>,
 }
 
 /// The lines; they are there until this is dropped.
@@ -49,20 +55,20 @@ impl Live {
 
     /// The way for log lines to pass.
     pub fn writer(&self) -> Arc<dyn log::Display> {
-        Arc::new(Lines(self.progress.clone()))
+        self.canvas.clone()
     }
 
-    /// Shows a line a bridge. While one has a console sink there are none: what it prints would tear them.
+    /// Shows the bridges. While one has a console sink there are no lines: what it prints would tear them.
     pub fn show(self, bridges: Bridges) -> Shown {
         let (stop, stopped) = mpsc::channel();
         let draw = move || {
-            let mut board = Board::new(self.progress);
+            let mut rates = Rates::default();
             while stopped.recv_timeout(REFRESH) == Err(mpsc::RecvTimeoutError::Timeout) {
                 if !is_gone() {
-                    board.draw(&bridges);
+                    self.canvas.show(rates.lines(&bridges));
                 }
             }
-            board.wipe();
+            self.canvas.show(Vec::new());
         };
         // A thread of its own: drawing blocks on the terminal, and must not hold up anything that moves records.
         let thread = std::thread::Builder::new().name("live".to_owned()).spawn(draw).ok();
@@ -93,126 +99,51 @@ fn is_gone() -> bool {
     !std::io::stderr().is_terminal()
 }
 
-/// Lets log lines pass.
-struct Lines(MultiProgress);
-
-impl log::Display for Lines {
-    fn step_aside(&self, write: &mut dyn FnMut()) {
-        // The library panics when it cannot clear the lines.
-        if is_gone() { write() } else { self.0.suspend(write) }
-    }
+/// How fast each bridge is.
+#[derive(Debug, Default)]
+struct Rates {
+    bridges: BTreeMap<Arc<str>, Rate>,
 }
 
-/// The lines and what they showed last.
-struct Board {
-    progress: MultiProgress,
-    lines: BTreeMap<Arc<str>, (ProgressBar, Rate)>,
-}
-
-impl Board {
-    fn new(progress: MultiProgress) -> Self {
-        Self { progress, lines: BTreeMap::new() }
-    }
-
-    fn draw(&mut self, bridges: &Bridges) {
+impl Rates {
+    /// What is to be shown now.
+    fn lines(&mut self, bridges: &Bridges) -> Vec<String> {
         let bridges = bridges.all();
         if prints_records(&bridges) {
-            return self.wipe();
+            return Vec::new();
         }
-        let names: Vec<_> = bridges.iter().map(|bridge| bridge.definition().name.clone()).collect();
-        if !names.iter().eq(self.lines.keys()) {
-            self.arrange(&names);
-        }
-        let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-        for (bridge, (line, rate)) in bridges.iter().zip(self.lines.values_mut()) {
+        let mut before = std::mem::take(&mut self.bridges);
+        let now = Instant::now();
+        let mut shown = Vec::with_capacity(bridges.len());
+        for bridge in &bridges {
             let status = BridgeStatus { tasks: bridge.task_statuses(), ..bridge.status() };
-            let rate = rate.next(Instant::now(), total(&status, |counts| counts.records_out));
-            line.set_message(text(&status, rate, width));
+            let mut rate = before.remove(&status.name).unwrap_or_default();
+            let out = status.tasks.iter().map(|task| task.counts.records_out).sum();
+            let a_second = rate.next(now, out);
+            self.bridges.insert(status.name.clone(), rate);
+            shown.push((status, a_second));
         }
-    }
-
-    /// A line a name, in their order. Those that were there keep their rates.
-    fn arrange(&mut self, names: &[Arc<str>]) {
-        let mut before = std::mem::take(&mut self.lines);
-        for name in names {
-            let rate = before.get_mut(name).map(|(_, rate)| std::mem::take(rate)).unwrap_or_default();
-            let line = self.progress.add(ProgressBar::no_length().with_style(plain()));
-            self.lines.insert(name.clone(), (line, rate));
-        }
-        before.into_values().for_each(|(line, _)| self.remove(&line));
-    }
-
-    fn wipe(&mut self) {
-        std::mem::take(&mut self.lines).into_values().for_each(|(line, _)| self.remove(&line));
-    }
-
-    fn remove(&self, line: &ProgressBar) {
-        line.finish_and_clear();
-        self.progress.remove(line);
+        let screen = Screen::of(&std::io::stderr(), &Term::stderr());
+        frame::lines(shown, screen, SystemTime::now())
     }
 }
 
-fn plain() -> ProgressStyle {
-    // A bar without length and spinner is a line of text.
-    ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner())
-}
-
-/// Records a second between two looks.
+/// Records a second, over a window.
 #[derive(Debug, Default)]
 struct Rate {
-    last: Option<(Instant, u64)>,
+    looks: VecDeque<(Instant, u64)>,
 }
 
 impl Rate {
     fn next(&mut self, now: Instant, count: u64) -> f64 {
-        let rate = self.last.map_or(0.0, |(then, before)| {
-            let seconds = now.saturating_duration_since(then).as_secs_f64();
-            if seconds > 0.0 { count.saturating_sub(before) as f64 / seconds } else { 0.0 }
-        });
-        self.last = Some((now, count));
-        rate
-    }
-}
-
-fn total(status: &BridgeStatus, count: impl Fn(&crate::bridge::Counts) -> u64) -> u64 {
-    status.tasks.iter().map(|task| count(&task.counts)).sum()
-}
-
-/// `orders  running   1200/s   1234567 out   17 in flight   0 dead-lettered`, and an error if there is one.
-fn text(status: &BridgeStatus, rate: f64, width: usize) -> String {
-    let sum = |count: fn(&crate::bridge::Counts) -> u64| total(status, count);
-    let mut text = format!(
-        "{:width$}  {:<12} {rate:>9.0}/s {:>12} out {:>8} in flight {:>6} dead-lettered",
-        status.name,
-        word(status),
-        sum(|counts| counts.records_out),
-        sum(|counts| counts.in_flight),
-        sum(|counts| counts.dead_lettered),
-    );
-    if let Some(error) = status.tasks.iter().find_map(|task| task.error.as_deref()) {
-        text.push_str("  ");
-        text.push_str(&printable(error));
-    }
-    text
-}
-
-/// One word for all tasks: the one that needs attention most.
-fn word(status: &BridgeStatus) -> String {
-    const BY_URGENCY: [TaskState; 8] = [
-        TaskState::Failed,
-        TaskState::BackingOff,
-        TaskState::Starting,
-        TaskState::Stopping,
-        TaskState::Running,
-        TaskState::Paused,
-        TaskState::Stopped,
-        TaskState::Finished,
-    ];
-    let worst = BY_URGENCY.into_iter().find(|state| status.tasks.iter().any(|task| task.state == *state));
-    match worst {
-        Some(state) => state.as_str().replace('_', " "),
-        None if status.target == Target::Stopped => TaskState::Stopped.as_str().to_owned(),
-        None => TaskState::Starting.as_str().to_owned(),
+        self.looks.push_back((now, count));
+        // One look stays that is as old as the window, or older.
+        while self.looks.get(1).is_some_and(|(then, _)| now.saturating_duration_since(*then) >= WINDOW) {
+            self.looks.pop_front();
+        }
+        let Some((then, before)) = self.looks.front() else { return 0.0 };
+        let seconds = now.saturating_duration_since(*then).as_secs_f64();
+        if seconds > 0.0 { count.saturating_sub(*before) as f64 / seconds } else { 0.0 }
     }
 }
 

@@ -3,7 +3,9 @@
 pub mod check;
 mod client;
 mod connect;
+mod display;
 pub mod dlq;
+mod file_size;
 pub mod graph;
 pub mod health;
 pub mod init;

@@ -59,6 +59,8 @@ struct Done {
     stopped: Vec<String>,
     restarted: Vec<String>,
     stayed: Vec<String>,
+    #[serde(default)]
+    tried_again: Vec<String>,
     undrained: Vec<String>,
     needs_restart: Vec<String>,
     warnings: Vec<Diagnostic>,
@@ -84,6 +86,7 @@ fn done(answer: &Json) -> anyhow::Result<String> {
         ("stopped", &done.stopped),
         ("restarted", &done.restarted),
         ("stayed", &done.stayed),
+        ("tried again", &done.tried_again),
     ] {
         if !names.is_empty() {
             text += &format!("{word}: {}\n", names.join(", "));

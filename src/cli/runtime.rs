@@ -4,6 +4,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 
+use super::file_size;
 use crate::{
     config::{Log, LogLevel},
     telemetry,
@@ -20,6 +21,10 @@ pub(super) fn block_on<T: Send>(
     telemetry::log::init_without(&["gantry::bridge::task"], &log, display)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
     // Headers may be nested deeper than the main thread's stack goes; that of other threads is larger (ADR 0011).
+    let command = async {
+        file_size::fail_instead_of_ending()?;
+        command.await
+    };
     let done = std::thread::scope(|scope| scope.spawn(|| runtime.block_on(command)).join());
     let done = done.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     // Blocking calls into a client library that hang must not keep the process.

@@ -308,7 +308,8 @@ impl From<&Retry> for RetryPolicy {
     }
 }
 
-/// The pauses between attempts to start again after an error: they double from the first to the longest.
+/// The pauses between attempts to start again after an error: they double from the first to the longest. What is missing
+/// is tried again once a minute at least, what was refused after the longest pause.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Backoff {

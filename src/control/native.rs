@@ -2,7 +2,7 @@
 //!
 //! Times are RFC 3339 in UTC, and `at` is this process's clock, so that a reader can tell ages without trusting its own.
 
-use std::time::SystemTime;
+use std::{collections::BTreeMap, time::SystemTime};
 
 use axum::{
     Json, Router,
@@ -55,9 +55,16 @@ struct TaskView {
     state: &'static str,
     since: String,
     error: Option<String>,
+    next_try: Option<String>,
     last_progress: Option<String>,
     epoch: u64,
     counts: CountsView,
+    /// `counts.dead_lettered` by the part that refused them.
+    dead_letters: BTreeMap<&'static str, u64>,
+    /// Records that the source has not handed out yet, where it is a log; of all its partitions.
+    lag: Option<u64>,
+    /// Records that wait in its queues, where it reads some.
+    queue_depth: Option<u64>,
     lost: Vec<LossView>,
 }
 
@@ -117,9 +124,13 @@ impl TaskView {
             state: task.state.as_str(),
             since: timestamp(task.since),
             error: task.error.as_deref().map(str::to_owned),
+            next_try: task.next_try.map(timestamp),
             last_progress: task.last_progress.map(timestamp),
             epoch: task.epoch,
             counts: CountsView::of(task.counts),
+            dead_letters: task.dead_letters.iter().collect(),
+            lag: task.lag.get().iter().map(|partition| partition.records).reduce(|a, b| a + b),
+            queue_depth: task.depth.get().iter().map(|queue| queue.records).reduce(|a, b| a + b),
             lost: task.lost.get().into_iter().map(LossView::of).collect(),
         }
     }

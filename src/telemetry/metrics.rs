@@ -124,6 +124,13 @@ fn of_bridges(statuses: &[BridgeStatus]) -> Vec<proto::MetricFamily> {
             (labels, f64::from(u8::from(task.state == state)))
         })
     });
+    let stages = tasks().flat_map(|(bridge, task)| {
+        task.dead_letters.iter().map(move |(stage, records)| {
+            let mut labels = labels(bridge, task);
+            labels.push(stage.to_owned());
+            (labels, records as f64)
+        })
+    });
     let lags = tasks().flat_map(|(bridge, task)| {
         task.lag.get().into_iter().map(move |PartitionLag { topic, partition, records }| {
             let mut labels = labels(bridge, task);
@@ -154,6 +161,7 @@ fn of_bridges(statuses: &[BridgeStatus]) -> Vec<proto::MetricFamily> {
         by_task(names::RECORDS_FILTERED, |task| Some(task.counts.filtered as f64)),
         by_task(names::RECORDS_DROPPED, |task| Some(task.counts.dropped as f64)),
         by_task(names::RECORDS_DEAD_LETTERED, |task| Some(task.counts.dead_lettered as f64)),
+        family(names::DEAD_LETTERS, stages),
         by_task(names::RECORDS_RETURNED, |task| Some(task.counts.returned as f64)),
         by_task(names::RECORDS_IN_FLIGHT, |task| Some(task.counts.in_flight as f64)),
         by_task(names::BYTES_IN_FLIGHT, |task| Some(task.counts.in_flight_bytes as f64)),

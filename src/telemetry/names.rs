@@ -41,6 +41,7 @@ impl fmt::Display for Kind {
 
 const TASK: &[&str] = &["bridge", "task"];
 const TASK_AND_PARTITION: &[&str] = &["bridge", "task", "topic", "partition"];
+const TASK_AND_STAGE: &[&str] = &["bridge", "task", "stage"];
 const TASK_AND_QUEUE: &[&str] = &["bridge", "task", "queue"];
 const TASK_AND_REASON: &[&str] = &["bridge", "task", "reason"];
 const TASK_AND_STATE: &[&str] = &["bridge", "task", "state"];
@@ -70,6 +71,7 @@ metrics! {
     RECORDS_FILTERED: Counter "gantry_records_filtered_total" TASK, "Records that an explicit rule dropped.";
     RECORDS_DROPPED: Counter "gantry_records_dropped_total" TASK, "Refused records that errors.tolerance dropped; they count as filtered, too.";
     RECORDS_DEAD_LETTERED: Counter "gantry_records_dead_lettered_total" TASK, "Records whose dead letter is confirmed.";
+    DEAD_LETTERS: Counter "gantry_dead_letters_total" TASK_AND_STAGE, "Confirmed dead letters by the part that refused the record: TRANSFORMATION, KAFKA_PRODUCE and so on.";
     RECORDS_RETURNED: Counter "gantry_records_returned_total" TASK, "Records given back to the source unsettled; it delivers them again.";
     RECORDS_IN_FLIGHT: Gauge "gantry_records_in_flight" TASK, "Records that the source gave and nobody has settled yet.";
     BYTES_IN_FLIGHT: Gauge "gantry_bytes_in_flight" TASK, "Bytes of the records in flight.";

@@ -59,6 +59,32 @@ async fn status_shows_every_task_and_its_exit_code_says_how_it_is() {
     assert!(error.contains(&url) && error.contains("is gantry running there?"), "{error}");
 }
 
+/// `gantry run` of these bridges to its end: exit code and log.
+fn run_to_the_end(bridges: &str, more: &[&str]) -> (Option<i32>, String) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let config = directory.path().join("gantry.yaml");
+    let yaml = format!("control: {{ listen: \"127.0.0.1:0\" }}\nbridges:\n{bridges}");
+    std::fs::write(&config, yaml).expect("writing it");
+    let output = run(&[&["run", config.to_str().expect("a path")], more].concat());
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn a_run_that_has_finished_says_what_became_of_the_records() {
+    let bridges = "  b: { source: { generate: { count: 30 } }, sink: { \"null\": {} } }\n";
+    let (code, log) = run_to_the_end(bridges, &[]);
+    assert!(code == Some(0) && log.contains("drained: 30 delivered"), "{code:?}: {log}");
+}
+
+#[test]
+fn a_bridge_that_fails_ends_the_run_if_that_was_asked_for() {
+    let bridges = "  fails: { source: { generate: { count: 30 } }, sink: { file: { path: /dev } } }\n  \
+                   goes-on: { source: { generate: { rate: 10 } }, sink: { \"null\": {} } }\n";
+    let (code, log) = run_to_the_end(bridges, &["--exit-on-failure"]);
+    assert!(code == Some(4) && log.contains("--exit-on-failure") && log.contains("drained: "), "{code:?}: {log}");
+    assert!(log.contains("name a file in it"), "{log}");
+}
+
 /// What `HTTP_PROXY` names knows nothing of this machine's ports.
 #[tokio::test]
 async fn no_proxy_is_asked() {

@@ -1,6 +1,11 @@
 //! Dead letters in a local file, for when no broker will take them.
 
-use std::{fs, os::unix::fs::symlink, path::Path};
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt as _, symlink},
+    path::Path,
+    process::Command,
+};
 
 use lapin::BasicProperties;
 
@@ -12,7 +17,7 @@ use crate::{
 };
 
 fn file_letters(path: &Path) -> String {
-    format!("{{ file: {{ path: {} }} }}", path.display())
+    format!("{{ file: {{ path: {}, follow_symlinks: {} }} }}", path.display(), path.is_symlink())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,6 +90,50 @@ async fn a_full_disk_holds_the_bridge_and_skips_nothing() {
     values.sort();
     values.dedup();
     assert_eq!(values.len(), 5, "nothing is lost, nothing skipped");
+    rabbit.delete(&queue).await;
+    kafka::delete_topic(&topic).await;
+}
+
+/// Starts gantry under a limit of file sizes, in KiB, that may be raised again.
+fn limited(directory: &Path, limit: u64) -> std::path::PathBuf {
+    let script = directory.join("limited");
+    let gantry = env!("CARGO_BIN_EXE_gantry");
+    // In POSIX's shell the unit is 512 bytes.
+    fs::write(&script, format!("#!/bin/sh\nulimit -S -f {}\nexec {gantry} \"$@\"\n", limit * 2)).expect("a script");
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).expect("its mode");
+    script
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_of_file_sizes_holds_the_bridge_and_ends_nothing() {
+    const LIMIT: u64 = 256;
+    let (queue, topic) = (unique("limit"), unique("limit"));
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("dead.jsonl");
+    // There already, almost full, and open to everybody.
+    fs::write(&path, format!("{}\n", "x".repeat(LIMIT as usize * 1024 - 101))).expect("writing");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).expect("its mode");
+    let rabbit = Rabbit::connect().await;
+    rabbit.queue(&queue).await;
+    kafka::create_topic(&topic, 1).await;
+    rabbit.publish(&queue, b"not json", BasicProperties::default()).await;
+    let script = limited(directory.path(), LIMIT);
+    let mut gantry = Gantry::start_binary(&script, &bridge(&queue, ONLY_JSON, &topic, &file_letters(&path)));
+    let why = eventually("the bridge says why it holds", SOON, async || {
+        gantry.task("b").map(|(_, error)| error).filter(|error| error.contains("File too large"))
+    })
+    .await;
+    assert!(why.contains(&path.display().to_string()) && why.contains("LimitFSIZE"), "{why}");
+    assert!(gantry.ended().is_none(), "the signal ends it");
+    assert_eq!(fs::metadata(&path).expect("it is there").len(), LIMIT * 1024 - 100, "half a line is taken back");
+    let log = gantry.log();
+    assert!(log.contains("every user of this machine may read and write it (mode 0666)"), "{log}");
+
+    let raised = Command::new("prlimit").args(["--fsize=unlimited:", "--pid", &gantry.pid().to_string()]).status();
+    assert!(raised.expect("util-linux has it").success());
+    rabbit.wait_until_empty(&queue).await;
+    assert!(fs::read_to_string(&path).expect("the letters").contains("not json"));
+    gantry.check_conservation("b");
     rabbit.delete(&queue).await;
     kafka::delete_topic(&topic).await;
 }

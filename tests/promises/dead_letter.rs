@@ -72,6 +72,16 @@ async fn a_body_that_is_not_json_becomes_a_dead_letter_as_the_source_gave_it() {
     let letter = kafka::read_all(&dead).remove(0);
     assert_eq!(letter.value.as_deref(), Some(b"not json".as_slice()));
     assert_eq!(letter.header("__connect.errors.stage").as_deref(), Some("TRANSFORMATION"));
+    // The metrics, the status and the log say at which stage.
+    let metrics = gantry.get("/metrics").expect("metrics").1;
+    assert!(
+        metrics.contains("gantry_dead_letters_total{bridge=\"b\",task=\"0\",stage=\"TRANSFORMATION\"} 1"),
+        "{metrics}"
+    );
+    assert_eq!(gantry.bridge("b").expect("the bridge")["tasks"][0]["dead_letters"]["TRANSFORMATION"], 1);
+    let log = gantry.log();
+    let told = "1 record can never be delivered and is dead-lettered (TRANSFORMATION 1): json: ";
+    assert_eq!(log.matches(told).count(), 1, "{log}");
     gantry.check_conservation("b");
     rabbit.delete(&queue).await;
     kafka::delete_topic(&topic).await;
@@ -227,7 +237,8 @@ async fn tolerance_all_without_a_dead_letter_drops_counts_and_tells() {
     assert_eq!(gantry.metric("gantry_records_filtered_total", "b"), Some(50.0));
     assert_eq!(gantry.metric("gantry_records_dead_lettered_total", "b"), Some(0.0));
     let log = gantry.log();
-    assert_eq!(log.matches("can never be delivered and are dropped").count(), 1, "{log}");
+    assert_eq!(log.matches("can never be delivered and").count(), 1, "{log}");
+    assert!(log.contains("dropped (TRANSFORMATION "), "{log}");
     gantry.check_conservation("b");
     rabbit.delete(&queue).await;
     kafka::delete_topic(&topic).await;

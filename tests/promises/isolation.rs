@@ -88,3 +88,31 @@ async fn a_bridge_starts_moving_once_its_queue_and_topic_are_made() {
     rabbit.delete(&queue).await;
     kafka::delete_topic(&topic).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_was_wrong_is_tried_again_at_once_when_its_file_changes() {
+    let queue = unique("password");
+    let rabbit = Rabbit::connect().await;
+    rabbit.queue(&queue).await;
+    rabbit.publish_sequence(&queue, 0, 10, 100).await;
+    let directory = tempfile::tempdir().expect("a directory");
+    let password = directory.path().join("password");
+    std::fs::write(&password, "wr0ng-s3cret").expect("writing");
+    let url = support::amqp_url().replace("guest:guest@", &format!("guest:${{file:{}}}@", password.display()));
+    let gantry = Gantry::start(&format!(
+        r#"bridges:
+  b:
+    source: {{ rabbitmq: {{ connection: {{ urls: ["{url}"] }}, queue: {queue} }} }}
+    sink: {{ "null": {{}} }}
+    errors: {{ backoff: {{ initial: 1h, max: 1h }} }}
+"#
+    ));
+    gantry.wait_for_state("b", "failed").await;
+    let next = gantry.bridge("b").expect("the bridge")["tasks"][0]["next_try"].clone();
+    assert!(next.is_string(), "it says when it tries again: {next}");
+    std::fs::write(&password, "guest").expect("writing");
+    gantry.wait_until_ready().await;
+    rabbit.wait_until_empty(&queue).await;
+    gantry.check_conservation("b");
+    rabbit.delete(&queue).await;
+}

@@ -61,7 +61,7 @@ async fn a_refusal_is_told_as_check_tells_it() {
 
 #[test]
 fn the_help_tells_the_exit_codes() {
-    for (command, codes) in [("run", &["0", "1", "2", "3", "130"][..]), ("reload", &["0", "1", "2"])] {
+    for (command, codes) in [("run", &["0", "1", "2", "3", "4", "130"][..]), ("reload", &["0", "1", "2"])] {
         let help = Command::new(env!("CARGO_BIN_EXE_gantry")).args([command, "--help"]).output().expect("it runs");
         let help = String::from_utf8(help.stdout).expect("UTF-8");
         let (_, table) = help.split_once("Exit codes:\n").unwrap_or_else(|| panic!("{help}"));

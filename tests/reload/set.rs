@@ -109,3 +109,29 @@ async fn rest_shows_the_new_wording_of_a_bridge_that_stayed() {
     assert_eq!(config()["limits.batch"], "500");
     assert_eq!(life(&gantry, "one").0, 1);
 }
+
+#[tokio::test]
+async fn a_bridge_that_has_failed_is_tried_again_and_one_that_runs_is_left_alone() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("out.jsonl");
+    std::fs::create_dir(&path).expect("a directory in the file's place");
+    let gantry = Gantry::start(&format!(
+        r#"bridges:
+  failing:
+    source: {{ generate: {{ rate: 100 }} }}
+    sink: {{ file: {{ path: {} }} }}
+    errors: {{ backoff: {{ initial: 1h, max: 1h }} }}
+  well: {{ source: {{ generate: {{ rate: 100 }} }}, sink: {{ "null": {{}} }} }}
+"#,
+        path.display()
+    ));
+    gantry.wait_for_state("failing", "failed").await;
+    gantry.wait_for_state("well", "running").await;
+    std::fs::remove_dir(&path).expect("mending it");
+    let done = reload(&gantry);
+    assert_eq!(names(&done, "tried_again"), ["failing"], "{done}");
+    assert_eq!(names(&done, "stayed"), ["failing", "well"], "{done}");
+    gantry.wait_until_ready().await;
+    assert_eq!(life(&gantry, "well").0, 1);
+    gantry.check_conservation("failing");
+}

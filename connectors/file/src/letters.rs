@@ -9,7 +9,7 @@ use gantry_sdk::{
 
 use crate::{
     line::{self, Entry, Line},
-    log::{self, Log},
+    log::{self, Log, Snapshot},
     sink::blocking,
 };
 
@@ -38,9 +38,8 @@ impl FileLetters {
 impl Letters for FileLetters {
     async fn open(&mut self) -> Result<()> {
         let log = self.log.clone();
-        let Scan { marks, total, end } = blocking(move || scan(&log)).await?;
-        let log = self.log.clone();
-        let feed = Feed::start(move |giver| read(&log, &marks, end, giver));
+        let Scan { marks, total, snapshot } = blocking(move || scan(&log)).await?;
+        let feed = Feed::start(move |giver| read(snapshot, &marks, giver));
         self.opened = Some(Opened { feed, total });
         Ok(())
     }
@@ -77,13 +76,14 @@ struct Scan {
     marks: Marks,
     /// Letters without a mark.
     total: u64,
-    /// Where the file ended.
-    end: u64,
+    /// What was read.
+    snapshot: Snapshot,
 }
 
 fn scan(log: &Log) -> Result<Scan> {
     let (mut marks, mut letters) = (Marks::default(), Marks::default());
-    let mut lines = log.lines(None)?;
+    let mut snapshot = log.snapshot()?;
+    let mut lines = snapshot.lines()?;
     while let Some((number, text)) = lines.next()? {
         match line::read(text) {
             Ok(Line::Mark(more)) => marks.extend(&more),
@@ -92,19 +92,21 @@ fn scan(log: &Log) -> Result<Scan> {
             Err(_) => letters.insert(&LetterId::new(LINE, number)),
         }
     }
-    Ok(Scan { total: letters.count_outside(&marks), marks, end: lines.end() })
+    Ok(Scan { total: letters.count_outside(&marks), marks, snapshot })
 }
 
-/// Gives the letters up to where the marks were read: what was written since may be marked already.
-fn read(log: &Log, marks: &Marks, end: u64, giver: &mut Giver) -> Result<()> {
-    let mut lines = log.lines(Some(end))?;
+/// Gives the letters of which the marks were read: of what was written since they are not known, and what has the name now
+/// may be another file.
+fn read(mut snapshot: Snapshot, marks: &Marks, giver: &mut Giver) -> Result<()> {
+    let path = snapshot.path().to_owned();
+    let mut lines = snapshot.lines()?;
     while let Some((number, text)) = lines.next()? {
         let letter = match line::read(text) {
             Ok(Line::Mark(_)) => continue,
             Ok(Line::Record(entry)) if marks.contains(&entry.id) => continue,
             Ok(Line::Record(entry)) => letter(*entry),
             Err(reason) if is_torn(text) => {
-                log::skipped(log.path(), number, &reason);
+                log::skipped(&path, number, &reason);
                 continue;
             }
             Err(reason) => match unreadable(number, reason) {
@@ -117,7 +119,7 @@ fn read(log: &Log, marks: &Marks, end: u64, giver: &mut Giver) -> Result<()> {
         }
     }
     if let Some(line) = lines.torn() {
-        log::skipped(log.path(), line, "it does not end");
+        log::skipped(&path, line, "it does not end");
     }
     Ok(())
 }

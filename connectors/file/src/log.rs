@@ -3,16 +3,22 @@
 //! # The contract
 //! - What was appended is on the disk when [`Log::append`] returns: lines with `fdatasync`, a new file's name with its
 //!   directory.
-//! - One writer at a time: each append holds the file's lock (`flock`). So several tasks, a replay beside the service, and
-//!   whoever rotates the file go together. The file is opened by its name for each append: one that was moved away is
-//!   let go of.
+//! - It is in the file that has the name: whoever moves, compresses and removes the file finds every line that counts. The
+//!   file is opened by its name for each append. With the lock in hand, and again when the lines are on the disk, it is
+//!   compared with what the name leads to; if that is another file by now, the lines are written there.
+//! - One writer at a time: each append holds the file's lock (`flock`). So several tasks, and a replay beside the service,
+//!   go together.
+//! - The name leads to the file itself: a symbolic link is refused, unless it was asked for.
 //! - An append that fails leaves nothing behind, as far as the disk lets it. A line that a crash tore is completed by a
 //!   line break before the next one, and is skipped by readers.
 
+mod lines;
+mod mode;
+
 use std::{
-    fs::{File, FileType, OpenOptions, TryLockError},
-    io::{self, BufRead as _, BufReader, Read as _, Write as _},
-    os::unix::fs::{FileExt as _, FileTypeExt as _, OpenOptionsExt as _},
+    fs::{File, Metadata, OpenOptions, TryLockError},
+    io::{self, Write as _},
+    os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -20,38 +26,30 @@ use std::{
 
 use gantry_sdk::{Error, ErrorKind, Result};
 
+pub(crate) use lines::{Snapshot, skipped};
+
 /// Only its owner reads it: it holds whole messages.
 const MODE: u32 = 0o600;
 /// How long somebody else may hold the lock.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Between two looks at the lock.
 const PAUSE: Duration = Duration::from_millis(10);
-/// No line of ours is longer: a message of 128 MiB in base64, twice over.
-const LONGEST: u64 = 512 << 20;
+/// So often in a row the file may be moved away in the middle of an append.
+const MOVES: u32 = 10;
 
 /// A log at a path. Nothing is open between calls.
 #[derive(Debug, Clone)]
 pub(crate) struct Log {
     path: PathBuf,
-}
-
-/// The lines up to where the file ended when it was opened.
-#[derive(Debug)]
-pub(crate) struct Lines {
-    reader: BufReader<io::Take<File>>,
-    end: u64,
-    number: u64,
-    line: Vec<u8>,
-    /// The last line does not end.
-    torn: bool,
-    path: PathBuf,
+    /// Whether the path may be a symbolic link.
+    follow_symlinks: bool,
 }
 
 // === impl Log ===
 
 impl Log {
-    pub(crate) const fn new(path: PathBuf) -> Self {
-        Self { path }
+    pub(crate) const fn new(path: PathBuf, follow_symlinks: bool) -> Self {
+        Self { path, follow_symlinks }
     }
 
     /// Whether it can be written to. Creates it.
@@ -59,53 +57,109 @@ impl Log {
         self.open().map(drop).map_err(|error| self.explain("opening", &error))
     }
 
-    /// Appends whole lines, durably.
+    /// Appends whole lines, durably, to the file that has the name.
     pub(crate) fn append(&self, lines: &[u8]) -> Result<()> {
-        let appended = self.open().and_then(|mut file| {
-            lock(&file, File::try_lock)?;
-            let end = file.metadata()?.len();
-            let written = complete(&mut file, end).and_then(|()| file.write_all(lines)).and_then(|()| file.sync_data());
-            if written.is_err() {
-                // Else the records would stand there twice, once they are written again.
-                let _ = file.set_len(end);
+        for _ in 0..MOVES {
+            match self.append_once(lines) {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(error) => return Err(self.explain("appending to", &error)),
             }
-            written
-        });
-        appended.map_err(|error| self.explain("appending to", &error))
-    }
-
-    /// What is in it now, or up to where it ended earlier.
-    pub(crate) fn lines(&self, upto: Option<u64>) -> Result<Lines> {
-        let opened = File::open(&self.path).and_then(|file| {
-            refuse(file.metadata()?.file_type())?;
-            // Nobody is in the middle of a line while the end is fixed.
-            lock(&file, File::try_lock_shared)?;
-            let end = upto.unwrap_or(file.metadata()?.len());
-            file.unlock()?;
-            Ok((BufReader::new(file.take(end)), end))
-        });
-        let (reader, end) = opened.map_err(|error| self.explain("reading", &error))?;
-        Ok(Lines { reader, end, number: 0, line: Vec::new(), torn: false, path: self.path.clone() })
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Opens it for appending, and creates it durably if it is not there.
-    fn open(&self) -> io::Result<File> {
-        let there = match self.path.metadata() {
-            // Opening a pipe would wait for whoever reads it.
-            Ok(metadata) => refuse(metadata.file_type()).map(|()| true)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-            Err(error) => return Err(error),
-        };
-        let file = OpenOptions::new().append(true).read(true).create(true).mode(MODE).open(&self.path)?;
-        if !there {
-            let real = self.path.canonicalize()?;
-            File::open(real.parent().unwrap_or_else(|| Path::new("/")))?.sync_all()?;
         }
+        let moved = io::Error::new(io::ErrorKind::ResourceBusy, "it is moved away again and again");
+        Err(self.explain("appending to", &moved))
+    }
+
+    /// Whether the file still had the name when the lines were on the disk. If not, it may be gone already.
+    fn append_once(&self, lines: &[u8]) -> io::Result<bool> {
+        let Some(mut file) = self.locked()? else { return Ok(false) };
+        let end = file.metadata()?.len();
+        if end == 0 {
+            // Nobody has written to it yet, so nobody has made sure of its name either.
+            self.sync_directory()?;
+        }
+        let written = complete(&mut file, end).and_then(|()| file.write_all(lines)).and_then(|()| file.sync_data());
+        if written.is_err() {
+            // Else the records would stand there twice, once they are written again.
+            let _ = file.set_len(end);
+        }
+        written.and_then(|()| self.leads_to(&file))
+    }
+
+    /// What is in it now, to be read as often as one likes.
+    pub(crate) fn snapshot(&self) -> Result<Snapshot> {
+        let snapshot = self.locked_for_reading().and_then(|file| {
+            let end = file.metadata()?.len();
+            file.unlock()?;
+            Ok(Snapshot::new(file, end, self.path.clone()))
+        });
+        snapshot.map_err(|error| self.explain("reading", &error))
+    }
+
+    /// The file that has the name, locked; `None` when it was moved away meanwhile.
+    fn locked(&self) -> io::Result<Option<File>> {
+        let file = self.open()?;
+        lock(&file, File::try_lock)?;
+        // It may have waited for long, and the file be compressed and removed by now.
+        Ok(self.leads_to(&file)?.then_some(file))
+    }
+
+    /// The same for reading: nobody is in the middle of a line.
+    fn locked_for_reading(&self) -> io::Result<File> {
+        let mut moves = 0;
+        loop {
+            refuse(&self.metadata()?)?;
+            let file = self.options().read(true).open(&self.path)?;
+            refuse(&file.metadata()?)?;
+            lock(&file, File::try_lock_shared)?;
+            moves += 1;
+            if moves == MOVES || self.leads_to(&file)? {
+                return Ok(file);
+            }
+        }
+    }
+
+    /// Whether the name still leads to this file.
+    fn leads_to(&self, file: &File) -> io::Result<bool> {
+        match self.metadata() {
+            Ok(named) => {
+                let open = file.metadata()?;
+                Ok((named.dev(), named.ino()) == (open.dev(), open.ino()))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens it for appending, and creates it if it is not there.
+    fn open(&self) -> io::Result<File> {
+        match self.metadata() {
+            Ok(metadata) => refuse(&metadata)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        let file = self.options().append(true).read(true).create(true).mode(MODE).open(&self.path)?;
+        let metadata = file.metadata()?;
+        refuse(&metadata)?;
+        mode::look(&self.path, &metadata);
         Ok(file)
+    }
+
+    fn options(&self) -> OpenOptions {
+        let mut options = OpenOptions::new();
+        // Opening a pipe that came in its place must not wait for whoever is at its other end.
+        let link = if self.follow_symlinks { 0 } else { libc::O_NOFOLLOW };
+        options.custom_flags(libc::O_NONBLOCK | link);
+        options
+    }
+
+    fn metadata(&self) -> io::Result<Metadata> {
+        if self.follow_symlinks { self.path.metadata() } else { self.path.symlink_metadata() }
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        let real = self.path.canonicalize()?;
+        File::open(real.parent().unwrap_or_else(|| Path::new("/")))?.sync_all()
     }
 
     /// What went wrong, and what a person can do.
@@ -123,6 +177,11 @@ impl Log {
             Io::Unsupported => (ErrorKind::Config, String::new()),
             Io::StorageFull | Io::QuotaExceeded => {
                 (ErrorKind::Disconnected, "; make room there, the records wait".to_owned())
+            }
+            Io::FileTooLarge => {
+                let advice = "; this process may not make a file so large (ulimit -f, LimitFSIZE): raise that or move the \
+                              file away, the records wait";
+                (ErrorKind::Disconnected, advice.to_owned())
             }
             Io::ReadOnlyFilesystem => (ErrorKind::Refused, "; mount it writable".to_owned()),
             _ => (ErrorKind::Disconnected, String::new()),
@@ -143,7 +202,12 @@ fn words(error: &io::Error) -> String {
 }
 
 /// What can never hold lines.
-fn refuse(kind: FileType) -> io::Result<()> {
+fn refuse(metadata: &Metadata) -> io::Result<()> {
+    let kind = metadata.file_type();
+    if kind.is_symlink() {
+        let message = "it is a symbolic link: name the file itself, or set follow_symlinks: true";
+        return Err(io::Error::new(io::ErrorKind::Unsupported, message));
+    }
     if kind.is_dir() {
         return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory"));
     }
@@ -176,101 +240,5 @@ fn complete(file: &mut File, end: u64) -> io::Result<()> {
     if byte == *b"\n" { Ok(()) } else { file.write_all(b"\n") }
 }
 
-// === impl Lines ===
-
-impl Lines {
-    /// Where the file ended when it was opened.
-    pub(crate) const fn end(&self) -> u64 {
-        self.end
-    }
-
-    /// The number of the last line, if it does not end. Known at the end.
-    pub(crate) fn torn(&self) -> Option<u64> {
-        self.torn.then_some(self.number)
-    }
-
-    /// The next whole line without its line break, and its number from 1.
-    pub(crate) fn next(&mut self) -> Result<Option<(u64, &[u8])>> {
-        self.line.clear();
-        self.number += 1;
-        let read = self.reader.by_ref().take(LONGEST).read_until(b'\n', &mut self.line);
-        read.map_err(|error| Error::disconnected(format!("reading {}: {}", self.path.display(), words(&error))))?;
-        if self.line.pop_if(|last| *last == b'\n').is_some() {
-            return Ok(Some((self.number, &self.line)));
-        }
-        if self.line.len() as u64 == LONGEST {
-            let path = self.path.display();
-            return Err(Error::config(format!("reading {path}: line {} is longer than any of ours", self.number)));
-        }
-        self.torn = !self.line.is_empty();
-        Ok(None)
-    }
-}
-
-/// Says that a line is left out: a crash tore it, so its record never counted as written.
-pub(crate) fn skipped(path: &Path, line: u64, reason: &str) {
-    let path = path.display();
-    tracing::warn!(
-        "{path}, line {line} is left out: {reason}. A write was cut off there, and its record is still at its source; or \
-         somebody changed it"
-    );
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn log() -> (tempfile::TempDir, Log) {
-        let directory = tempfile::tempdir().expect("a directory");
-        let log = Log::new(directory.path().join("letters.jsonl"));
-        (directory, log)
-    }
-
-    fn all(log: &Log) -> Vec<String> {
-        let mut lines = log.lines(None).expect("the file");
-        std::iter::from_fn(|| lines.next().expect("a line").map(|(_, line)| String::from_utf8_lossy(line).into_owned()))
-            .collect()
-    }
-
-    #[test]
-    fn a_torn_line_is_ended_before_the_next_and_only_its_owner_reads_the_file() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let (_directory, log) = log();
-        log.append(b"one\ntwo\n").expect("room");
-        OpenOptions::new().append(true).open(log.path()).and_then(|mut file| file.write_all(b"to")).expect("room");
-        assert_eq!(all(&log), ["one", "two"]);
-        log.append(b"three\n").expect("room");
-        assert_eq!(all(&log), ["one", "two", "to", "three"]);
-        assert_eq!(log.path().metadata().expect("it is there").permissions().mode() & 0o777, MODE);
-    }
-
-    #[test]
-    fn what_cannot_be_written_says_what_to_do() {
-        let (directory, log) = log();
-        let text = |path: PathBuf| Log::new(path).probe().expect_err("it must not work").chain();
-        assert!(text(directory.path().into()).contains("name a file in it"));
-        assert!(
-            text(directory.path().join("not/there"))
-                .contains(&format!("create the directory {}/not", directory.path().display()))
-        );
-        assert_eq!(log.lines(None).expect_err("it is not there").kind(), ErrorKind::Missing);
-        let full = Log::new("/dev/full".into()).append(b"x\n").expect_err("it is full");
-        assert!(full.chain().contains("No space left on device; make room there"), "{}", full.chain());
-        let null = Log::new("/dev/null".into()).append(b"x\n");
-        assert!(null.is_err(), "what keeps nothing must not count as written");
-    }
-
-    #[test]
-    fn a_second_writer_waits_for_the_first() {
-        let (_directory, log) = log();
-        log.append(b"one\n").expect("room");
-        let held = File::open(log.path()).expect("it is there");
-        held.lock().expect("nobody else has it");
-        let other = log.clone();
-        let waiting = thread::spawn(move || other.append(b"two\n"));
-        assert_eq!(std::fs::read(log.path()).expect("it is there"), b"one\n");
-        held.unlock().expect("it was held");
-        waiting.join().expect("no panic").expect("room");
-        assert_eq!(all(&log), ["one", "two"]);
-    }
-}
+mod tests;

@@ -44,6 +44,16 @@ const SHORTEST: Duration = Duration::from_millis(10);
 pub struct Options {
     /// The file. It is created if it is missing; its directory is not.
     pub path: PathBuf,
+    /// Whether `path` may be a symbolic link. Without it a link is refused: whoever may make one in that directory would
+    /// choose where messages are written.
+    #[serde(default)]
+    pub follow_symlinks: bool,
+}
+
+impl Options {
+    fn log(self) -> Log {
+        Log::new(self.path, self.follow_symlinks)
+    }
 }
 
 impl SinkConfig for Options {
@@ -65,13 +75,13 @@ impl SinkConfig for Options {
     }
 
     fn build(self, context: Context) -> Result<Box<dyn Sink>> {
-        Ok(Box::new(FileSink { log: Log::new(self.path), context, running: None }))
+        Ok(Box::new(FileSink { log: self.log(), context, running: None }))
     }
 }
 
 impl LettersConfig for Options {
     fn letters(self, _: Context) -> Result<Box<dyn Letters>> {
-        Ok(Box::new(FileLetters::new(Log::new(self.path))))
+        Ok(Box::new(FileLetters::new(self.log())))
     }
 }
 

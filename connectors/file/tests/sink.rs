@@ -24,7 +24,8 @@ fn context(timeout: Option<Duration>) -> Context {
 }
 
 async fn open(path: &Path, context: &Context) -> Box<dyn Sink> {
-    let mut sink = (gantry_file::SINK.create)(&json!({ "path": path }), context.clone()).expect("options");
+    let options = json!({ "path": path, "follow_symlinks": path.is_symlink() });
+    let mut sink = (gantry_file::SINK.create)(&options, context.clone()).expect("options");
     sink.open().await.unwrap_or_else(|error| panic!("{}", error.chain()));
     sink
 }

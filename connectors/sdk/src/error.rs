@@ -22,7 +22,8 @@ pub enum ErrorKind {
     Config,
     /// The other side refused for good: credentials, access, inequivalent arguments. Failed; tried again slowly.
     Refused,
-    /// A queue, exchange or topic is not there. Failed; tried again slowly, because someone may create it.
+    /// A queue, exchange or topic is not there. Failed; tried again soon and ever more slowly, because someone may be
+    /// creating it.
     Missing,
     /// The connection or channel ended, or nobody answered. Back off and try again.
     Disconnected,

@@ -165,6 +165,7 @@ impl<'t> Hub<'t> {
             Event::Notice(notice) => {
                 self.helm.take(notice)?;
                 if notice == Notice::Tick {
+                    self.settler.refusals.look();
                     self.look_for_a_stall().await?;
                 }
             }

@@ -8,7 +8,10 @@ use gantry_sdk::{
     receipt::{Outcome, OutcomeReceiver},
 };
 
-use super::{End, refusals::Refusals};
+use super::{
+    End,
+    refusals::{Fate, Refusals},
+};
 use crate::bridge::{
     books::{Books, Condemned, Verdict},
     dead_letter,
@@ -64,7 +67,7 @@ impl Settler {
         match (errors.tolerance, &errors.dead_letter) {
             (Tolerance::None, dead_letter) => Err(End::Halted(halts(&condemned, dead_letter.is_some()))),
             (Tolerance::All, None) => {
-                self.refusals.tell(&self.definition.name, self.task, "dropped", &condemned);
+                self.refusals.tell(&self.definition.name, self.task, Fate::Dropped, &condemned);
                 self.books.drop_refused(lane, sequence, condemned.len());
                 Ok(())
             }
@@ -83,18 +86,19 @@ impl Settler {
         let Some(sink) = self.dead_letter.as_deref_mut() else {
             return Err(End::Failed(Error::internal("the dead letter is not open")));
         };
-        let Some(receipt) = self.books.condemn(lane, sequence, condemned.len()) else { return Ok(()) };
+        let Some(receipt) = self.books.condemn(lane, sequence, &condemned) else { return Ok(()) };
+        self.refusals.tell(&self.definition.name, self.task, Fate::DeadLetters, &condemned);
         dead_letter::put(sink, &self.definition, self.task, condemned, receipt).await.map_err(End::Failed)
     }
 
     /// Hands refused records to the source's own dead letter. They are settled with that: nobody confirms it.
     async fn reject(&mut self, lane: Lane, sequence: Sequence, condemned: &[Condemned]) -> Result<(), End> {
-        self.refusals.tell(&self.definition.name, self.task, "rejected at the source", condemned);
+        self.refusals.tell(&self.definition.name, self.task, Fate::Rejected, condemned);
         let Some((last, records)) = self.books.last_of(lane, sequence) else { return Ok(()) };
-        for Condemned { root, .. } in condemned {
+        for Condemned { root, failure, .. } in condemned {
             let back = records.saturating_sub(root + 1);
             self.source.reject(lane, &last, back).await.map_err(End::Failed)?;
-            self.books.rejected(lane, sequence);
+            self.books.rejected(lane, sequence, failure.stage);
         }
         Ok(())
     }

@@ -4,10 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout};
 
+use gantry_sdk::ErrorKind;
+
 use super::{
     change_tolerance, conserved, definition,
     misfortune::{Call, Misfortune},
-    start,
+    start, try_now,
     world::{Nature, World},
 };
 use crate::bridge::{
@@ -411,6 +413,9 @@ async fn what_halts_a_bridge_stays_at_its_source() {
     scene.until_state(TaskState::Failed).await;
     let waiting = || scene.world.state().ready.clone();
     assert_eq!(waiting().front(), Some(&REFUSED), "what came before it is delivered, and nothing else");
+    assert!(!try_now(&scene.bridges), "a reload leaves it alone: each try costs the record a delivery");
+    sleep(MINUTE).await;
+    assert_eq!(scene.status().epoch, 1);
     for epoch in 2..10 {
         scene.bridge.restart(Restart::All);
         scene.until("it halts again", |status| status.epoch == epoch && status.state == TaskState::Failed).await;
@@ -435,4 +440,68 @@ async fn a_stop_while_a_record_is_rejected_leaves_it_at_its_source() {
     scene.world.mend();
     scene.bridge.set_target(Target::Running);
     scene.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_is_made_just_now_is_served_soon_and_one_that_is_made_later_within_a_minute() {
+    for (number, later) in [(80, Duration::from_secs(3)), (81, 60 * MINUTE)] {
+        let scene = Scene::set(number, 100, |definition| {
+            definition.errors.backoff = (Duration::from_secs(1), 60 * MINUTE);
+        });
+        scene.world.refuse(Some(ErrorKind::Missing));
+        scene.world.cut_the_connection();
+        scene.bridge.restart(Restart::All);
+        scene.until_state(TaskState::Failed).await;
+        let next = scene.status().next_try.expect("it says when it tries again");
+        assert!(next <= std::time::SystemTime::now() + Duration::from_secs(1), "{next:?}");
+        sleep(later).await;
+        scene.world.refuse(None);
+        let made = Instant::now();
+        scene.until_state(TaskState::Running).await;
+        // It has waited for half of it at least, and waits for no longer again.
+        assert!(made.elapsed() <= later.min(MINUTE) + Duration::from_secs(5), "{:?}", made.elapsed());
+        assert_eq!(scene.status().next_try, None);
+        scene.end().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_makes_a_failed_bridge_try_now() {
+    let scene = Scene::set(82, 100, |definition| definition.errors.backoff = (60 * MINUTE, 60 * MINUTE));
+    scene.world.refuse(Some(ErrorKind::Refused));
+    scene.bridge.restart(Restart::All);
+    scene.until_state(TaskState::Failed).await;
+    scene.world.refuse(None);
+    let mended = Instant::now();
+    assert!(try_now(&scene.bridges));
+    scene.until_state(TaskState::Running).await;
+    assert!(mended.elapsed() < MINUTE, "{:?}", mended.elapsed());
+    assert!(!try_now(&scene.bridges), "a bridge that runs is left alone");
+    scene.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_was_replaced_is_tried_at_once() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let secret = directory.path().join("token");
+    for (number, kind) in [(83, ErrorKind::Refused), (84, ErrorKind::Disconnected)] {
+        std::fs::write(&secret, "old").expect("writing");
+        let scene = Scene::set(number, 100, |definition| {
+            definition.errors.backoff = (60 * MINUTE, 60 * MINUTE);
+            definition.source.options["token"] = format!("${{file:{}}}", secret.display()).into();
+        });
+        scene.world.refuse(Some(kind));
+        scene.bridge.restart(Restart::All);
+        scene.until("it waits", |status| status.next_try.is_some()).await;
+        let epoch = scene.status().epoch;
+        sleep(10 * MINUTE).await;
+        assert_eq!(scene.status().epoch, epoch, "nothing has changed, so it waits");
+        scene.world.refuse(None);
+        let replaced = Instant::now();
+        let next = directory.path().join("next");
+        std::fs::write(&next, "new").and_then(|()| std::fs::rename(&next, &secret)).expect("replacing");
+        scene.until_state(TaskState::Running).await;
+        assert!(replaced.elapsed() < MINUTE, "{:?}", replaced.elapsed());
+        scene.end().await;
+    }
 }

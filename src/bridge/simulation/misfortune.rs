@@ -37,6 +37,8 @@ impl Call {
 pub(super) struct Misfortune {
     /// The broker refuses a connection.
     pub(super) refused_source: usize,
+    /// What it is asked for is not there, or not for us.
+    pub(super) not_there: usize,
     /// The destination refuses a connection.
     pub(super) refused_sink: usize,
     /// The connection ends at a poll.
@@ -66,6 +68,7 @@ impl Misfortune {
     pub(super) const fn all(hangs: bool) -> Self {
         Self {
             refused_source: 10,
+            not_there: 20,
             refused_sink: 15,
             cut: 60,
             cut_unpolled: 20,

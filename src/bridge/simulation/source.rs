@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use gantry_sdk::{Error, Lane, Limits, Polled, Position, Record, Result, Source};
+use gantry_sdk::{Error, ErrorKind, Lane, Limits, Polled, Position, Record, Result, Source};
 
 use super::{
     misfortune::Call,
@@ -100,6 +100,12 @@ impl Source for SimulatedSource {
         let mut state = self.world.state();
         if state.random.one_in(self.world.nature.misfortune.refused_source) {
             return Err(Error::disconnected("the world refuses the connection"));
+        }
+        let kinds = [ErrorKind::Missing, ErrorKind::Refused, ErrorKind::Config];
+        let not_there = state.random.one_in(self.world.nature.misfortune.not_there);
+        let kind = not_there.then(|| kinds[state.random.below(kinds.len())]);
+        if let Some(kind) = kind.or(state.refuses) {
+            return Err(Error::new(kind, "the world has no such queue for you"));
         }
         assert!(!state.is_down(), "nothing is taken while the sink is out of reach");
         assert!(state.unacked.is_empty(), "the last connection was closed");

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use gantry_sdk::Record;
+use gantry_sdk::{ErrorKind, Record};
 use tokio::{sync::Notify, time::Instant};
 
 use super::misfortune::{Call, Misfortune};
@@ -71,6 +71,8 @@ pub(super) struct State {
     /// Message ids in the order in which the destination took them, repeats included.
     pub(super) delivered: Vec<u64>,
     pub(super) dead: Vec<u64>,
+    /// The broker refuses every connection, for that reason.
+    pub(super) refuses: Option<ErrorKind>,
     /// Until when the destination is out of reach.
     pub(super) down_until: Instant,
     /// The destination never tells of the next batch.
@@ -128,6 +130,7 @@ impl World {
             committed: 0,
             delivered: vec![],
             dead: vec![],
+            refuses: None,
             down_until: Instant::now(),
             loses_one: false,
             hanging: BTreeSet::new(),
@@ -189,6 +192,11 @@ impl World {
     pub(super) fn take_the_sink_away(&self, time: Duration) {
         self.state().down_until = Instant::now() + time;
         self.changed.notify_waiters();
+    }
+
+    /// The broker refuses every connection from now on, for that reason; or none.
+    pub(super) fn refuse(&self, kind: Option<ErrorKind>) {
+        self.state().refuses = kind;
     }
 
     pub(super) fn cut_the_connection(&self) {

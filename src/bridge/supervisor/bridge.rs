@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::future::select_all;
 use tokio::{
     sync::watch,
     task::AbortHandle,
@@ -60,7 +61,7 @@ impl Bridge {
     pub(super) fn start(definition: Arc<Definition>, target: Target, drain: Duration, budget: &Budget) -> Self {
         let spawn = |id| {
             let progress = Arc::new(Progress::new(id));
-            let first = Wanted { target, restarts: 0, exit: false, drain };
+            let first = Wanted { target, restarts: 0, tries: 0, exit: false, drain };
             let (sender, wanted) = watch::channel(first);
             let metrics = TaskMetrics::new(&definition.name, id);
             let (definition, share) = (definition.clone(), Arc::new(budget.join()));
@@ -147,11 +148,23 @@ impl Bridge {
             .collect()
     }
 
+    /// Makes those of its tasks that wait for their next try do it now. Returns whether there was one.
+    pub(super) fn try_now(&self) -> bool {
+        let waiting = self.life.tasks.iter().filter(|task| task.progress.snapshot().next_try.is_some());
+        waiting.map(|task| task.wanted.send_modify(|wanted| wanted.tries += 1)).count() > 0
+    }
+
     /// Returns when its source is exhausted and everything is delivered.
     pub(super) async fn finished(&self) {
         for task in &self.life.tasks {
             task.progress.wait_until_finished().await;
         }
+    }
+
+    /// Returns when one of its tasks has failed: the bridge's name.
+    pub(super) async fn failed(&self) -> Arc<str> {
+        select_all(self.life.tasks.iter().map(|task| Box::pin(task.progress.wait_until_failed()))).await;
+        self.definition.name.clone()
     }
 
     /// Ends its tasks for good: they drain, give back what is left and disconnect. Returns when they are gone: whether

@@ -11,12 +11,14 @@
 //! connect. What they bring is text: it is not searched for references again. In the part of a URL before the `@` they are percent-encoded, so
 //! that a password may hold any character; a reference that is the whole URL is taken as it is.
 
+mod files;
 mod reference;
 
 use gantry_sdk::config::Problem;
 use serde_json::Value as Json;
 
 use super::path;
+pub use files::files;
 pub(super) use reference::{Part, parse};
 
 /// The same options with every reference resolved, as text; to be used and dropped. The problem says where and what is

@@ -3,7 +3,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use gantry_sdk::{Depth, Lag, Lost, PartitionLag, QueueDepth};
 
 use super::*;
-use crate::bridge::{Counts, Target};
+use crate::bridge::{ByStage, Counts, Target, status::Progress};
 
 fn task(id: u32, state: TaskState) -> TaskStatus {
     let counts = Counts {
@@ -25,11 +25,24 @@ fn task(id: u32, state: TaskState) -> TaskStatus {
     let last_progress = Some(UNIX_EPOCH + Duration::from_millis(1_700_000_000_250));
     let lag = Lag::default();
     lag.set(vec![PartitionLag { topic: "orders".into(), partition: 2, records: 40 }]);
+    let mut dead_letters = ByStage::default();
+    dead_letters.add("TRANSFORMATION", 2);
+    dead_letters.add("KAFKA_PRODUCE", 3);
     let depth = Depth::default();
     depth.set(vec![QueueDepth { queue: "orders".into(), records: 12 }]);
     let lost = Lost::default();
     lost.report("retention", 70, "offsets 0 to 69 of orders/2");
-    TaskStatus { id, state, since: UNIX_EPOCH, error: None, last_progress, epoch: 3, counts, lag, depth, lost }
+    TaskStatus {
+        state,
+        last_progress,
+        epoch: 3,
+        counts,
+        dead_letters,
+        lag,
+        depth,
+        lost,
+        ..Progress::new(id).snapshot()
+    }
 }
 
 fn bridge(name: &str, tasks: Vec<TaskStatus>) -> BridgeStatus {
@@ -51,6 +64,7 @@ fn series_carry_bridge_and_task() {
     for line in [
         r#"gantry_records_in_total{bridge="a \"b\"",task="0"} 107"#,
         r#"gantry_records_returned_total{bridge="a \"b\"",task="1"} 7"#,
+        r#"gantry_dead_letters_total{bridge="a \"b\"",task="0",stage="KAFKA_PRODUCE"} 3"#,
         r#"gantry_source_lag_records{bridge="a \"b\"",task="0",topic="orders",partition="2"} 40"#,
         r#"gantry_queue_depth{bridge="a \"b\"",task="1",queue="orders"} 12"#,
         r#"gantry_source_lost_total{bridge="a \"b\"",task="0",reason="retention"} 70"#,

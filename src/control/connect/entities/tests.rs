@@ -1,4 +1,4 @@
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use gantry_sdk::{
     Error,
@@ -7,7 +7,7 @@ use gantry_sdk::{
 use serde_json::json;
 
 use super::*;
-use crate::bridge::{BridgeLimits, Counts, ErrorPolicy, Part};
+use crate::bridge::{BridgeLimits, ErrorPolicy, Part, status::Progress};
 
 const fn source(name: &'static str) -> SourcePlugin {
     SourcePlugin {
@@ -69,19 +69,7 @@ fn definition(source: &'static SourcePlugin, sink: &'static SinkPlugin) -> Defin
 
 fn task(id: u32, state: TaskState, error: Option<&str>) -> TaskStatus {
     let error = error.map(Into::into);
-    let counts = Counts::default();
-    TaskStatus {
-        id,
-        state,
-        since: SystemTime::now(),
-        error,
-        last_progress: None,
-        epoch: 1,
-        counts,
-        lag: gantry_sdk::Lag::default(),
-        depth: gantry_sdk::Depth::default(),
-        lost: gantry_sdk::Lost::default(),
-    }
+    TaskStatus { state, error, epoch: 1, ..Progress::new(id).snapshot() }
 }
 
 fn status(target: Target, tasks: Vec<TaskStatus>) -> BridgeStatus {
