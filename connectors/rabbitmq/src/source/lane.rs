@@ -99,7 +99,7 @@ impl Lane {
         let consumer = consumer.map_err(|error| {
             let error = not_started(&error, queue, &place, &connected.vhost);
             if let (ErrorKind::Missing, Some(place)) = (error.kind(), &place_in_stream) {
-                place.forget();
+                place.begin_anew();
             }
             error
         })?;
@@ -226,10 +226,6 @@ impl Lane {
     fn hand_out(&mut self, records: Vec<Record>) -> Result<Taken> {
         if let Some(error) = records.first().and_then(|first| self.refuse_stream(first)) {
             return Err(error);
-        }
-        if self.place_in_stream.as_ref().is_some_and(|place| place.is_of_another(&records)) {
-            let text = "the stream was deleted and made again; it will be read from its start";
-            return Err(Error::disconnected(format!("{}: {text}", self.context())));
         }
         self.usual = records.len();
         let last = self.tags.hand_out(records.len());

@@ -74,17 +74,6 @@ impl Place {
         Some(Self { key, expected, seen: false, batches: VecDeque::new() })
     }
 
-    /// The stream has ended before the place where this instance wanted to begin: it is another one of the same name. It is
-    /// read from its start next time.
-    pub(super) fn is_of_another(&self, records: &[Record]) -> bool {
-        let first = records.first().and_then(offset).filter(|_| !self.seen);
-        let is_other = first.zip(self.expected).is_some_and(|(first, expected)| first < expected);
-        if is_other {
-            self.remember(Known::Next(0));
-        }
-        is_other
-    }
-
     /// These go to the runtime; `tag` is the last one's.
     pub(super) fn hand_out(&mut self, records: &[Record], tag: u64) {
         let (first, last) = (records.first().and_then(offset), records.last().and_then(offset));
@@ -108,11 +97,9 @@ impl Place {
         }
     }
 
-    /// There is no such stream: one of the same name that comes later is another.
-    pub(super) fn forget(&self) {
-        if let Some(memory) = lock().as_mut() {
-            memory.remove(&self.key);
-        }
+    /// There is no such stream: one of the same name that comes later is another, of which nothing has been read.
+    pub(super) fn begin_anew(&self) {
+        self.remember(Known::Next(0));
     }
 
     fn begin(&mut self, first: i64) {
