@@ -177,7 +177,7 @@ mod tests {
             wrap("opening /a/very/long/path/to: not there", 20, 9),
             ["opening /a/very/long", "/path/to: not there"]
         );
-        assert!(wrap(" \n", 10, 2).is_empty());
+        assert!(wrap("  ", 10, 2).is_empty());
     }
 
     #[test]
