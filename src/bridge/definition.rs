@@ -12,7 +12,7 @@ use gantry_sdk::{
 use serde_json::Value as Json;
 
 use crate::{
-    config::{Resolved, plugins::Plugin},
+    config::{Resolved, plugins::Plugin, secrets},
     transform::hops::Hops,
 };
 
