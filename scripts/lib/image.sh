@@ -48,13 +48,14 @@ image_symbols() {
   container=$(docker create "$IMAGE")
   CONTAINERS+=("$container")
   docker cp "$container:/usr/local/bin/gantry" "$WORK/gantry" >/dev/null
-  sections() { readelf --sections --wide "$1"; }
+  # It misses the sections that are in the other file, and says so.
+  sections() { readelf --sections --wide "$1" 2>/dev/null; }
   if sections "$WORK/gantry" | grep -E '\.(symtab|debug_info)' >&2; then die "the image's binary is not stripped"; fi
   sections "$WORK/gantry" | grep -F .gnu_debuglink >/dev/null || die "the image's binary does not name its symbols"
   sections "$WORK/symbols/gantry.debug" | grep -F .debug_info >/dev/null || die "the symbols hold no debug information"
-  build_id=$(readelf --notes "$WORK/gantry" | sed -n 's/.*Build ID: //p')
+  build_id=$(readelf --notes "$WORK/gantry" 2>/dev/null | sed -n 's/.*Build ID: //p')
   [[ -n $build_id ]] || die "the binary has no build id"
-  readelf --notes "$WORK/symbols/gantry.debug" | grep -F "$build_id" >/dev/null || die "the symbols are of another build"
+  readelf --notes "$WORK/symbols/gantry.debug" 2>/dev/null | grep -F "$build_id" >/dev/null || die "the symbols are of another build"
   say "binary $(du -h "$WORK/gantry" | cut -f1), symbols $(du -h "$WORK/symbols/gantry.debug" | cut -f1)"
 }
 
@@ -93,7 +94,7 @@ image_finite() {
   ((lines == 10)) || die "the volume holds $lines lines instead of 10"
 }
 
-outage_is_told() { curl --silent --noproxy '*' "http://$(control outage)/readyz" | grep -F 'connection refused' >/dev/null; }
+outage_is_told() { curl --silent --noproxy '*' "http://$(control outage)/readyz" | grep -iF 'connection refused' >/dev/null; }
 outage_was_looked_at() { (($(inspect outage '{{len .State.Health.Log}}') >= 3)); }
 
 # Nobody listens on port 9.
