@@ -81,7 +81,7 @@ mod tests {
         assert_eq!(printable_lines("a\n\tb\r\u{1b}"), "a\n\tb\\r\\u{1b}");
         assert_eq!(printable_json("{\n  \"\u{9b}\": \"\u{202e}é\"\n}"), "{\n  \"\\u009b\": \"\\u202eé\"\n}");
         let mut written = String::new();
-        write!(Writer(&mut written), "{}{:?}", "a\nb", '\u{1b}').expect("it fits");
+        write!(Writer(&mut written), "a\nb{:?}", '\u{1b}').expect("it fits");
         assert_eq!(written, "a\\nb'\\u{1b}'");
     }
 }

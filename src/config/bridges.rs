@@ -43,7 +43,7 @@ pub(super) struct Bridge {
 /// Where records go that can never be delivered.
 #[derive(Debug)]
 pub(super) enum DeadLetter {
-    Sink(Section<SinkPlugin>),
+    Sink(Box<Section<SinkPlugin>>),
     /// The source's own dead letter.
     Reject,
 }
@@ -143,7 +143,7 @@ fn dead_letter(findings: &mut Findings<'_>, at: &str, view: View<'_>, connection
             for problem in sink.problems(sink.plugin.check_dead_letter) {
                 findings.add_unless_missing(problem.under(&sink.at));
             }
-            Some(DeadLetter::Sink(sink))
+            Some(DeadLetter::Sink(Box::new(sink)))
         }
     }
 }

@@ -75,8 +75,7 @@ impl Site {
         // "null" is a page that does not say where it is from.
         let Some(origin) = origin.to_str().ok().and_then(|text| text.parse::<Uri>().ok()) else { return false };
         let (Some(scheme), Some(page)) = (origin.scheme_str(), origin.authority()) else { return false };
-        let port =
-            |authority: &Authority| authority.port_u16().or(if scheme == "https" { Some(443) } else { Some(80) });
+        let port = |authority: &Authority| authority.port_u16().unwrap_or(if scheme == "https" { 443 } else { 80 });
         let is_host = |host: &Authority| bare(host) == bare(page) && port(host) == port(page);
         host.is_some_and(is_host) || self.hosts.contains(&bare(page))
     }

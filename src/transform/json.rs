@@ -33,6 +33,9 @@ use node::Node;
 use path::Path;
 use rename::Rename;
 
+/// Where JSON text goes in a body, and the text.
+type Placed<'v> = (&'v Path, Cow<'v, [u8]>);
+
 /// The options of the `json` transform; at least one operation.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -212,7 +215,7 @@ impl Edit {
     }
 
     /// What `insert` says of the record as it came in: paths with JSON text.
-    fn insertions<'v>(&'v self, record: &Record, body: Raw<'v>) -> Result<Vec<(&'v Path, Cow<'v, [u8]>)>, String> {
+    fn insertions<'v>(&'v self, record: &Record, body: Raw<'v>) -> Result<Vec<Placed<'v>>, String> {
         let mut values = Vec::with_capacity(self.insert.len());
         for (path, insertion) in &self.insert {
             match insertion.value(record, body)? {

@@ -29,7 +29,7 @@ async fn without_bridges_it_waits_for_some_and_ends_when_all_have_finished() {
     gantry.wait_for_state("few", "finished").await;
     gantry.check_conservation("few");
 
-    gantry.configure("bridges:\n");
+    gantry.configure("bridges: {}\n");
     assert_eq!(names(&reload(&gantry), "stopped"), ["few", "goes-on"]);
     assert_eq!(get(gantry.port(), "/connectors").json(), json!([]));
     gantry.wait_until_ready().await;

@@ -75,7 +75,7 @@ mod tests {
     fn losses_add_up_by_reason_and_the_last_one_is_shown() {
         let lost = Lost::default();
         assert!(lost.report("retention", 70, "orders/0: 0 to 69"));
-        assert!(!lost.clone().report("retention", 5, "orders/1: 3 to 7"), "told a moment ago");
+        assert!(!lost.report("retention", 5, "orders/1: 3 to 7"), "told a moment ago");
         assert!(lost.report("truncated", 0, "orders/0"));
         let losses: Vec<_> =
             lost.get().into_iter().map(|loss| (loss.reason, loss.records, loss.what.to_string())).collect();

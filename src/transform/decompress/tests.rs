@@ -27,8 +27,9 @@ fn zstd(body: &[u8]) -> Vec<u8> {
     ::zstd::encode_all(body, 1).expect("into memory")
 }
 
-const FORMATS: [(&str, fn(&[u8]) -> Vec<u8>); 4] =
-    [("gzip", gzip), ("deflate", zlib), ("deflate", raw), ("zstd", zstd)];
+type Compress = fn(&[u8]) -> Vec<u8>;
+
+const FORMATS: [(&str, Compress); 4] = [("gzip", gzip), ("deflate", zlib), ("deflate", raw), ("zstd", zstd)];
 
 fn record(body: impl Into<Bytes>, encoding: Option<&str>) -> Record {
     let mut record = Record { value: Some(body.into()), ..Record::default() };

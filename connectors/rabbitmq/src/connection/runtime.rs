@@ -73,6 +73,7 @@ impl Reactor for Kit {
         self.0.interval(duration)
     }
 
+    #[expect(clippy::manual_async_fn, reason = "an async fn would hold on to self, and the future must be 'static")]
     fn tcp_connect_addr(
         &self,
         address: SocketAddr,

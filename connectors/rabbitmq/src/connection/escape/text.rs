@@ -26,7 +26,7 @@ pub(super) fn escaped(raw: &[u8]) -> Cow<'_, str> {
         let ending = format!("~{:016x}", hash(raw));
         let mut end = LONGEST - ending.len();
         // Not inside a character, nor inside an escape.
-        while !text.is_char_boundary(end) || text[..end].as_bytes().iter().rev().take(2).any(|byte| *byte == b'%') {
+        while !text.is_char_boundary(end) || text.as_bytes()[..end].iter().rev().take(2).any(|byte| *byte == b'%') {
             end -= 1;
         }
         text.truncate(end);
