@@ -3,7 +3,7 @@
 //! # Contract
 //! - [`init`] is called once, before anything logs. `GANTRY_LOG` (in the syntax of `RUST_LOG`) overrides the level.
 //! - Client libraries are kept quiet: what matters of theirs, connectors say once and in context. Unless one is named in
-//!   `GANTRY_LOG` it logs no more than warnings, whatever the level ([`libraries`]).
+//!   `GANTRY_LOG` it logs no more than warnings, whatever the level (`libraries`).
 //! - An event is one line: what a field holds forges no other, and no colour.
 //! - A line is written in one piece. While a live display owns the terminal ([`Display`]), it steps aside for each line.
 //! - Secrets are never logged; that is the callers' promise, kept by the types that hide them.
