@@ -50,7 +50,7 @@ impl fmt::Display for Direction {
 
 /// From where to where.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Route<'a> {
+pub(crate) struct Journey<'a> {
     pub(crate) direction: Direction,
     pub(crate) queue: &'a str,
     pub(crate) topic: &'a str,
@@ -82,7 +82,7 @@ impl Starter {
     }
 
     /// Starts one of the two on that route.
-    pub(crate) fn start(&self, contender: Contender, route: Route<'_>) -> Result<Process> {
+    pub(crate) fn start(&self, contender: Contender, route: Journey<'_>) -> Result<Process> {
         match contender {
             Contender::Floor => {
                 let mut command = Command::new(match route.direction {
@@ -110,7 +110,7 @@ impl Starter {
 
     /// Everything at its default, but for two things that the floor does not do either: without headers in the messages
     /// it maps none, and nobody asks it for metrics, so it takes any port.
-    fn configuration(&self, Route { direction, queue, topic, case }: Route<'_>) -> String {
+    fn configuration(&self, Journey { direction, queue, topic, case }: Journey<'_>) -> String {
         let mapping = if case.headers { "" } else { ", header_mapping: { include: [] }" };
         let (source, sink) = match direction {
             Direction::ToKafka => (

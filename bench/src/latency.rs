@@ -11,7 +11,7 @@ use tokio::{runtime::Handle, task::spawn_blocking};
 
 use crate::{
     case::Case,
-    contender::{Contender, Direction, Route},
+    contender::{Contender, Direction, Journey},
     kafka::{self, Writer},
     process::{Process, eventually},
     rabbit::{self, Rabbit},
@@ -71,7 +71,7 @@ enum Exit {
 pub(crate) async fn measure(
     bench: &Bench,
     contender: Contender,
-    route: Route<'_>,
+    route: Journey<'_>,
     pace: u64,
     messages: u64,
     into: &mut Latencies,
@@ -102,7 +102,7 @@ pub(crate) async fn measure(
 }
 
 /// Returns when the program consumes; how many messages that took.
-async fn until_it_consumes(bench: &Bench, route: Route<'_>, process: &mut Process) -> Result<u64> {
+async fn until_it_consumes(bench: &Bench, route: Journey<'_>, process: &mut Process) -> Result<u64> {
     let sent = match route.direction {
         Direction::ToKafka => 0,
         // Nobody sees from outside that a member of a group has its partition, but by what it does.

@@ -9,7 +9,7 @@ use anyhow::{Result, bail, ensure};
 use serde::Serialize;
 
 use crate::{
-    contender::{Contender, Direction, Route},
+    contender::{Contender, Direction, Journey},
     kafka::Header,
     process::{LOOK, Process, eventually},
     run::{Bench, Brokers},
@@ -50,7 +50,7 @@ struct Sample {
 }
 
 /// Fills the queue or the topic, lets the program empty it, and checks what arrived.
-pub(crate) async fn measure(bench: &Bench, contender: Contender, route: Route<'_>, messages: u64) -> Result<Rate> {
+pub(crate) async fn measure(bench: &Bench, contender: Contender, route: Journey<'_>, messages: u64) -> Result<Rate> {
     match route.direction {
         Direction::ToKafka => bench.rabbit.fill(route.queue, route.case, messages).await?,
         Direction::ToRabbitmq => bench.kafka.fill(route.topic, route.case, messages).await?,
@@ -74,7 +74,7 @@ pub(crate) async fn measure(bench: &Bench, contender: Contender, route: Route<'_
 }
 
 /// Messages that the program has delivered.
-async fn arrived(bench: &Bench, route: Route<'_>) -> Result<u64> {
+async fn arrived(bench: &Bench, route: Journey<'_>) -> Result<u64> {
     match route.direction {
         Direction::ToKafka => bench.kafka.count(route.topic),
         Direction::ToRabbitmq => Ok(bench.rabbit.ready(route.queue).await?.into()),
@@ -82,7 +82,7 @@ async fn arrived(bench: &Bench, route: Route<'_>) -> Result<u64> {
 }
 
 /// Reads all of them; the headers of the first.
-async fn check_all(bench: &Bench, route: Route<'_>, messages: u64) -> Result<Vec<Header>> {
+async fn check_all(bench: &Bench, route: Journey<'_>, messages: u64) -> Result<Vec<Header>> {
     match route.direction {
         Direction::ToKafka => {
             let mut reader = bench.kafka.reader(route.topic)?;
@@ -94,7 +94,7 @@ async fn check_all(bench: &Bench, route: Route<'_>, messages: u64) -> Result<Vec
 }
 
 /// The clocks just before the first message left the queue, or came into it: before that the program joins its group.
-async fn first_delivery(bench: &Bench, route: Route<'_>, messages: u64, process: &mut Process) -> Result<Sample> {
+async fn first_delivery(bench: &Bench, route: Journey<'_>, messages: u64, process: &mut Process) -> Result<Sample> {
     let started = Instant::now();
     while started.elapsed() < START_DEADLINE {
         let sample = Sample::take(process, &bench.brokers);
@@ -112,7 +112,7 @@ async fn first_delivery(bench: &Bench, route: Route<'_>, messages: u64, process:
     Err(process.complaint(&format!("took no message within {START_DEADLINE:?}")))
 }
 
-async fn until_complete(bench: &Bench, route: Route<'_>, messages: u64, process: &mut Process) -> Result<()> {
+async fn until_complete(bench: &Bench, route: Journey<'_>, messages: u64, process: &mut Process) -> Result<()> {
     let mut seen = 0;
     while seen < messages {
         let before = seen;

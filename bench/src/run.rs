@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::{
     case::Case,
     cli::{Options, Part},
-    contender::{Contender, Direction, Route, Starter},
+    contender::{Contender, Direction, Journey, Starter},
     kafka::{Header, Kafka, PREFIX},
     latency::{self, Latencies},
     own_cost::{self, OwnCost},
@@ -172,11 +172,11 @@ impl Bench {
         contender: Contender,
         direction: Direction,
         case: Case,
-        run: impl AsyncFnOnce(Route<'_>) -> Result<T>,
+        run: impl AsyncFnOnce(Journey<'_>) -> Result<T>,
     ) -> Result<T> {
         let millis = std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis();
         let name = format!("{PREFIX}{contender}-{millis}");
-        let route = Route { direction, queue: &name, topic: &name, case };
+        let route = Journey { direction, queue: &name, topic: &name, case };
         self.rabbit.create(route.queue).await?;
         self.kafka.create(route.topic).await?;
         let result = run(route).await?;

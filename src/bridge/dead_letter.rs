@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use gantry_sdk::{Batch, Receipt, Record, Result, Sink, Value, letters::Reason};
+use gantry_sdk::{Batch, Receipt, Record, Result, Sink, Value, dead_letters::Reason};
 
-use super::{books::Condemned, definition::Definition};
+use super::{definition::Definition, in_flight::Condemned};
 
 /// Turns condemned records into dead letters and hands them to the dead letter's sink. The receipt is settled by that
 /// sink's own confirm.

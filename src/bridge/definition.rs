@@ -58,7 +58,7 @@ pub struct ErrorPolicy {
     /// Whether the bridge goes on after a record that can never be delivered.
     pub tolerance: Tolerance,
     /// Where such a record goes.
-    pub dead_letter: Option<DeadLetter>,
+    pub dead_letter: Option<DeadLetterTarget>,
     /// How long and how often a sink retries by itself.
     pub retry: RetryPolicy,
     /// The pauses between attempts to start again after an error: they double from the first to the second.
@@ -79,7 +79,7 @@ pub enum Tolerance {
 
 /// Where records go that can never be delivered.
 #[derive(Debug, Clone, PartialEq)]
-pub enum DeadLetter {
+pub enum DeadLetterTarget {
     /// They are written there, with the reason in their headers; the confirm settles them.
     Sink(Part<SinkPlugin>),
     /// The source hands them to its broker's own dead letter.
@@ -151,13 +151,13 @@ impl ErrorPolicy {
     /// The sink of the dead letters, when there is one.
     pub fn dead_letter_sink(&self) -> Option<&Part<SinkPlugin>> {
         match &self.dead_letter {
-            Some(DeadLetter::Sink(sink)) => Some(sink),
-            Some(DeadLetter::Reject) | None => None,
+            Some(DeadLetterTarget::Sink(sink)) => Some(sink),
+            Some(DeadLetterTarget::Reject) | None => None,
         }
     }
 }
 
-impl DeadLetter {
+impl DeadLetterTarget {
     /// What stands for it in YAML: the sink's name, or `reject`.
     pub fn name(&self) -> &'static str {
         match self {

@@ -6,24 +6,24 @@
 //! 2. [`status`]: what it says of itself
 //! 3. `supervisor`: starts, steers and ends the tasks; the one place that spawns them
 //! 4. `task`: one task's life: start, run, back off, pause, stop
-//! 5. `flow`: one incarnation of a task's data path: poll → transform → put → settle → commit
-//! 6. `books`: what is in flight: ledgers, credit, counts
+//! 5. `event_loop`: one incarnation of a task's data path: poll → transform → put → settle → commit
+//! 6. `in_flight`: what is in flight: ledgers, credit, counts
 //! 7. `budget`: how many bytes all tasks may hold together
 //! 8. `dead_letter`: where a record goes that can never be delivered
 //! 9. `backoff`: how long to wait before the next try; `secret_files`: a password was replaced, so it need not wait
-//! 10. `trouble`: what goes wrong again and again is logged once
-//! 11. `heart`: the sign of life of a flow
+//! 10. `log_limiter`: what goes wrong again and again is logged once
+//! 11. `watchdog`: the sign of life of an event loop
 //! 12. `stages`: records by the part that refused them
 //!
 //! The invariants I1–I6 are in docs/guarantees.md; `// I1` marks where one is enforced.
 
 mod backoff;
-mod books;
 mod budget;
 mod dead_letter;
 pub mod definition;
-mod flow;
-mod heart;
+mod event_loop;
+mod in_flight;
+mod log_limiter;
 mod secret_files;
 #[cfg(test)]
 mod simulation;
@@ -31,10 +31,10 @@ mod stages;
 pub mod status;
 mod supervisor;
 mod task;
-mod trouble;
+mod watchdog;
 
 pub use budget::Budget;
-pub use definition::{BridgeLimits, DeadLetter, Definition, ErrorPolicy, Part, Tolerance};
+pub use definition::{BridgeLimits, DeadLetterTarget, Definition, ErrorPolicy, Part, Tolerance};
 pub use stages::ByStage;
 pub use status::{BridgeStatus, Counts, Target, TaskState, TaskStatus};
 pub use supervisor::{Bridge, Bridges, Restart};

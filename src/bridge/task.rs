@@ -16,7 +16,7 @@
 //!         └── after a pause, a reload, or when a secret has changed: starting, in a new epoch (I3)
 //! ```
 //!
-//! Every end of a flow is a value here, never a panic and never silence.
+//! Every end of an event loop is a value here, never a panic and never silence.
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,17 +28,17 @@ use super::{
     backoff::Backoff,
     budget::Share,
     definition::Definition,
-    flow::{self, End, Lasting},
-    heart::Heart,
+    event_loop::{self, IncarnationEnd, Lasting},
+    log_limiter::{LogLimiter, span},
     secret_files::SecretFiles,
     status::{Progress, Target, TaskState},
-    trouble::{Trouble, span},
+    watchdog::Watchdog,
 };
 use crate::telemetry::metrics::TaskMetrics;
 
-/// A flow without a stall time-out is dropped when it has shown no sign of life for so long.
+/// An event loop without a stall time-out is dropped when it has shown no sign of life for so long.
 const SILENCE: Duration = Duration::from_secs(300);
-/// What a flow is given beyond its stall time-out, within which it notices most stalls itself.
+/// What an event loop is given beyond its stall time-out, within which it notices most stalls itself.
 const GRACE: Duration = Duration::from_secs(30);
 
 /// What the supervisor wants of a task. State, not a queue of commands: the last word counts.
@@ -55,7 +55,7 @@ pub(super) struct Wanted {
     pub(super) drain: Duration,
 }
 
-/// What a task waits for when a flow has ended.
+/// What a task waits for when an event loop has ended.
 #[derive(Debug, Clone, Copy)]
 enum Next {
     /// Nothing.
@@ -82,7 +82,7 @@ impl Task {
     pub(super) async fn run(mut self) {
         let mut backoff = Backoff::new(self.definition.errors.backoff);
         let mut lasting = Lasting::new(&self.definition);
-        let heart = Heart::new();
+        let watchdog = Watchdog::new();
         let mut secrets = SecretFiles::of(&self.definition);
         let (mut epoch, mut restarts) = (0, 0);
         loop {
@@ -90,7 +90,7 @@ impl Task {
             let rests = wanted.exit || wanted.target == Target::Stopped;
             if rests || wanted.restarts != restarts {
                 restarts = wanted.restarts;
-                lasting.let_go(&heart).await;
+                lasting.let_go(&watchdog).await;
             }
             if rests {
                 self.progress.enter(TaskState::Stopped, None);
@@ -103,65 +103,65 @@ impl Task {
             let committed_before = self.progress.snapshot().counts.commits;
             self.progress.begin_epoch(epoch);
             secrets.note().await;
-            let end = self.live(&mut lasting, &heart, epoch).await;
+            let end = self.live(&mut lasting, &watchdog, epoch).await;
             if self.progress.snapshot().counts.commits > committed_before {
                 backoff.reset();
             }
-            let next = self.after(end, &mut backoff, &mut lasting.trouble);
+            let next = self.after(end, &mut backoff, &mut lasting.failures);
             if !self.wait(next, &secrets, &mut backoff).await {
                 return;
             }
         }
     }
 
-    /// One flow, under guard: one that shows no sign of life is dropped, and what it held goes back to its source.
-    async fn live(&self, lasting: &mut Lasting, heart: &Heart, epoch: u64) -> End {
+    /// One event loop, under guard: one that shows no sign of life is dropped, and what it held goes back to its source.
+    async fn live(&self, lasting: &mut Lasting, watchdog: &Watchdog, epoch: u64) -> IncarnationEnd {
         let patience = self.definition.stall_timeout.map_or(SILENCE, |timeout| timeout.saturating_add(GRACE));
-        heart.beat("starting");
+        watchdog.report("starting");
         tokio::select! {
             biased;
-            end = flow::run(self, lasting, heart, epoch) => end,
-            doing = heart.silent_for(patience) => {
+            end = event_loop::run(self, lasting, watchdog, epoch) => end,
+            doing = watchdog.silent_for(patience) => {
                 let silence = span(patience);
-                End::Stalled(Error::internal(format!("stalled: {doing} has not come to an end for {silence}")))
+                IncarnationEnd::Stalled(Error::internal(format!("stalled: {doing} has not come to an end for {silence}")))
             }
         }
     }
 
-    /// Takes in the end of a flow, shows and tells it. Returns what is to be waited for.
-    fn after(&self, end: End, backoff: &mut Backoff, trouble: &mut Trouble) -> Next {
+    /// Takes in the end of an event loop, shows and tells it. Returns what is to be waited for.
+    fn after(&self, end: IncarnationEnd, backoff: &mut Backoff, failures: &mut LogLimiter) -> Next {
         let (bridge, task) = (&self.definition.name, self.id);
         match end {
-            End::Wanted => {
+            IncarnationEnd::Wanted => {
                 backoff.reset();
                 Next::Now
             }
-            End::Exhausted => {
+            IncarnationEnd::Exhausted => {
                 info!(%bridge, task, "finished: the source is exhausted and everything is delivered");
                 self.progress.enter(TaskState::Finished, None);
                 Next::WhenWanted
             }
-            End::Halted(error) => {
+            IncarnationEnd::Halted(error) => {
                 let reason = self.count_failure(&error);
-                if let Some(line) = trouble.failed(&reason) {
+                if let Some(line) = failures.failed(&reason) {
                     error!(%bridge, task, "failed: {line}; restart the bridge once it is mended");
                 }
                 self.progress.enter(TaskState::Failed, Some(reason.into()));
                 Next::WhenWanted
             }
-            End::Stalled(error) => {
+            IncarnationEnd::Stalled(error) => {
                 self.progress.count(|counts| counts.stalls += 1);
-                self.try_again(&error, backoff, trouble)
+                self.try_again(&error, backoff, failures)
             }
-            End::Failed(error) => self.try_again(&error, backoff, trouble),
+            IncarnationEnd::Failed(error) => self.try_again(&error, backoff, failures),
         }
     }
 
-    fn try_again(&self, error: &Error, backoff: &mut Backoff, trouble: &mut Trouble) -> Next {
+    fn try_again(&self, error: &Error, backoff: &mut Backoff, failures: &mut LogLimiter) -> Next {
         let (bridge, task) = (&self.definition.name, self.id);
         let (kind, reason) = (error.kind(), self.count_failure(error));
         let pause = backoff.after(kind);
-        let told = trouble.failed(&reason).map(|line| format!("{line}; trying again in {}", span(pause)));
+        let told = failures.failed(&reason).map(|line| format!("{line}; trying again in {}", span(pause)));
         let state = if kind.needs_a_person() { TaskState::Failed } else { TaskState::BackingOff };
         match told {
             Some(line) if state == TaskState::Failed => error!(%bridge, task, "failed: {line}"),

@@ -12,7 +12,7 @@ use crate::{
     bridge::definition::{Definition, Part},
     config,
     graph::{
-        DeadLetter, End, Flow,
+        DeadLetterTarget, End, Flow,
         diagram::{Diagram, Format},
     },
     registry,
@@ -67,7 +67,7 @@ struct Broker<'a> {
 fn brokers<'a>(flows: &'a [Flow], bridges: &'a [Arc<Definition>]) -> Vec<Broker<'a>> {
     let ends = flows.iter().zip(bridges).flat_map(|(flow, bridge)| {
         let letters = match (&flow.dead_letter, bridge.errors.dead_letter_sink()) {
-            (Some(DeadLetter::Sink(end)), Some(part)) => Some((end, &part.options)),
+            (Some(DeadLetterTarget::Sink(end)), Some(part)) => Some((end, &part.options)),
             _ => None,
         };
         [(&flow.source, &bridge.source.options), (&flow.sink, &bridge.sink.options)].into_iter().chain(letters)

@@ -36,13 +36,13 @@ pub(super) struct Bridge {
     pub source: Section<SourcePlugin>,
     pub transforms: Vec<Section<TransformPlugin>>,
     pub sink: Section<SinkPlugin>,
-    pub dead_letter: Option<DeadLetter>,
+    pub dead_letter: Option<DeadLetterTarget>,
     written: Json,
 }
 
 /// Where records go that can never be delivered.
 #[derive(Debug)]
-pub(super) enum DeadLetter {
+pub(super) enum DeadLetterTarget {
     Sink(Box<Section<SinkPlugin>>),
     /// The source's own dead letter.
     Reject,
@@ -89,7 +89,7 @@ pub(super) fn read(
         );
         findings.error(path::key(&at, "errors.retry.max_attempts"), message);
     }
-    if matches!(dead_letter, Some(DeadLetter::Reject)) && !source.plugin.can_reject {
+    if matches!(dead_letter, Some(DeadLetterTarget::Reject)) && !source.plugin.can_reject {
         let message = format!("the source {} has no dead letter of its own: name a sink", source.plugin.name);
         findings.error(path::key(&at, &format!("errors.dead_letter.{REJECT}")), message);
     }
@@ -126,7 +126,12 @@ fn part<P: super::plugins::Plugin>(
 }
 
 /// Reads the dead letter: a sink, or the word for the source's own.
-fn dead_letter(findings: &mut Findings<'_>, at: &str, view: View<'_>, connections: &Connections) -> Option<DeadLetter> {
+fn dead_letter(
+    findings: &mut Findings<'_>,
+    at: &str,
+    view: View<'_>,
+    connections: &Connections,
+) -> Option<DeadLetterTarget> {
     const POINTER: &str = "/errors/dead_letter";
     let section = view.written.pointer(POINTER)?;
     match section.get(REJECT) {
@@ -136,14 +141,14 @@ fn dead_letter(findings: &mut Findings<'_>, at: &str, view: View<'_>, connection
                 let at = path::key(at, &format!("errors.dead_letter.{REJECT}"));
                 findings.error(at, "takes no options: write { reject: {} }");
             }
-            Some(DeadLetter::Reject)
+            Some(DeadLetterTarget::Reject)
         }
         _ => {
             let sink: Section<SinkPlugin> = part(findings, at, POINTER, view, connections)?;
             for problem in sink.problems(sink.plugin.check_dead_letter) {
                 findings.add_unless_missing(problem.under(&sink.at));
             }
-            Some(DeadLetter::Sink(Box::new(sink)))
+            Some(DeadLetterTarget::Sink(Box::new(sink)))
         }
     }
 }
@@ -235,8 +240,8 @@ impl Bridge {
             transforms: self.transforms.iter().map(|transform| transform.plugin.name).collect(),
             sink: sink(&self.sink),
             dead_letter: self.dead_letter.as_ref().map(|letter| match letter {
-                DeadLetter::Sink(section) => graph::DeadLetter::Sink(sink(section)),
-                DeadLetter::Reject => graph::DeadLetter::Broker,
+                DeadLetterTarget::Sink(section) => graph::DeadLetterTarget::Sink(sink(section)),
+                DeadLetterTarget::Reject => graph::DeadLetterTarget::Broker,
             }),
             counts_hops: self.options.hops.is_some(),
         };
@@ -257,8 +262,8 @@ impl Bridge {
             errors: ErrorPolicy {
                 tolerance: self.tolerance(),
                 dead_letter: self.dead_letter.as_ref().map(|letter| match letter {
-                    DeadLetter::Sink(sink) => definition::DeadLetter::Sink(sink.to_part()),
-                    DeadLetter::Reject => definition::DeadLetter::Reject,
+                    DeadLetterTarget::Sink(sink) => definition::DeadLetterTarget::Sink(sink.to_part()),
+                    DeadLetterTarget::Reject => definition::DeadLetterTarget::Reject,
                 }),
                 retry: RetryPolicy::from(&self.options.errors.retry),
                 backoff: (backoff.initial.0, backoff.max.0),

@@ -4,7 +4,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
-use crate::bridge::{DeadLetter, Tolerance};
+use crate::bridge::{DeadLetterTarget, Tolerance};
 
 const ORDERS: &str = r#"
 connections:
@@ -155,7 +155,7 @@ fn variables_take_the_type_of_their_place() {
     assert_eq!(bridge.source.options["prefetch"], 100);
     assert_eq!(bridge.source.options["connection"]["urls"], json!(["amqp://a", "amqp://b"]));
     assert_eq!(bridge.errors.retry.timeout.map(|timeout| timeout.as_secs()), Some(300));
-    assert_eq!(bridge.errors.dead_letter.as_ref().map(DeadLetter::name), Some("console"));
+    assert_eq!(bridge.errors.dead_letter.as_ref().map(DeadLetterTarget::name), Some("console"));
     assert_eq!(loaded.settings.control.listen.port(), 0);
 }
 
@@ -520,7 +520,7 @@ fn tolerance_follows_the_dead_letter_unless_it_is_written() {
             format!("bridges: {{ a: {{ source: {{ generate: }}, sink: {{ console: }}, errors: {{ {errors} }} }} }}");
         let loaded = good(&text);
         let policy = &loaded.bridges[0].errors;
-        let letter = policy.dead_letter.as_ref().map(DeadLetter::name);
+        let letter = policy.dead_letter.as_ref().map(DeadLetterTarget::name);
         (policy.tolerance, letter, policy.dead_letter_in_use().is_some(), loaded.warnings.len())
     };
     assert_eq!(bridge(""), (Tolerance::None, None, false, 0));
@@ -536,7 +536,10 @@ fn reject_is_for_sources_that_can_and_is_warned_of_without_an_exchange() {
         .replace("dead_letter: { kafka: { connection: events, topic: orders-dead } }", "dead_letter: { reject: }");
     let loaded = good(&reject);
     let errors = &loaded.bridges[0].errors;
-    assert_eq!((errors.tolerance, errors.dead_letter.as_ref().map(DeadLetter::name)), (Tolerance::All, Some("reject")));
+    assert_eq!(
+        (errors.tolerance, errors.dead_letter.as_ref().map(DeadLetterTarget::name)),
+        (Tolerance::All, Some("reject"))
+    );
     let told = warnings(&reject);
     assert!(has(&told, "bridges.orders.errors.dead_letter.reject: RabbitMQ drops a rejected message"), "{told:?}");
     let declared = "queue: orders, declare: { queue: { arguments: { x-dead-letter-exchange: dead } } }";

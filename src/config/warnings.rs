@@ -6,7 +6,7 @@ use gantry_sdk::plugin::SinkPlugin;
 use serde_json::Value as Json;
 
 use super::{
-    bridges::{Bridge, DeadLetter},
+    bridges::{Bridge, DeadLetterTarget},
     findings::Findings,
     path, redact,
     schema::{self, Slot},
@@ -84,8 +84,8 @@ fn dead_letter(findings: &mut Findings<'_>, bridge: &Bridge) {
             at,
             "none: the first record that can never be delivered stops this bridge; errors.dead_letter is never used",
         ),
-        (Some(DeadLetter::Reject), Tolerance::All) => rejects(findings, bridge),
-        (Some(DeadLetter::Sink(letters)), Tolerance::All) => own_place(findings, bridge, letters),
+        (Some(DeadLetterTarget::Reject), Tolerance::All) => rejects(findings, bridge),
+        (Some(DeadLetterTarget::Sink(letters)), Tolerance::All) => own_place(findings, bridge, letters),
     }
 }
 

@@ -13,7 +13,7 @@ use gantry_sdk::Loss;
 use serde::Serialize;
 
 use super::{App, error::Refusal};
-use crate::bridge::{Bridge, BridgeStatus, Counts, DeadLetter, Target, TaskStatus};
+use crate::bridge::{Bridge, BridgeStatus, Counts, DeadLetterTarget, Target, TaskStatus};
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/v1/bridges", get(list)).route("/v1/bridges/{bridge}", get(one))
@@ -110,7 +110,7 @@ impl BridgeView {
             source: definition.source.plugin.name,
             transforms: definition.transforms.iter().map(|part| part.plugin.name).collect(),
             sink: definition.sink.plugin.name,
-            dead_letter: definition.errors.dead_letter.as_ref().map(DeadLetter::name),
+            dead_letter: definition.errors.dead_letter.as_ref().map(DeadLetterTarget::name),
             file: definition.file.display().to_string(),
             tasks: status.tasks.into_iter().map(TaskView::of).collect(),
         }

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use gantry_sdk::Endpoint;
 
-use super::{End, Flow, ground::Ground};
+use super::{Flow, FlowEnd, topology::Topology};
 
 /// The shortest way round from a bridge back to itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +28,8 @@ pub(crate) struct Step<'f> {
 
 /// One circle for each set of bridges that feed each other; each bridge is in one of them at most.
 pub(crate) fn circles(flows: &[Flow]) -> Vec<Circle<'_>> {
-    let ground = Ground::new(flows);
-    let edges: Vec<Vec<(usize, Step<'_>)>> = flows.iter().map(|flow| edges(&ground, flows, flow)).collect();
+    let topology = Topology::new(flows);
+    let edges: Vec<Vec<(usize, Step<'_>)>> = flows.iter().map(|flow| edges(&topology, flows, flow)).collect();
     let mut found = Vec::new();
     let mut told = BTreeSet::new();
     for start in 0..flows.len() {
@@ -45,13 +45,13 @@ pub(crate) fn circles(flows: &[Flow]) -> Vec<Circle<'_>> {
 }
 
 /// The bridges that read what this one writes; by the sink rather than by the dead letter when both lead there.
-fn edges<'f>(ground: &Ground<'f>, flows: &'f [Flow], flow: &'f Flow) -> Vec<(usize, Step<'f>)> {
+fn edges<'f>(topology: &Topology<'f>, flows: &'f [Flow], flow: &'f Flow) -> Vec<(usize, Step<'f>)> {
     let sink = (!flow.counts_hops).then_some(&flow.sink);
-    let step = |end: Option<&'f End>, reader: &'f Flow, dead_letters| {
-        let through = ground.reaches(end?, &reader.source)?;
+    let step = |end: Option<&'f FlowEnd>, reader: &'f Flow, dead_letters| {
+        let through = topology.reaches(end?, &reader.source)?;
         Some(Step { flow, through, dead_letters })
     };
-    let to = |reader| step(sink, reader, false).or_else(|| step(flow.letters(), reader, true));
+    let to = |reader| step(sink, reader, false).or_else(|| step(flow.dead_letters(), reader, true));
     flows.iter().enumerate().filter_map(|(index, reader)| Some((index, to(reader)?))).collect()
 }
 

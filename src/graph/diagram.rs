@@ -13,7 +13,7 @@ use gantry_sdk::{
     endpoint::{Name, Route},
 };
 
-use super::{DeadLetter, End, Flow, same_broker};
+use super::{DeadLetterTarget, Flow, FlowEnd, same_broker};
 
 /// All that is drawn.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -73,12 +73,12 @@ enum Way {
 impl Diagram {
     /// The bridges, and `routes` that brokers told of themselves: as many as lead to what bridges read, or from what they
     /// write.
-    pub fn new(flows: &[Flow], routes: &[(End, Vec<Route>)]) -> Self {
+    pub fn new(flows: &[Flow], routes: &[(FlowEnd, Vec<Route>)]) -> Self {
         let mut builder = Builder::default();
         for flow in flows {
             builder.flow(flow);
         }
-        let told = flows.iter().flat_map(|flow| [Some(&flow.source), Some(&flow.sink), flow.letters()]).flatten();
+        let told = flows.iter().flat_map(|flow| [Some(&flow.source), Some(&flow.sink), flow.dead_letters()]).flatten();
         let told = told.map(|end| (end, &end.description.routes));
         for (end, routes) in routes.iter().map(|(end, routes)| (end, routes)).chain(told) {
             builder.routes(end, routes);
@@ -115,7 +115,7 @@ impl Way {
 struct Builder<'f> {
     diagram: Diagram,
     /// An end of each broker.
-    brokers: Vec<&'f End>,
+    brokers: Vec<&'f FlowEnd>,
     endpoints: BTreeMap<(usize, Endpoint), usize>,
     edges: BTreeSet<Edge>,
 }
@@ -132,14 +132,14 @@ impl<'f> Builder<'f> {
         self.edges.extend(outputs.into_iter().map(|to| Edge { from: bridge, to, way: Way::Records }));
         let letters = match &flow.dead_letter {
             None => Vec::new(),
-            Some(DeadLetter::Sink(end)) => self.end(end, None),
-            Some(DeadLetter::Broker) => self.end(&flow.source, Some("dead letter of the source")),
+            Some(DeadLetterTarget::Sink(end)) => self.end(end, None),
+            Some(DeadLetterTarget::Broker) => self.end(&flow.source, Some("dead letter of the source")),
         };
         self.edges.extend(letters.into_iter().map(|to| Edge { from: bridge, to, way: Way::DeadLetters }));
     }
 
     /// The nodes of one end of a bridge; with `instead`, one node of that text in the same broker.
-    fn end(&mut self, end: &'f End, instead: Option<&str>) -> Vec<usize> {
+    fn end(&mut self, end: &'f FlowEnd, instead: Option<&str>) -> Vec<usize> {
         let broker = self.broker(end);
         let alone = |text: &str| Node { kind: Kind::Endpoint, lines: vec![text.to_owned()], broker };
         if let Some(text) = instead {
@@ -152,7 +152,7 @@ impl<'f> Builder<'f> {
     }
 
     /// The broker's place in the list; `None` when none is needed.
-    fn broker(&mut self, end: &'f End) -> Option<usize> {
+    fn broker(&mut self, end: &'f FlowEnd) -> Option<usize> {
         if end.description.broker.is_empty() {
             return None;
         }
@@ -184,7 +184,7 @@ impl<'f> Builder<'f> {
     }
 
     /// Adds the routes that touch what is drawn, and then those that touch these.
-    fn routes(&mut self, end: &End, routes: &[Route]) {
+    fn routes(&mut self, end: &FlowEnd, routes: &[Route]) {
         let Some(broker) = self.brokers.iter().position(|other| same_broker(other, end)) else { return };
         let is_drawn =
             |builder: &Self, endpoint: &Endpoint| builder.endpoints.contains_key(&(broker, endpoint.clone()));

@@ -4,17 +4,17 @@
 //! ([`gantry_sdk::endpoint`]), and nothing here knows a protocol. No secret is in it.
 //!
 //! # In reading order
-//! [`Flow`]: one bridge · `ground`: which brokers and endpoints are the same, and what reaches what · `circle`: bridges
+//! [`Flow`]: one bridge · `topology`: which brokers and endpoints are the same, and what reaches what · `circle`: bridges
 //! that feed each other · [`diagram`]: nodes and edges, and the formats that they are written in
 
 mod circle;
 pub mod diagram;
-mod ground;
+mod topology;
 
 use gantry_sdk::{Description, endpoint::Name};
 
 pub(crate) use circle::{Circle, circles};
-pub(crate) use ground::{overlap, same_broker};
+pub(crate) use topology::{overlap, same_broker};
 
 /// One bridge, as far as it matters where records come from and go to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,20 +22,20 @@ pub struct Flow {
     /// The bridge's name.
     pub bridge: String,
     /// What it reads.
-    pub source: End,
+    pub source: FlowEnd,
     /// The names of its transforms, in order.
     pub transforms: Vec<&'static str>,
     /// What it writes.
-    pub sink: End,
+    pub sink: FlowEnd,
     /// Where records go that can never be delivered.
-    pub dead_letter: Option<DeadLetter>,
+    pub dead_letter: Option<DeadLetterTarget>,
     /// It counts hops, so what goes round ends.
     pub counts_hops: bool,
 }
 
 /// One end of a bridge.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct End {
+pub struct FlowEnd {
     /// The connector's name.
     pub connector: &'static str,
     /// What its options say.
@@ -44,9 +44,9 @@ pub struct End {
 
 /// Where records go that can never be delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DeadLetter {
+pub enum DeadLetterTarget {
     /// They are written there.
-    Sink(End),
+    Sink(FlowEnd),
     /// The source's broker takes them.
     Broker,
 }
@@ -65,10 +65,10 @@ impl Flow {
     }
 
     /// The sink that dead letters are written to, if they are.
-    fn letters(&self) -> Option<&End> {
+    fn dead_letters(&self) -> Option<&FlowEnd> {
         match &self.dead_letter {
-            Some(DeadLetter::Sink(end)) => Some(end),
-            Some(DeadLetter::Broker) | None => None,
+            Some(DeadLetterTarget::Sink(end)) => Some(end),
+            Some(DeadLetterTarget::Broker) | None => None,
         }
     }
 }

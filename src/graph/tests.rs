@@ -2,21 +2,21 @@ use gantry_sdk::endpoint::{Endpoint, Route};
 
 use super::*;
 
-fn end(connector: &'static str, broker: &str, endpoint: Endpoint) -> End {
+fn end(connector: &'static str, broker: &str, endpoint: Endpoint) -> FlowEnd {
     let description =
         Description { broker: vec![broker.to_owned()], endpoints: vec![endpoint], ..Description::default() };
-    End { connector, description }
+    FlowEnd { connector, description }
 }
 
-fn queue(name: &str) -> End {
+fn queue(name: &str) -> FlowEnd {
     end("rabbit", "r1:5672", Endpoint::exact("queue", name))
 }
 
-fn topic(name: &str) -> End {
+fn topic(name: &str) -> FlowEnd {
     end("kafka", "k1:9092", Endpoint::exact("topic", name))
 }
 
-fn flow(bridge: &str, source: End, sink: End) -> Flow {
+fn flow(bridge: &str, source: FlowEnd, sink: FlowEnd) -> Flow {
     let bridge = bridge.to_owned();
     Flow { bridge, source, transforms: Vec::new(), sink, dead_letter: None, counts_hops: false }
 }
@@ -98,7 +98,7 @@ fn a_destination_changes_only_what_it_names() {
 fn routes_inside_a_broker_close_a_circle() {
     let exchange = end("rabbit", "r1:5672", Endpoint::exact("exchange", "in"));
     let mut source = queue("a");
-    let flows = |source: End| [flow("there", source, topic("b")), flow("back", topic("b"), exchange.clone())];
+    let flows = |source: FlowEnd| [flow("there", source, topic("b")), flow("back", topic("b"), exchange.clone())];
     assert_eq!(found(&flows(source.clone())), [""; 0]);
     let route = |from, to| Route { from, to };
     source.description.routes = vec![
@@ -115,12 +115,13 @@ fn counting_hops_ends_it_but_not_for_dead_letters() {
     let back = Flow { counts_hops: true, ..flow("back", topic("b"), queue("a")) };
     let there = flow("there", queue("a"), topic("b"));
     assert_eq!(found(&[there.clone(), back]), [""; 0]);
-    let poison = Flow { counts_hops: true, dead_letter: Some(DeadLetter::Sink(queue("a"))), ..there };
+    let poison = Flow { counts_hops: true, dead_letter: Some(DeadLetterTarget::Sink(queue("a"))), ..there };
     assert_eq!(found(&[poison]), ["there a!>"]);
 }
 
 #[test]
 fn dead_letters_that_another_bridge_brings_back_are_a_circle() {
-    let there = Flow { dead_letter: Some(DeadLetter::Sink(topic("dead"))), ..flow("there", queue("a"), topic("b")) };
+    let there =
+        Flow { dead_letter: Some(DeadLetterTarget::Sink(topic("dead"))), ..flow("there", queue("a"), topic("b")) };
     assert_eq!(found(&[there, flow("redo", topic("dead"), queue("a"))]), ["there dead!> redo a>"]);
 }

@@ -37,7 +37,7 @@ pub struct Options {
 
 /// Sets the destination of every record that matches.
 #[derive(Debug)]
-struct Route {
+struct RouteTransform {
     to: Target,
     matching: Option<(FieldName, Pattern)>,
     no_match: Otherwise,
@@ -64,11 +64,11 @@ impl TransformConfig for Options {
         super::refuse(&self.check())?;
         let to = Target::parse(&self.to, self.regex.as_ref()).map_err(gantry_sdk::Error::config)?;
         let matching = self.field.zip(self.regex);
-        Ok(Box::new(Route { to, matching, no_match: self.no_match, missing: self.missing }))
+        Ok(Box::new(RouteTransform { to, matching, no_match: self.no_match, missing: self.missing }))
     }
 }
 
-impl Transform for Route {
+impl Transform for RouteTransform {
     fn apply(&mut self, batch: &mut Working) {
         batch.each(|record| {
             if let Some(to) = self.destination(record).map_err(|reason| format!("route: {reason}"))? {
@@ -79,7 +79,7 @@ impl Transform for Route {
     }
 }
 
-impl Route {
+impl RouteTransform {
     /// Where the record goes; `None` when it may stay on its way.
     fn destination(&self, record: &Record) -> Result<Option<ByteString>, String> {
         let found;

@@ -10,7 +10,7 @@
 pub mod line;
 pub mod sink;
 
-mod letters;
+mod dead_letters;
 mod log;
 
 use gantry_sdk::plugin::SinkPlugin;
@@ -20,5 +20,5 @@ pub const SINK: SinkPlugin = SinkPlugin::of::<sink::Options>(
     "file",
     "Appends records to a local file as JSON lines, each safe on the disk before it counts as delivered.",
 )
-.with_letters::<sink::Options>()
+.with_dead_letters::<sink::Options>()
 .with_examples(include_str!("examples/sink.yaml"), include_str!("examples/dead-letter.yaml"));

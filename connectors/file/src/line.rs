@@ -16,7 +16,7 @@ mod value;
 use bytestring::ByteString;
 use gantry_sdk::{
     Headers, Record,
-    letters::{LetterId, Marks, Reason},
+    dead_letters::{DeadLetterId, Marks, Reason},
 };
 use serde_json::{Map, Value as Json};
 
@@ -36,7 +36,7 @@ pub enum Line {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
     /// The line's own name.
-    pub id: LetterId,
+    pub id: DeadLetterId,
     /// When it was written.
     pub written: Option<jiff::Timestamp>,
     /// Why it is a dead letter; empty when it is none.
@@ -48,7 +48,7 @@ pub struct Entry {
 }
 
 /// Writes a record's line, without the line break. The reason of a dead letter is taken off its headers.
-pub fn write(id: &LetterId, written: jiff::Timestamp, record: &Record, is_letter: bool, out: &mut Vec<u8>) {
+pub fn write(id: &DeadLetterId, written: jiff::Timestamp, record: &Record, is_letter: bool, out: &mut Vec<u8>) {
     let mut object = Map::new();
     object.insert("id".into(), id.to_string().into());
     object.insert("written".into(), format!("{written:.3}").into());

@@ -17,10 +17,10 @@ use std::{
 
 use async_trait::async_trait;
 use gantry_sdk::{
-    Batch, Description, Endpoint, Error, Failure, LetterId, Letters, Result, Sink,
+    Batch, DeadLetterId, DeadLetters, Description, Endpoint, Error, Failure, Result, Sink,
     config::Problem,
     health::Condition,
-    plugin::{Context, LettersConfig, SinkConfig},
+    plugin::{Context, DeadLettersConfig, SinkConfig},
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -29,7 +29,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{letters::FileLetters, line, log::Log};
+use crate::{dead_letters::FileDeadLetters, line, log::Log};
 
 /// Which part failed a record, in Kafka Connect's words.
 const STAGE: &str = "TASK_PUT";
@@ -79,9 +79,9 @@ impl SinkConfig for Options {
     }
 }
 
-impl LettersConfig for Options {
-    fn letters(self, _: Context) -> Result<Box<dyn Letters>> {
-        Ok(Box::new(FileLetters::new(self.log())))
+impl DeadLettersConfig for Options {
+    fn dead_letters(self, _: Context) -> Result<Box<dyn DeadLetters>> {
+        Ok(Box::new(FileDeadLetters::new(self.log())))
     }
 }
 
@@ -206,7 +206,7 @@ impl Writer {
     fn lines(&mut self, batches: &[Batch]) -> Vec<u8> {
         let (mut lines, now) = (Vec::new(), jiff::Timestamp::now());
         for record in batches.iter().flat_map(|batch| batch.records.iter()) {
-            let id = LetterId::new(self.run.clone(), self.next);
+            let id = DeadLetterId::new(self.run.clone(), self.next);
             line::write(&id, now, record, self.context.dead_letter, &mut lines);
             lines.push(b'\n');
             self.next += 1;

@@ -20,8 +20,8 @@ pub mod headers;
 pub mod partitioner;
 
 mod client;
+mod dead_letters;
 mod error;
-mod letters;
 mod names;
 mod probe;
 mod sink;
@@ -49,5 +49,5 @@ pub const SINK: SinkPlugin = SinkPlugin::of::<SinkOptions>(
     "kafka",
     "Writes records to Kafka topics: idempotent, confirmed by all in-sync replicas, in order per partition.",
 )
-.with_letters::<SinkOptions>()
+.with_dead_letters::<SinkOptions>()
 .with_examples(include_str!("examples/sink.yaml"), include_str!("examples/dead-letter.yaml"));

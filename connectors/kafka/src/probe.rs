@@ -25,7 +25,7 @@ use rdkafka::{
 
 use crate::{
     ConnectionOptions, SinkOptions, SourceOptions,
-    client::{ANY_TOPIC, Chatter, Voice},
+    client::{ANY_TOPIC, BaseContext, ClientState},
     error,
 };
 
@@ -85,17 +85,17 @@ enum Topic {
 /// A cluster that let us in.
 struct Cluster {
     connection: ConnectionOptions,
-    consumer: BaseConsumer<Voice>,
+    consumer: BaseConsumer<BaseContext>,
 }
 
 impl Cluster {
     fn reach(connection: &ConnectionOptions, context: &Context, group: &str) -> Result<Self> {
         let mut config = config_of(connection, context);
         config.set("group.id", group).set("enable.auto.commit", "false").set("enable.partition.eof", "true");
-        let voice = connection.voice(Arc::new(Chatter::new(context.bridge.clone())));
+        let base_context = connection.base_context(Arc::new(ClientState::new(context.bridge.clone())));
         let doing = format!("connecting to Kafka at {}", connection.address());
-        let consumer: BaseConsumer<Voice> =
-            config.create_with_context(voice).map_err(|failed| error::client_error(doing.clone(), &failed))?;
+        let consumer: BaseConsumer<BaseContext> =
+            config.create_with_context(base_context).map_err(|failed| error::client_error(doing.clone(), &failed))?;
         let cluster = Self { connection: connection.clone(), consumer };
         let deadline = Instant::now() + connection.connect_timeout.0;
         loop {
@@ -105,7 +105,7 @@ impl Cluster {
             };
             // Serves what librdkafka has to say, and its wish for a token.
             cluster.consumer.poll(Duration::from_millis(100));
-            let trouble = cluster.consumer.context().chatter.trouble();
+            let trouble = cluster.consumer.context().client_state.errors();
             if let Some(refusal) = trouble.refusal {
                 return Err(Error::new(ErrorKind::Refused, format!("{doing}: {refusal}")));
             }
@@ -164,9 +164,9 @@ impl Cluster {
         config.set("message.timeout.ms", ANSWER.as_millis().to_string());
         config.set("allow.auto.create.topics", "false");
         config.set_log_level(RDKafkaLogLevel::Critical);
-        let voice = self.connection.voice(Arc::new(Chatter::new("check".into())));
+        let base_context = self.connection.base_context(Arc::new(ClientState::new("check".into())));
         let producer: BaseProducer<Answer> = config
-            .create_with_context(Answer { voice, code: Mutex::default() })
+            .create_with_context(Answer { base_context, code: Mutex::default() })
             .map_err(|failed| error::client_error("creating a producer", &failed))?;
         let record = BaseRecord::<(), [u8]>::to(topic).partition(0).payload(b"gantry check".as_slice());
         producer.send(record).map_err(|(failed, _)| self.silent(&failed))?;
@@ -235,7 +235,7 @@ fn code(failed: &KafkaError) -> Option<Code> {
 /// The context of a producer of one record: what became of it.
 #[derive(Debug)]
 struct Answer {
-    voice: Voice,
+    base_context: BaseContext,
     code: Mutex<Option<Code>>,
 }
 
@@ -250,15 +250,15 @@ impl ClientContext for Answer {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        self.voice.log(level, facility, text);
+        self.base_context.log(level, facility, text);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.voice.error(error, reason);
+        self.base_context.error(error, reason);
     }
 
     fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
-        self.voice.generate_oauth_token(config)
+        self.base_context.generate_oauth_token(config)
     }
 }
 

@@ -132,7 +132,7 @@ async fn without_credit_it_stays_in_the_group_beyond_the_poll_interval() {
         taken.extend(records);
         source.commit(lane, &last).await.unwrap();
         // The wait is the test: longer than a member may be silent.
-        let ended = tokio::time::timeout(Duration::from_secs(8), source.tend()).await;
+        let ended = tokio::time::timeout(Duration::from_secs(8), source.watch_connection()).await;
         assert!(ended.is_err(), "{ended:?}");
     }
     while taken.len() < 20_000 {

@@ -21,8 +21,8 @@
 mod arguments;
 mod connection;
 mod convert;
+mod dead_letters;
 mod error;
-mod letters;
 mod management;
 mod probe;
 mod reserved;
@@ -56,7 +56,7 @@ pub const SINK: SinkPlugin = SinkPlugin::of::<SinkOptions>(
     "rabbitmq",
     "Publishes to RabbitMQ over AMQP 0-9-1 with confirms; nothing unroutable counts as delivered.",
 )
-.with_letters::<SinkOptions>()
+.with_dead_letters::<SinkOptions>()
 .with_examples(include_str!("examples/sink.yaml"), include_str!("examples/dead-letter.yaml"));
 
 #[cfg(test)]

@@ -13,7 +13,7 @@
 use std::collections::VecDeque;
 
 use crate::{
-    receipt::{Outcome, OutcomeSender, Receipt, Route},
+    receipt::{Outcome, OutcomeSender, Outlet, Receipt},
     source::{Epoch, Lane, Position},
 };
 
@@ -85,10 +85,10 @@ impl<T> Ledger<T> {
     }
 
     /// A receipt for `records` records of that batch, of which there must be at least one.
-    pub fn part(&mut self, sequence: Sequence, route: Route, records: u32) -> Option<Receipt> {
+    pub fn part(&mut self, sequence: Sequence, outlet: Outlet, records: u32) -> Option<Receipt> {
         let entry = self.entry(sequence.0)?;
         entry.open_parts += 1;
-        Some(Receipt::new((self.lane, self.epoch, sequence.0), route, records, self.outcomes.clone()))
+        Some(Receipt::new((self.lane, self.epoch, sequence.0), outlet, records, self.outcomes.clone()))
     }
 
     /// The entry that an outcome speaks of, with what the task keeps for it. `None` when it speaks of another epoch

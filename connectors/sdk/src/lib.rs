@@ -23,6 +23,7 @@
 //! This crate depends on no connector and on no client library.
 
 pub mod config;
+pub mod dead_letters;
 pub mod depth;
 pub mod endpoint;
 pub mod error;
@@ -30,7 +31,6 @@ pub mod health;
 pub mod json;
 pub mod lag;
 pub mod ledger;
-pub mod letters;
 pub mod lost;
 pub mod plugin;
 pub mod probe;
@@ -43,13 +43,13 @@ pub mod template;
 pub mod testkit;
 pub mod transform;
 
+pub use dead_letters::{DeadLetter, DeadLetterId, DeadLetters};
 pub use depth::{Depth, QueueDepth};
 pub use endpoint::{Description, Endpoint};
 pub use error::{Error, ErrorKind, Result};
 pub use health::Health;
 pub use lag::{Lag, PartitionLag};
 pub use ledger::Ledger;
-pub use letters::{Letter, LetterId, Letters};
 pub use lost::{Loss, Lost};
 pub use plugin::Context;
 pub use receipt::{Failure, FailureKind, Receipt};

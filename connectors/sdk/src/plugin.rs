@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use crate::{
-    Depth, Description, Health, Lag, Letters, Lost, Result, Sink, Source, Transform,
+    DeadLetters, Depth, Description, Health, Lag, Lost, Result, Sink, Source, Transform,
     config::Problem,
     endpoint::Route,
     probe::{self, Probing},
@@ -180,9 +180,9 @@ pub trait SinkConfig: DeserializeOwned + JsonSchema {
 }
 
 /// The options of a sink whose dead letters can be read back.
-pub trait LettersConfig: SinkConfig {
+pub trait DeadLettersConfig: SinkConfig {
     /// Makes the reader; connects nothing yet.
-    fn letters(self, context: Context) -> Result<Box<dyn Letters>>;
+    fn dead_letters(self, context: Context) -> Result<Box<dyn DeadLetters>>;
 }
 
 /// The options of a transform: what `transforms: [ { NAME: … } ]` holds.
@@ -262,7 +262,7 @@ plugin!(
     check_dead_letter: fn(&Json) -> Vec<Problem> =
         |options| parse::<C>(options).map(|config| config.check_dead_letter()).unwrap_or_default(),
     /// Reads back what was written there as a dead letter; `None` when it cannot be read back.
-    letters: Option<fn(&Json, Context) -> Result<Box<dyn Letters>>> = None,
+    dead_letters: Option<fn(&Json, Context) -> Result<Box<dyn DeadLetters>>> = None,
     /// Asks the other side whether it could work with these options, see [`probe`](mod@crate::probe).
     probe: fn(&Json, Context) -> Probing =
         |options, context| parse::<C>(options).map_or_else(unreadable, |config| config.probe(context)),
@@ -294,9 +294,9 @@ impl SinkPlugin {
 
     /// The same, and dead letters written there can be read back.
     #[must_use]
-    pub const fn with_letters<C: LettersConfig>(mut self) -> Self {
-        self.letters = Some(|options, context| match parse::<C>(options) {
-            Ok(config) => config.letters(context),
+    pub const fn with_dead_letters<C: DeadLettersConfig>(mut self) -> Self {
+        self.dead_letters = Some(|options, context| match parse::<C>(options) {
+            Ok(config) => config.dead_letters(context),
             Err(problem) => Err(crate::Error::config(problem.to_string())),
         });
         self

@@ -66,7 +66,7 @@ impl Failure {
 
 /// Which way a part of a batch went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Route {
+pub enum Outlet {
     /// To the bridge's sink.
     Sink,
     /// To its dead letter.
@@ -82,7 +82,7 @@ pub struct Outcome {
     pub epoch: Epoch,
     pub(crate) sequence: u64,
     /// Which way the part went.
-    pub route: Route,
+    pub outlet: Outlet,
     /// The records that were not delivered, by their index in the batch. Empty when all went well.
     pub failures: Vec<(u32, Failure)>,
     /// Records without an outcome: every holder of the receipt let go of it.
@@ -115,7 +115,7 @@ struct Slot {
     lane: Lane,
     epoch: Epoch,
     sequence: u64,
-    route: Route,
+    outlet: Outlet,
     left: AtomicU32,
     failures: Mutex<Vec<(u32, Failure)>>,
     done: OutcomeSender,
@@ -124,13 +124,13 @@ struct Slot {
 impl Receipt {
     pub(crate) fn new(
         (lane, epoch, sequence): (Lane, Epoch, u64),
-        route: Route,
+        outlet: Outlet,
         records: u32,
         done: OutcomeSender,
     ) -> Self {
         debug_assert!(records > 0, "a receipt for nothing would never be settled");
         let slot =
-            Slot { lane, epoch, sequence, route, left: AtomicU32::new(records), failures: Mutex::default(), done };
+            Slot { lane, epoch, sequence, outlet, left: AtomicU32::new(records), failures: Mutex::default(), done };
         Self { slot: Arc::new(slot) }
     }
 
@@ -158,7 +158,7 @@ impl Receipt {
             lane: slot.lane,
             epoch: slot.epoch,
             sequence: slot.sequence,
-            route: slot.route,
+            outlet: slot.outlet,
             failures: vec![],
             abandoned: 0,
         }
@@ -189,7 +189,7 @@ impl Slot {
             lane: self.lane,
             epoch: self.epoch,
             sequence: self.sequence,
-            route: self.route,
+            outlet: self.outlet,
             failures,
             abandoned,
         };

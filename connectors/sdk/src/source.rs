@@ -11,7 +11,7 @@
 //! - [`Source::suspend`] stops the broker from sending more, without giving anything back: the runtime then polls what is
 //!   here already, until [`Polled::Suspended`]. So a stop or a pause leaves nothing behind that would count as a failed
 //!   delivery. [`Source::resume`] goes on, on the same lanes in the same epoch, and may come before [`Polled::Suspended`].
-//! - [`Source::tend`] is called instead of a poll while there is no credit or the bridge is paused. It notices what a poll
+//! - [`Source::watch_connection`] is called instead of a poll while there is no credit or the bridge is paused. It notices what a poll
 //!   would notice, above all the end of the connection.
 //! - [`Source::give_back`] gives back what is not committed and keeps the rest of the instance, for a runtime that ends an
 //!   incarnation for another's fault. What was given back comes again, in order; a commit of it from before is never made.
@@ -106,7 +106,7 @@ pub trait Source: Send {
 
     /// Looks after the connection while nothing is polled. Returns only when the source has ended, with the reason.
     /// Cancel-safe.
-    async fn tend(&mut self) -> Error {
+    async fn watch_connection(&mut self) -> Error {
         std::future::pending().await
     }
 

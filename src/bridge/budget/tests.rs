@@ -137,7 +137,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A task as the flow would be: what it holds, and the room of the poll that goes on.
+/// A task as the event loop would be: what it holds, and the room of the poll that goes on.
 struct Task {
     share: Share,
     held: usize,

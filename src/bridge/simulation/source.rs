@@ -203,7 +203,7 @@ impl Source for SimulatedSource {
         Ok(true)
     }
 
-    async fn tend(&mut self) -> Error {
+    async fn watch_connection(&mut self) -> Error {
         let world = self.world.clone();
         loop {
             let changed = world.changed.notified();

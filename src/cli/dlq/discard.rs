@@ -6,7 +6,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use gantry_sdk::{Letters, letters::Marks};
+use gantry_sdk::{DeadLetters, dead_letters::Marks};
 
 use super::{
     super::{output, runtime},
@@ -66,7 +66,7 @@ async fn discard(store: &Store, args: &DiscardArgs) -> anyhow::Result<ExitCode> 
     done
 }
 
-async fn discard_from(letters: &mut dyn Letters, store: &Store, args: &DiscardArgs) -> anyhow::Result<ExitCode> {
+async fn discard_from(letters: &mut dyn DeadLetters, store: &Store, args: &DiscardArgs) -> anyhow::Result<ExitCode> {
     let bridge = &*store.definition.name;
     let Chosen { groups, letters: chosen, others } = choose(letters, bridge, args).await?;
     if others > 0 {
@@ -95,7 +95,7 @@ async fn discard_from(letters: &mut dyn Letters, store: &Store, args: &DiscardAr
 }
 
 /// Those that cannot be read are among them: this is the way to be rid of them.
-async fn choose(letters: &mut dyn Letters, bridge: &str, args: &DiscardArgs) -> anyhow::Result<Chosen> {
+async fn choose(letters: &mut dyn DeadLetters, bridge: &str, args: &DiscardArgs) -> anyhow::Result<Chosen> {
     let mut chosen = Chosen::default();
     while args.limit.is_none_or(|limit| chosen.groups.count < limit)
         && let Some(letter) = store::next(letters).await?
@@ -103,7 +103,7 @@ async fn choose(letters: &mut dyn Letters, bridge: &str, args: &DiscardArgs) -> 
         match args.selection.fit(bridge, &letter) {
             Fit::Yes => {
                 chosen.groups.add(&letter);
-                chosen.letters.insert(&letter.id);
+                chosen.dead_letters.insert(&letter.id);
             }
             Fit::No => {}
             Fit::Others => chosen.others += 1,

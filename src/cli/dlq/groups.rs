@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use comfy_table::{CellAlignment, Table, presets};
-use gantry_sdk::{Letter, LetterId, letters::Fidelity};
+use gantry_sdk::{DeadLetter, DeadLetterId, dead_letters::Fidelity};
 use serde_json::{Value as Json, json};
 
 use super::{
@@ -33,11 +33,11 @@ struct Group {
     count: u64,
     first: Option<jiff::Timestamp>,
     last: Option<jiff::Timestamp>,
-    example: LetterId,
+    example: DeadLetterId,
 }
 
 impl Groups {
-    pub(super) fn add(&mut self, letter: &Letter) {
+    pub(super) fn add(&mut self, letter: &DeadLetter) {
         self.count += 1;
         match letter.fidelity {
             Fidelity::Exact => {}
@@ -142,14 +142,14 @@ fn without_numbers(reason: &str) -> String {
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
-    use gantry_sdk::{Record, letters::Reason};
+    use gantry_sdk::{Record, dead_letters::Reason};
 
     use super::*;
 
-    fn letter(number: u64, reason: &str) -> Letter {
+    fn letter(number: u64, reason: &str) -> DeadLetter {
         let fields = [("queue", "orders"), ("stage", "KAFKA_PRODUCE"), ("exception.message", reason)];
-        Letter {
-            id: LetterId::new("0", number),
+        DeadLetter {
+            id: DeadLetterId::new("0", number),
             record: Record::default(),
             reason: Reason { fields: fields.map(|(name, value)| (name.to_owned(), value.to_owned())).into() },
             written: Some(UNIX_EPOCH + Duration::from_secs(number)),

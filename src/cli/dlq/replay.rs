@@ -9,7 +9,7 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use clap::Args;
-use gantry_sdk::letters::{Fidelity, Marks};
+use gantry_sdk::dead_letters::{Fidelity, Marks};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -25,7 +25,7 @@ use super::{
 use crate::{
     bridge::{
         Bridges, Budget, Counts, Definition, Part, TaskState,
-        definition::{DeadLetter, Tolerance},
+        definition::{DeadLetterTarget, Tolerance},
     },
     registry,
 };
@@ -75,7 +75,7 @@ struct Chosen {
 }
 
 /// How a replay ended.
-enum End {
+enum ReplayEnd {
     Finished,
     Failed(Arc<str>),
     Signal,
@@ -108,16 +108,16 @@ async fn replay(store: &Store, args: &ReplayArgs, bar: &Bar) -> anyhow::Result<E
         output::print("nothing was replayed")?;
         return Ok(ExitCode::FAILURE);
     }
-    let definition = definition(store, &chosen.letters, args.dry_run)?;
+    let definition = definition(store, &chosen.dead_letters, args.dry_run)?;
     bar.begin(count);
     let (end, counts) = pass(store, definition, bar).await?;
     bar.end();
     report(args.dry_run, &end, &counts, count)?;
     let whole = counts.dead_lettered + counts.dropped + chosen.groups.unreadable == 0;
     Ok(match end {
-        End::Finished if whole => ExitCode::SUCCESS,
-        End::Finished | End::Failed(_) => ExitCode::FAILURE,
-        End::Signal => ExitCode::from(130),
+        ReplayEnd::Finished if whole => ExitCode::SUCCESS,
+        ReplayEnd::Finished | ReplayEnd::Failed(_) => ExitCode::FAILURE,
+        ReplayEnd::Signal => ExitCode::from(130),
     })
 }
 
@@ -131,7 +131,7 @@ async fn choose(store: &Store, args: &ReplayArgs) -> anyhow::Result<Chosen> {
             Fit::Yes => {
                 chosen.groups.add(&letter);
                 if !matches!(letter.fidelity, Fidelity::Unreadable(_)) {
-                    chosen.letters.insert(&letter.id);
+                    chosen.dead_letters.insert(&letter.id);
                 }
             }
             Fit::No => {}
@@ -158,14 +158,14 @@ fn definition(store: &Store, letters: &Marks, dry_run: bool) -> anyhow::Result<D
     if dry_run {
         let null = registry::sinks().iter().find(|plugin| plugin.name == "null").context("there is no null sink")?;
         definition.sink = Part { plugin: null, options: json!({}) };
-        definition.errors.dead_letter = Some(DeadLetter::Sink(definition.sink.clone()));
+        definition.errors.dead_letter = Some(DeadLetterTarget::Sink(definition.sink.clone()));
         definition.errors.tolerance = Tolerance::All;
     }
     Ok(definition)
 }
 
 /// Runs it to its end, or to the first error or signal; then it drains.
-async fn pass(store: &Store, definition: Definition, bar: &Bar) -> anyhow::Result<(End, Counts)> {
+async fn pass(store: &Store, definition: Definition, bar: &Bar) -> anyhow::Result<(ReplayEnd, Counts)> {
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut signalled = async || {
@@ -177,13 +177,13 @@ async fn pass(store: &Store, definition: Definition, bar: &Bar) -> anyhow::Resul
     let budget = Budget::new(store.settings.in_flight_bytes);
     let bridges = Bridges::start(vec![Arc::new(definition)], store.settings.shutdown_timeout, budget);
     let end = tokio::select! {
-        () = bridges.finished() => End::Finished,
-        reason = trouble(&bridges, bar) => End::Failed(reason),
-        () = signalled() => End::Signal,
+        () = bridges.finished() => ReplayEnd::Finished,
+        reason = trouble(&bridges, bar) => ReplayEnd::Failed(reason),
+        () = signalled() => ReplayEnd::Signal,
     };
     tokio::select! {
         _ = bridges.shutdown() => {}
-        () = signalled() => return Ok((End::Signal, counts(&bridges))),
+        () = signalled() => return Ok((ReplayEnd::Signal, counts(&bridges))),
     }
     Ok((end, counts(&bridges)))
 }
@@ -207,7 +207,7 @@ fn counts(bridges: &Bridges) -> Counts {
     first.map(|status| status.counts).unwrap_or_default()
 }
 
-fn report(dry_run: bool, end: &End, counts: &Counts, chosen: u64) -> std::io::Result<()> {
+fn report(dry_run: bool, end: &ReplayEnd, counts: &Counts, chosen: u64) -> std::io::Result<()> {
     let Counts { records_out, filtered, dropped, dead_lettered, .. } = *counts;
     let done = records_out + filtered + dead_lettered;
     if dry_run {
@@ -224,9 +224,9 @@ fn report(dry_run: bool, end: &End, counts: &Counts, chosen: u64) -> std::io::Re
         text += &format!(", {dead_lettered} refused again: they are new dead letters");
     }
     match end {
-        End::Finished => {}
-        End::Failed(reason) => text += &format!("\nended early: {}", output::printable(reason)),
-        End::Signal => text += "\nended by a signal",
+        ReplayEnd::Finished => {}
+        ReplayEnd::Failed(reason) => text += &format!("\nended early: {}", output::printable(reason)),
+        ReplayEnd::Signal => text += "\nended by a signal",
     }
     if done < chosen {
         text += &format!("\n{} are dead letters still; replay again once it is mended", chosen - done);

@@ -2,9 +2,9 @@
 
 use clap::Args;
 use gantry_sdk::{
-    Letter, LetterId,
+    DeadLetter, DeadLetterId,
     config::DurationText,
-    letters::{Fidelity, Reason},
+    dead_letters::{Fidelity, Reason},
 };
 use regex::Regex;
 
@@ -13,7 +13,7 @@ use regex::Regex;
 pub(super) struct Selection {
     /// Only this letter, as `list` and `show` name it; may be given several times.
     #[arg(long = "id", value_name = "ID")]
-    ids: Vec<LetterId>,
+    ids: Vec<DeadLetterId>,
 
     /// Only letters whose reason matches this regular expression.
     #[arg(long, value_name = "REGEX")]
@@ -45,7 +45,7 @@ pub(super) enum Fit {
 
 impl Selection {
     /// Whether a letter is meant by it, for the bridge of that name.
-    pub(super) fn fit(&self, bridge: &str, letter: &Letter) -> Fit {
+    pub(super) fn fit(&self, bridge: &str, letter: &DeadLetter) -> Fit {
         let writer = letter.reason.get("connector.name");
         if writer.is_some_and(|writer| writer != self.from.as_deref().unwrap_or(bridge)) {
             return Fit::Others;
@@ -59,13 +59,13 @@ impl Selection {
     }
 
     /// The ids that it asks for by name.
-    pub(super) fn ids(&self) -> &[LetterId] {
+    pub(super) fn ids(&self) -> &[DeadLetterId] {
         &self.ids
     }
 }
 
 /// Why it is a dead letter, for people.
-pub(super) fn why(letter: &Letter) -> &str {
+pub(super) fn why(letter: &DeadLetter) -> &str {
     match &letter.fidelity {
         Fidelity::Unreadable(why) => why,
         Fidelity::Exact | Fidelity::Lossy(_) => letter.reason.get("exception.message").unwrap_or(UNKNOWN),
@@ -104,8 +104,8 @@ mod tests {
 
     fn fit(arguments: &[&str]) -> Fit {
         let fields = [("connector.name", "b"), ("stage", "TRANSFORMATION"), ("exception.message", "not JSON: line 7")];
-        let letter = Letter {
-            id: LetterId::new("0", 7),
+        let letter = DeadLetter {
+            id: DeadLetterId::new("0", 7),
             record: Record::default(),
             reason: Reason { fields: fields.map(|(name, value)| (name.to_owned(), value.to_owned())).into() },
             written: Some(SystemTime::now()),

@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, process::ExitCode};
 
 use clap::Args;
-use gantry_sdk::{Letter, Properties, Value, letters::Fidelity};
+use gantry_sdk::{DeadLetter, Properties, Value, dead_letters::Fidelity};
 use serde_json::Value as Json;
 
 use super::{
@@ -67,7 +67,7 @@ async fn show(store: &Store, args: &ShowArgs) -> anyhow::Result<u64> {
     Ok(shown)
 }
 
-fn describe(letter: &Letter, most: usize) -> String {
+fn describe(letter: &DeadLetter, most: usize) -> String {
     let mut text = format!("letter {}\n", letter.id);
     let mut tell = |name: &str, value: &str| {
         let _ = writeln!(text, "  {name:24} {value}");

@@ -1,4 +1,4 @@
-//! Dead letters as a source like any other, so that a replay goes the way of every record: books, transforms, receipts,
+//! Dead letters as a source like any other, so that a replay goes the way of every record: in-flight ledger, transforms, receipts,
 //! sink, and the dead letter again for what is refused again.
 //!
 //! # The contract
@@ -11,8 +11,8 @@ use std::collections::VecDeque;
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use gantry_sdk::{
-    Error, Lane, Letter, LetterId, Letters, Limits, Polled, Position, Result, Source,
-    letters::{Fidelity, Marks},
+    DeadLetter, DeadLetterId, DeadLetters, Error, Lane, Limits, Polled, Position, Result, Source,
+    dead_letters::{Fidelity, Marks},
     plugin::{Context, SourceConfig, SourcePlugin},
 };
 use schemars::JsonSchema;
@@ -51,17 +51,17 @@ struct Replay {
     options: Options,
     context: Context,
     wanted: Marks,
-    letters: Option<Box<dyn Letters>>,
-    ready: VecDeque<Letter>,
+    dead_letters: Option<Box<dyn DeadLetters>>,
+    ready: VecDeque<DeadLetter>,
     /// Handed out and not committed, with their numbers.
-    out: VecDeque<(u64, LetterId)>,
+    out: VecDeque<(u64, DeadLetterId)>,
     given: u64,
     ended: bool,
 }
 
 impl SourceConfig for Options {
     fn build(self, context: Context) -> Result<Box<dyn Source>> {
-        let wanted = self.letters.parse().map_err(Error::config)?;
+        let wanted = self.dead_letters.parse().map_err(Error::config)?;
         Ok(Box::new(Replay {
             options: self,
             context,
@@ -83,7 +83,7 @@ impl Source for Replay {
         let options = serde_json::from_str(&self.options.options);
         let options =
             options.map_err(|error| Error::internal(format!("reading the dead letter's options: {error}")))?;
-        self.letters = Some(store::open(&Part { plugin, options }, self.context.clone()).await?);
+        self.dead_letters = Some(store::open(&Part { plugin, options }, self.context.clone()).await?);
         Ok(())
     }
 
@@ -119,14 +119,14 @@ impl Source for Replay {
         let mut marks = Marks::default();
         let settled = self.out.partition_point(|(number, _)| *number <= upto);
         self.out.drain(..settled).for_each(|(_, id)| marks.insert(&id));
-        match &mut self.letters {
+        match &mut self.dead_letters {
             Some(letters) if self.options.mark && !marks.is_empty() => letters.mark(&marks).await,
             _ => Ok(()),
         }
     }
 
     async fn close(&mut self) -> Result<()> {
-        match self.letters.take() {
+        match self.dead_letters.take() {
             Some(mut letters) => letters.close().await,
             None => Ok(()),
         }
@@ -136,10 +136,10 @@ impl Source for Replay {
 impl Replay {
     /// The next wanted letter into `ready`, or the end. Cancel-safe.
     async fn fetch(&mut self) -> Result<()> {
-        let letters = self.letters.as_mut().ok_or_else(|| Error::internal("the dead letters are not open"))?;
+        let letters = self.dead_letters.as_mut().ok_or_else(|| Error::internal("the dead letters are not open"))?;
         match letters.next().await? {
             Some(letter) if !self.wanted.contains(&letter.id) => {}
-            Some(Letter { fidelity: Fidelity::Unreadable(_), .. }) => {}
+            Some(DeadLetter { fidelity: Fidelity::Unreadable(_), .. }) => {}
             Some(letter) => self.ready.push_back(letter),
             None => self.ended = true,
         }

@@ -4,11 +4,11 @@ use std::{path::PathBuf, sync::Arc};
 
 use anyhow::bail;
 use clap::Args;
-use gantry_sdk::{Context, Letter, Letters, plugin::SinkPlugin};
+use gantry_sdk::{Context, DeadLetter, DeadLetters, plugin::SinkPlugin};
 
 use super::super::output;
 use crate::{
-    bridge::{Definition, Part, definition::DeadLetter},
+    bridge::{Definition, Part, definition::DeadLetterTarget},
     config::{self, Settings},
 };
 
@@ -43,15 +43,15 @@ impl Target {
             bail!("there is no bridge \"{}\"; there is {}", self.bridge, names.join(", "));
         };
         let sink = match &definition.errors.dead_letter {
-            Some(DeadLetter::Sink(sink)) => sink.clone(),
-            Some(DeadLetter::Reject) => bail!(
+            Some(DeadLetterTarget::Sink(sink)) => sink.clone(),
+            Some(DeadLetterTarget::Reject) => bail!(
                 "the dead letters of \"{0}\" go to the source's own broker (reject): read them there; Gantry can bridge that \
                  queue like any other",
                 self.bridge
             ),
             None => bail!("the bridge \"{}\" has no errors.dead_letter", self.bridge),
         };
-        if sink.plugin.letters.is_none() {
+        if sink.plugin.dead_letters.is_none() {
             let name = sink.plugin.name;
             bail!("the dead letters of \"{}\" go to {name}, from where they cannot be read back", self.bridge);
         }
@@ -61,7 +61,7 @@ impl Target {
 
 impl Store {
     /// Opens it: what is written later is not read.
-    pub(super) async fn open(&self) -> anyhow::Result<Box<dyn Letters>> {
+    pub(super) async fn open(&self) -> anyhow::Result<Box<dyn DeadLetters>> {
         let letters = open(&self.sink, context(&self.definition)).await;
         letters.map_err(|error| anyhow::anyhow!(error.chain()))
     }
@@ -72,8 +72,8 @@ fn context(definition: &Definition) -> Context {
 }
 
 /// Opens what a sink has written as a dead letter.
-pub(super) async fn open(sink: &Part<SinkPlugin>, context: Context) -> gantry_sdk::Result<Box<dyn Letters>> {
-    let Some(letters) = sink.plugin.letters else {
+pub(super) async fn open(sink: &Part<SinkPlugin>, context: Context) -> gantry_sdk::Result<Box<dyn DeadLetters>> {
+    let Some(letters) = sink.plugin.dead_letters else {
         return Err(gantry_sdk::Error::config(format!("dead letters cannot be read back from {}", sink.plugin.name)));
     };
     let mut letters = sink.resolve()?.make(|options| letters(options, context.clone()))?;
@@ -82,6 +82,6 @@ pub(super) async fn open(sink: &Part<SinkPlugin>, context: Context) -> gantry_sd
 }
 
 /// The next one, its error with all causes.
-pub(super) async fn next(letters: &mut dyn Letters) -> anyhow::Result<Option<Letter>> {
+pub(super) async fn next(letters: &mut dyn DeadLetters) -> anyhow::Result<Option<DeadLetter>> {
     letters.next().await.map_err(|error| anyhow::anyhow!(error.chain()))
 }

@@ -25,14 +25,14 @@ fn flow(bridge: &str, from: &str, to: &str) -> Flow {
     let end = |connector, broker: &str, endpoint| {
         let description =
             Description { broker: vec![broker.to_owned()], endpoints: vec![endpoint], ..Description::default() };
-        End { connector, description }
+        FlowEnd { connector, description }
     };
     Flow {
         bridge: bridge.to_owned(),
         source: end("rabbit", "r1:5672", Endpoint::exact("queue", from)),
         transforms: vec!["filter", "key"],
         sink: end("kafka", "k1:9092", Endpoint::exact("topic", to)),
-        dead_letter: Some(DeadLetter::Sink(end("kafka", "k1:9092", Endpoint::exact("topic", "dead")))),
+        dead_letter: Some(DeadLetterTarget::Sink(end("kafka", "k1:9092", Endpoint::exact("topic", "dead")))),
         counts_hops: true,
     }
 }

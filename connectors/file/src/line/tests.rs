@@ -13,7 +13,7 @@ fn now() -> jiff::Timestamp {
 
 fn line(record: &Record, is_letter: bool) -> Vec<u8> {
     let mut out = Vec::new();
-    write(&LetterId::new("run", 7), now(), record, is_letter, &mut out);
+    write(&DeadLetterId::new("run", 7), now(), record, is_letter, &mut out);
     assert!(!out.contains(&b'\n'));
     out
 }
@@ -83,7 +83,7 @@ proptest! {
             record.headers.push(name, Value::U64(seconds.cast_unsigned()));
         }
         let entry = read_record(&line(&record, is_letter));
-        prop_assert_eq!(&entry.id, &LetterId::new("run", 7));
+        prop_assert_eq!(&entry.id, &DeadLetterId::new("run", 7));
         prop_assert_eq!(entry.written, Some(now()));
         prop_assert!(!entry.flattened);
         let all = |record: &Record| record.headers.iter().map(|(name, value)| (name.clone(), bits(value))).collect::<Vec<_>>();

@@ -14,7 +14,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value as Json;
 
-use crate::client::{Chatter, Voice};
+use crate::client::{BaseContext, ClientState};
 
 pub use properties::{Properties, PropertyText};
 pub(crate) use properties::{Rule, check_properties};
@@ -116,9 +116,9 @@ impl ConnectionOptions {
     }
 
     /// The context of a client that uses this connection, or the part of it that logs in and complains.
-    pub(crate) fn voice(&self, chatter: Arc<Chatter>) -> Voice {
+    pub(crate) fn base_context(&self, client_state: Arc<ClientState>) -> BaseContext {
         let trust = self.tls.as_ref().map(Tls::trust).unwrap_or_default();
-        Voice { chatter, token: self.sasl.as_ref().and_then(Sasl::token), trust }
+        BaseContext { client_state, token: self.sasl.as_ref().and_then(Sasl::token), trust }
     }
 
     /// Puts it into a client's configuration.

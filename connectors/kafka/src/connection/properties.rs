@@ -21,11 +21,11 @@ pub struct PropertyText(String);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rule {
     name: &'static str,
-    verdict: Verdict,
+    verdict: Permission,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Verdict {
+enum Permission {
     /// Has an option of its own.
     Own(&'static str),
     /// Never, because.
@@ -39,25 +39,25 @@ enum Verdict {
 impl Rule {
     /// The property is set by an option.
     pub(crate) const fn own(name: &'static str, option: &'static str) -> Self {
-        Self { name, verdict: Verdict::Own(option) }
+        Self { name, verdict: Permission::Own(option) }
     }
 
     /// The property cannot be set.
     pub(crate) const fn refused(name: &'static str, reason: &'static str) -> Self {
-        Self { name, verdict: Verdict::Refused(reason) }
+        Self { name, verdict: Permission::Refused(reason) }
     }
 
     /// The property can be set only to these values; `reason` says what is wrong with the others.
     pub(crate) const fn only(name: &'static str, values: &'static [&'static str], reason: &'static str) -> Self {
-        Self { name, verdict: Verdict::Only(values, reason) }
+        Self { name, verdict: Permission::Only(values, reason) }
     }
 
     fn objection(&self, value: &PropertyText) -> Option<String> {
         match self.verdict {
-            Verdict::Own(option) => Some(format!("set {option} instead of \"{}\"", self.name)),
-            Verdict::Refused(reason) => Some(format!("\"{}\" cannot be set: {reason}", self.name)),
-            Verdict::Only(values, _) if values.iter().any(|fine| value.0.eq_ignore_ascii_case(fine)) => None,
-            Verdict::Only(values, reason) => {
+            Permission::Own(option) => Some(format!("set {option} instead of \"{}\"", self.name)),
+            Permission::Refused(reason) => Some(format!("\"{}\" cannot be set: {reason}", self.name)),
+            Permission::Only(values, _) if values.iter().any(|fine| value.0.eq_ignore_ascii_case(fine)) => None,
+            Permission::Only(values, reason) => {
                 Some(format!("\"{}\" can only be {}: {reason}", self.name, values.join(" or ")))
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! Every batch has a slot; a record's opaque is its slot and its index, two numbers in one word, so nothing is allocated
 //! for a record. A slot settles its receipt once, when the last of its records is accounted for. Reports come on the
-//! pump's thread.
+//! poll thread.
 //!
 //! # Phases
 //! ```text
@@ -35,7 +35,7 @@ use crate::error::{self, Meaning};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
     /// What it has not sent. Waits until librdkafka's threads have done it, so that it takes nothing that is sent later;
-    /// only the pump may wait so.
+    /// only the poll thread may wait so.
     Queued,
     /// That, and what it has sent but has no answer to. Does not wait.
     Everything,
@@ -44,7 +44,7 @@ pub(super) enum Reach {
 /// Takes records back from librdkafka; each comes back by a report.
 type Purge = Box<dyn Fn(Reach) + Send + Sync>;
 
-/// What is in flight; shared by the sink, its pump and librdkafka's callbacks.
+/// What is in flight; shared by the sink, its poll thread and librdkafka's callbacks.
 pub(super) struct Delivery {
     table: Mutex<Table>,
     /// Nothing new may be sent. Read for every record, so it is not in the table.

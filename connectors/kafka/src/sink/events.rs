@@ -1,4 +1,4 @@
-//! librdkafka's callbacks. They run on the pump's thread and never block.
+//! librdkafka's callbacks. They run on the poll thread and never block.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use rdkafka::{
 };
 
 use super::delivery::{Delivery, Token};
-use crate::client::Voice;
+use crate::client::BaseContext;
 
 /// Our producer.
 pub(super) type Producer = BaseProducer<Events>;
@@ -21,26 +21,26 @@ pub(super) type Producer = BaseProducer<Events>;
 #[derive(Debug)]
 pub(super) struct Events {
     pub delivery: Arc<Delivery>,
-    pub voice: Voice,
+    pub base_context: BaseContext,
 }
 
 impl ClientContext for Events {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        self.voice.log(level, facility, text);
+        self.base_context.log(level, facility, text);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.voice.error(error, reason);
+        self.base_context.error(error, reason);
     }
 
     fn stats_raw(&self, statistics: &[u8]) {
-        self.voice.stats_raw(statistics);
+        self.base_context.stats_raw(statistics);
     }
 
     fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
-        self.voice.generate_oauth_token(config)
+        self.base_context.generate_oauth_token(config)
     }
 }
 

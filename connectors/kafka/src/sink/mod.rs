@@ -10,7 +10,7 @@
 //!
 //! # Parts
 //! [`plan`] options made ready · [`open`] connecting · [`writer`] one record into librdkafka · [`delivery`] reports to
-//! receipts · [`pump`] the thread that serves librdkafka · [`recovery`] after a refused batch · [`watch`] health ·
+//! receipts · [`poll_thread`] the thread that serves librdkafka · [`recovery`] after a refused batch · [`watch`] health ·
 //! [`topics`] topics of a template's making · [`limit`] sizes · [`times`] timestamps · [`cluster`] questions to the cluster
 //!
 //! [`Condition::Failed`]: gantry_sdk::health::Condition::Failed
@@ -23,7 +23,7 @@ mod limit;
 mod open;
 mod options;
 mod plan;
-mod pump;
+mod poll_thread;
 mod recovery;
 mod times;
 mod topics;
@@ -235,7 +235,7 @@ impl Running {
             if shared.delivery.is_empty() {
                 return;
             }
-            // Tells librdkafka not to linger; it returns at once, the pump serves the reports.
+            // Tells librdkafka not to linger; it returns at once, the poll thread serves the reports.
             let _ = shared.producer().flush(Duration::ZERO);
             let _ = tokio::time::timeout(LOOK, moved).await;
         }

@@ -20,12 +20,12 @@ use super::{
     events::{Events, Producer},
     limit,
     plan::Plan,
-    pump::{Pump, Shared},
+    poll_thread::{PollThread, SinkState},
     topics::{self, Found},
     writer::Writer,
 };
 use crate::{
-    client::{ANY_TOPIC, Chatter},
+    client::{ANY_TOPIC, ClientState},
     connection::Mechanism,
     error,
 };
@@ -37,10 +37,10 @@ const RULES: Duration = Duration::from_secs(3);
 /// How long the end of a client may take before it is left to itself.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A producer with its pump.
+/// A producer with its poll_thread.
 pub(super) struct Client {
-    pub shared: Arc<Shared>,
-    pump: Option<Pump>,
+    pub shared: Arc<SinkState>,
+    poll_thread: Option<PollThread>,
 }
 
 /// Connects, checks the topic, and returns what can produce to it.
@@ -76,7 +76,7 @@ pub(super) async fn open(plan: &Arc<Plan>) -> Result<Client> {
 }
 
 /// Reaches the cluster, checks the topic if it is always the same, and reads its rules.
-async fn probe(plan: &Plan, shared: &Arc<Shared>, deadline: Instant) -> Result<TopicRules> {
+async fn probe(plan: &Plan, shared: &Arc<SinkState>, deadline: Instant) -> Result<TopicRules> {
     reach(plan, shared, deadline).await?;
     let Some(topic) = &plan.topic else { return Ok(TopicRules::default()) };
     match topics::look_up(shared, topic).await? {
@@ -87,7 +87,7 @@ async fn probe(plan: &Plan, shared: &Arc<Shared>, deadline: Instant) -> Result<T
 }
 
 /// Waits until a broker answers, or one refuses the login, or the time is over.
-async fn reach(plan: &Plan, shared: &Arc<Shared>, deadline: Instant) -> Result<()> {
+async fn reach(plan: &Plan, shared: &Arc<SinkState>, deadline: Instant) -> Result<()> {
     let doing = format!("connecting to Kafka at {}", plan.options.connection.address());
     loop {
         let slice = SLICE.min(deadline.saturating_duration_since(Instant::now())).max(Duration::from_millis(1));
@@ -101,7 +101,7 @@ async fn reach(plan: &Plan, shared: &Arc<Shared>, deadline: Instant) -> Result<(
             Ok(Err(error)) => format!("{doing}: {}", topics::silence(shared, &error)),
             Err(panic) => return Err(Error::internal(format!("{doing}: {panic}"))),
         };
-        if let Some(refusal) = shared.chatter.trouble().refusal {
+        if let Some(refusal) = shared.client_state.errors().refusal {
             return Err(Error::new(ErrorKind::Refused, format!("{doing}{}: {refusal}", as_whom(plan))));
         }
         if Instant::now() >= deadline {
@@ -147,9 +147,9 @@ impl Client {
     fn start_blocking(plan: Arc<Plan>, batch: usize) -> Result<Self> {
         let delivery =
             Arc::new(Delivery::new(plan.context.health.clone(), plan.topic.clone(), plan.partition.is_some()));
-        let chatter = Arc::new(Chatter::new(plan.who()));
-        let voice = plan.options.connection.voice(Arc::clone(&chatter));
-        let events = Events { delivery: Arc::clone(&delivery), voice };
+        let client_state = Arc::new(ClientState::new(plan.who()));
+        let base_context = plan.options.connection.base_context(Arc::clone(&client_state));
+        let events = Events { delivery: Arc::clone(&delivery), base_context };
         let producer: Producer = plan
             .producer_config(batch)
             .create_with_context(events)
@@ -159,25 +159,25 @@ impl Client {
         let purged = Arc::downgrade(&producer);
         delivery.attach(move |reach| purge(&purged, reach));
         let writer = Writer::new(plan, producer);
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(SinkState {
             writer,
             delivery,
-            chatter,
+            client_state,
             watching: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
         });
-        let pump = Pump::start(Arc::clone(&shared))?;
-        Ok(Self { shared, pump: Some(pump) })
+        let poll_thread = PollThread::start(Arc::clone(&shared))?;
+        Ok(Self { shared, poll_thread: Some(pump) })
     }
 
     /// Lets go of everything and ends the client's threads, or leaves them to end by themselves when that takes long.
     pub(super) async fn stop(mut self) {
         self.halt();
-        let (shared, pump) = (Arc::clone(&self.shared), self.pump.take());
+        let (shared, pump) = (Arc::clone(&self.shared), self.poll_thread.take());
         drop(self);
         let ended = tokio::task::spawn_blocking(move || {
             if let Some(pump) = pump {
-                pump.join();
+                poll_thread.join();
             }
             // The last hold on the producer: this waits for librdkafka's own threads.
             drop(shared);
@@ -199,7 +199,7 @@ impl Client {
 }
 
 impl Drop for Client {
-    /// Without [`Client::stop`] the pump still ends, within one of its turns, and takes the producer with it.
+    /// Without [`Client::stop`] the poll thread still ends, within one of its turns, and takes the producer with it.
     fn drop(&mut self) {
         self.halt();
     }

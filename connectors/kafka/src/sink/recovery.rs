@@ -3,7 +3,7 @@
 //! Kafka takes or refuses a batch as a whole, and librdkafka fails all its records alike. One poisonous record would
 //! take its neighbours to the dead letter with it. So nothing new is sent, everything that librdkafka still holds is
 //! taken back, and it is sent again in ever smaller portions, each waited for, until the refused portion is one record:
-//! that one is rejected. Then the portions grow again. Runs on the pump's thread.
+//! that one is rejected. Then the portions grow again. Runs on the poll thread.
 //!
 //! A record that is refused for its time is no bad record: it is sent once more, with the time of sending.
 //!
@@ -19,7 +19,7 @@ use rdkafka::{producer::Producer as _, types::RDKafkaErrorCode};
 use super::{
     STAGE,
     delivery::{Held, Reach, Refusal, Token},
-    pump::Shared,
+    poll_thread::SinkState,
     writer::{Obstacle, Stamp},
 };
 use crate::{error, headers::Scratch};
@@ -28,7 +28,7 @@ use crate::{error, headers::Scratch};
 const STEP: Duration = Duration::from_millis(2);
 
 /// Sends again what was taken back, and rejects what the broker refuses. Returns early when the sink stops or closes.
-pub(super) fn run(shared: &Shared) {
+pub(super) fn run(shared: &SinkState) {
     let _gate = shared.delivery.gate();
     let mut pending: VecDeque<Token> = VecDeque::new();
     let mut portion = drain(shared, &mut pending);
@@ -68,7 +68,7 @@ pub(super) fn run(shared: &Shared) {
 }
 
 /// Waits until librdkafka has nothing left; fills `pending` and says how much of it to send at once.
-fn drain(shared: &Shared, pending: &mut VecDeque<Token>) -> usize {
+fn drain(shared: &SinkState, pending: &mut VecDeque<Token>) -> usize {
     while shared.producer().in_flight_count() > 0 && !over(shared) {
         // What was in flight comes back to the queue when the broker refuses it for the gap before it.
         shared.delivery.take_back(Reach::Queued);
@@ -83,7 +83,7 @@ fn drain(shared: &Shared, pending: &mut VecDeque<Token>) -> usize {
 
 /// Sends the first `count` records; says how many are with librdkafka now.
 fn send(
-    shared: &Shared,
+    shared: &SinkState,
     pending: &mut VecDeque<Token>,
     count: usize,
     restamped: Option<Token>,
@@ -107,7 +107,7 @@ fn send(
     sent
 }
 
-fn offer(shared: &Shared, token: Token, stamp: Stamp, scratch: &mut Scratch) -> Result<(), Obstacle> {
+fn offer(shared: &SinkState, token: Token, stamp: Stamp, scratch: &mut Scratch) -> Result<(), Obstacle> {
     // The slot stays until its last record is accounted for, and this one is not.
     let Some(records) = shared.delivery.records(token) else { return Ok(()) };
     let record = &records[token.index() as usize];
@@ -116,7 +116,7 @@ fn offer(shared: &Shared, token: Token, stamp: Stamp, scratch: &mut Scratch) -> 
 }
 
 /// Waits for the reports of everything that was sent; yields what came back.
-fn settle(shared: &Shared) -> Vec<Held> {
+fn settle(shared: &SinkState) -> Vec<Held> {
     while shared.producer().in_flight_count() > 0 && !over(shared) {
         if shared.delivery.was_refused() {
             shared.delivery.take_back(Reach::Queued);
@@ -127,7 +127,7 @@ fn settle(shared: &Shared) -> Vec<Held> {
 }
 
 /// Rejects the record that was refused alone, or puts what came back in front of the rest. Says how much to send next.
-fn next_portion(shared: &Shared, pending: &mut VecDeque<Token>, back: Vec<Held>, sent: usize) -> usize {
+fn next_portion(shared: &SinkState, pending: &mut VecDeque<Token>, back: Vec<Held>, sent: usize) -> usize {
     if let ([Held { token, refusal: Some(refusal), .. }], 1) = (back.as_slice(), sent) {
         shared.delivery.refuse(*token, verdict(shared, refusal));
         return 1;
@@ -141,7 +141,7 @@ fn next_portion(shared: &Shared, pending: &mut VecDeque<Token>, back: Vec<Held>,
 }
 
 /// Whether the broker refuses this record for a time of its own, which is not the record's fault.
-fn is_untimely(shared: &Shared, token: Token, Refusal { code, .. }: &Refusal) -> bool {
+fn is_untimely(shared: &SinkState, token: Token, Refusal { code, .. }: &Refusal) -> bool {
     if *code != RDKafkaErrorCode::InvalidTimestamp {
         return false;
     }
@@ -153,7 +153,7 @@ fn is_untimely(shared: &Shared, token: Token, Refusal { code, .. }: &Refusal) ->
 
 /// What it means that the broker refuses this record alone. If it is for its time, that is by now this machine's: not its
 /// fault, and it is delivered once the clocks agree.
-fn verdict(shared: &Shared, Refusal { code, topic }: &Refusal) -> Failure {
+fn verdict(shared: &SinkState, Refusal { code, topic }: &Refusal) -> Failure {
     match code {
         RDKafkaErrorCode::InvalidTimestamp => Failure::retriable(STAGE, error::wrong_clock(topic)),
         RDKafkaErrorCode::MessageSizeTooLarge => {
@@ -164,6 +164,6 @@ fn verdict(shared: &Shared, Refusal { code, topic }: &Refusal) -> Failure {
     }
 }
 
-fn over(shared: &Shared) -> bool {
+fn over(shared: &SinkState) -> bool {
     shared.stopping.load(Ordering::Relaxed) || !shared.delivery.is_recovering()
 }

@@ -12,7 +12,7 @@ use rdkafka::error::KafkaError;
 use super::{
     cluster::{self, TopicState},
     options::Declare,
-    pump::Shared,
+    poll_thread::SinkState,
 };
 use crate::error;
 
@@ -93,7 +93,7 @@ impl Topics {
 
 /// Looks a topic up, and creates it if it is missing and the sink may. Waits for its leaders. An error of
 /// [`gantry_sdk::ErrorKind::Disconnected`] says that the cluster did not answer.
-pub(super) async fn look_up(shared: &Arc<Shared>, name: &str) -> Result<Found> {
+pub(super) async fn look_up(shared: &Arc<SinkState>, name: &str) -> Result<Found> {
     let declare = shared.writer.plan.options.declare.as_ref();
     match ask(shared, name, QUESTION).await? {
         TopicState::Ready { .. } => Ok(Found::Ready),
@@ -111,7 +111,7 @@ pub(super) async fn look_up(shared: &Arc<Shared>, name: &str) -> Result<Found> {
     }
 }
 
-async fn create(shared: &Arc<Shared>, name: &str, declare: &Declare) -> Result<Found> {
+async fn create(shared: &Arc<SinkState>, name: &str, declare: &Declare) -> Result<Found> {
     if let Err(reason) = cluster::create(&shared.writer.plan, name, declare, CREATION).await {
         return Ok(Found::Missing(format!("creating topic \"{name}\": {reason}")));
     }
@@ -126,7 +126,7 @@ async fn create(shared: &Arc<Shared>, name: &str, declare: &Declare) -> Result<F
     Err(Error::disconnected(format!("topic \"{name}\" was created but has no leader after {} s", CREATION.as_secs())))
 }
 
-async fn ask(shared: &Arc<Shared>, name: &str, timeout: Duration) -> Result<TopicState> {
+async fn ask(shared: &Arc<SinkState>, name: &str, timeout: Duration) -> Result<TopicState> {
     let (asked, topic) = (Arc::clone(shared), name.to_owned());
     let answer = tokio::task::spawn_blocking(move || cluster::topic_state(asked.producer(), &topic, timeout)).await;
     let doing = || format!("looking up topic \"{name}\"");
@@ -141,7 +141,7 @@ async fn ask(shared: &Arc<Shared>, name: &str, timeout: Duration) -> Result<Topi
 }
 
 /// Why nobody answered, as well as librdkafka has said it so far.
-pub(super) fn silence(shared: &Shared, error: &KafkaError) -> String {
-    let trouble = shared.chatter.trouble();
+pub(super) fn silence(shared: &SinkState, error: &KafkaError) -> String {
+    let trouble = shared.client_state.errors();
     trouble.refusal.or(trouble.transport).unwrap_or_else(|| error::plain(error))
 }

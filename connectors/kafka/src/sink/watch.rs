@@ -15,7 +15,7 @@ use rdkafka::producer::Producer as _;
 use super::{
     STAGE,
     cluster::{self, TopicState},
-    pump::Shared,
+    poll_thread::SinkState,
     topics,
 };
 use crate::client::{ANY_TOPIC, LOCKED_OUT};
@@ -43,19 +43,19 @@ impl Watch {
     }
 
     /// Looks, if it is time to.
-    pub(super) fn look(&mut self, shared: &Shared) {
+    pub(super) fn look(&mut self, shared: &SinkState) {
         let now = Instant::now();
         if now.duration_since(self.looked) < INTERVAL {
             return;
         }
         self.looked = now;
-        if shared.chatter.trouble().fatal {
+        if shared.client_state.errors().fatal {
             let reason = shared.producer().client().fatal_error().map_or_else(String::new, |(_, text)| text);
             let reason = format!("the producer cannot go on: {reason}");
             shared.delivery.stop(Failure::retriable(STAGE, reason));
             return;
         }
-        if let Some(lost) = shared.chatter.brokers.lost() {
+        if let Some(lost) = shared.client_state.brokers.lost() {
             let address = shared.writer.plan.options.connection.address();
             shared.delivery.stop(Failure::retriable(STAGE, format!("no connection to Kafka at {address}: {lost}")));
             return;
@@ -66,13 +66,13 @@ impl Watch {
             self.progressed = now;
         }
         let stalled = now.duration_since(self.progressed) >= STALLED;
-        if !(shared.chatter.take_suspicion() || stalled || self.down_since.is_some()) {
+        if !(shared.client_state.take_suspicion() || stalled || self.down_since.is_some()) {
             return;
         }
         match trouble(shared, stalled) {
             Ok(None) => {
                 self.down_since = None;
-                shared.chatter.forgive();
+                shared.client_state.forgive();
                 shared.writer.plan.context.health.set(Condition::Up);
             }
             Ok(Some(reason)) => self.tell(shared, reason, now),
@@ -84,9 +84,9 @@ impl Watch {
         }
     }
 
-    fn tell(&mut self, shared: &Shared, reason: String, now: Instant) {
+    fn tell(&mut self, shared: &SinkState, reason: String, now: Instant) {
         let for_long = now.duration_since(*self.down_since.get_or_insert(now));
-        if shared.chatter.trouble().refusal.is_some() && for_long >= LOCKED_OUT {
+        if shared.client_state.errors().refusal.is_some() && for_long >= LOCKED_OUT {
             shared.delivery.stop(Failure::retriable(STAGE, reason));
         } else {
             shared.writer.plan.context.health.set(Condition::Down(reason.into()));
@@ -95,7 +95,7 @@ impl Watch {
 }
 
 /// Asks the cluster what is wrong, if anything is; the error is that it does not answer.
-fn trouble(shared: &Shared, stalled: bool) -> Result<Option<String>, String> {
+fn trouble(shared: &SinkState, stalled: bool) -> Result<Option<String>, String> {
     let plan = &*shared.writer.plan;
     let topic: Arc<str> = plan.topic.clone().unwrap_or_else(|| ANY_TOPIC.into());
     let address = plan.options.connection.address();

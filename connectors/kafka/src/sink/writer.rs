@@ -28,7 +28,7 @@ use crate::{
     letters, names,
 };
 
-/// Writes records; shared by the sink and, after a refused batch, the pump.
+/// Writes records; shared by the sink and, after a refused batch, the poll_thread.
 pub(super) struct Writer {
     pub plan: Arc<Plan>,
     pub producer: Arc<Producer>,
@@ -260,7 +260,7 @@ impl Writer {
 
     fn headers(&self, record: &Record, untimely: Option<i64>, scratch: &mut Scratch) -> Option<OwnedHeaders> {
         let plan = &*self.plan;
-        let kept = if plan.context.dead_letter { letters::KEPT } else { usize::from(untimely.is_some()) };
+        let kept = if plan.context.dead_letter { dead_letters::KEPT } else { usize::from(untimely.is_some()) };
         let count = plan.mapper.count(record) + plan.headers.len() + kept;
         if count == 0 {
             return None;
@@ -273,9 +273,9 @@ impl Writer {
             }
         }
         if plan.context.dead_letter {
-            letters::keep(record, plan.key.is_some(), &mut headers);
+            dead_letters::keep(record, plan.key.is_some(), &mut headers);
         } else if let Some(time) = untimely {
-            headers.add(letters::TIMESTAMP, Some(time.to_string().as_bytes()));
+            headers.add(dead_letters::TIMESTAMP, Some(time.to_string().as_bytes()));
         }
         headers.0
     }
@@ -295,7 +295,7 @@ fn tell_untimely(plan: &Plan, time: i64, topic: &str) {
         bridge = &*plan.context.bridge,
         "topic \"{topic}\" refuses the timestamp {time} of a record, which is too far from its broker's clock: the record is \
          sent with the time of sending, and its header {} has its own; others like it are not told",
-        letters::TIMESTAMP
+        dead_letters::TIMESTAMP
     );
 }
 

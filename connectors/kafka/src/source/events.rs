@@ -21,7 +21,7 @@ use super::{
     findings::{Findings, Reset},
     lag::{self, Standing},
 };
-use crate::client::Voice;
+use crate::client::BaseContext;
 
 /// Our consumer.
 pub(super) type Consumer = BaseConsumer<Events>;
@@ -45,7 +45,7 @@ pub(super) enum News {
 /// Where librdkafka's callbacks go.
 #[derive(Debug)]
 pub(super) struct Events {
-    pub voice: Voice,
+    pub base_context: BaseContext,
     /// Somebody wants to see librdkafka's lines for debugging; else they are read and not shown.
     debug: bool,
     inner: Mutex<Inner>,
@@ -63,8 +63,8 @@ struct Inner {
 }
 
 impl Events {
-    pub(super) fn new(voice: Voice, debug: bool) -> Self {
-        Self { voice, debug, inner: Mutex::default(), closing: AtomicBool::new(false) }
+    pub(super) fn new(base_context: BaseContext, debug: bool) -> Self {
+        Self { base_context, debug, inner: Mutex::default(), closing: AtomicBool::new(false) }
     }
 
     pub(super) fn next_news(&self) -> Option<News> {
@@ -111,22 +111,22 @@ impl ClientContext for Events {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
         self.lock().findings.take(text);
         if self.debug || !matches!(level, RDKafkaLogLevel::Debug) {
-            self.voice.log(level, facility, text);
+            self.base_context.log(level, facility, text);
         }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         reason.clone_into(&mut self.lock().reason);
-        self.voice.error(error, reason);
+        self.base_context.error(error, reason);
     }
 
     fn stats_raw(&self, statistics: &[u8]) {
         self.lock().standings = lag::standings(statistics);
-        self.voice.stats_raw(statistics);
+        self.base_context.stats_raw(statistics);
     }
 
     fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
-        self.voice.generate_oauth_token(config)
+        self.base_context.generate_oauth_token(config)
     }
 }
 

@@ -37,7 +37,7 @@ use super::{
     lane::Lane,
     losses::{Losses, tell_recreated},
     plan::Plan,
-    shared::Shared,
+    shared::MemberState,
     watch::Watch,
 };
 use crate::error;
@@ -58,7 +58,7 @@ const GROWTH: usize = 2;
 
 pub(super) struct Member {
     plan: Arc<Plan>,
-    shared: Arc<Shared>,
+    shared: Arc<MemberState>,
     consumer: Arc<Consumer>,
     /// Partitions that there were at the start, for which memory is shared out.
     partitions: usize,
@@ -80,7 +80,7 @@ struct Leaving {
 }
 
 impl Member {
-    pub(super) fn new(plan: Arc<Plan>, shared: Arc<Shared>, consumer: Consumer, partitions: usize) -> Self {
+    pub(super) fn new(plan: Arc<Plan>, shared: Arc<MemberState>, consumer: Consumer, partitions: usize) -> Self {
         let commits = Commits::new(plan.context.bridge.clone(), plan.options.commit_interval.0);
         Self {
             plan,

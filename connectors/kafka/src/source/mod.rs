@@ -43,7 +43,7 @@ use convert::Converter;
 use lane::Lane;
 use member::Member;
 use plan::Plan;
-use shared::Shared;
+use shared::MemberState;
 
 pub use options::{IsolationLevel, OffsetReset, OnTopicRecreated, SourceOptions, Start, StartTime};
 
@@ -72,7 +72,7 @@ struct Running {
 
 /// The member's thread. Dropped, it ends soon.
 struct Thread {
-    shared: Arc<Shared>,
+    shared: Arc<MemberState>,
     ended: oneshot::Receiver<()>,
 }
 
@@ -131,7 +131,7 @@ impl Source for KafkaSource {
         Ok(())
     }
 
-    async fn tend(&mut self) -> Error {
+    async fn watch_connection(&mut self) -> Error {
         let Ok(running) = self.running() else { return std::future::pending().await };
         let shared = Arc::clone(&running.member.shared);
         loop {
@@ -226,7 +226,7 @@ impl Running {
 impl Thread {
     /// Starts it; the receiver says when the consumer is in order.
     fn start(plan: &Arc<Plan>) -> Result<(Self, oneshot::Receiver<Result<()>>)> {
-        let shared = Arc::new(Shared::new());
+        let shared = Arc::new(MemberState::new());
         let (opened, when_opened) = oneshot::channel();
         let (ended, when_ended) = oneshot::channel();
         // Linux shows 15 bytes of it.

@@ -17,9 +17,9 @@ use super::{
     events::{Consumer, Events},
     failure,
     plan::Plan,
-    shared::Shared,
+    shared::MemberState,
 };
-use crate::{client::Chatter, error};
+use crate::{client::ClientState, error};
 
 /// How long one question may take while opening: between two, the reason of a refused login is looked for.
 const SLICE: Duration = Duration::from_millis(500);
@@ -29,7 +29,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 const FIRST_GUESS: usize = 8;
 
 /// A consumer that has subscribed, and how many partitions there are to read.
-pub(super) fn open(plan: &Plan, shared: &Shared) -> Result<(Consumer, usize)> {
+pub(super) fn open(plan: &Plan, shared: &MemberState) -> Result<(Consumer, usize)> {
     let deadline = Instant::now() + plan.options.connection.connect_timeout.0;
     let mut consumer = create(plan, FIRST_GUESS)?;
     let partitions = patiently(plan, shared, &consumer, deadline, || count(plan, &consumer))?;
@@ -44,8 +44,8 @@ pub(super) fn open(plan: &Plan, shared: &Shared) -> Result<(Consumer, usize)> {
 }
 
 fn create(plan: &Plan, partitions: usize) -> Result<Consumer> {
-    let chatter = std::sync::Arc::new(Chatter::new(plan.who()));
-    let events = Events::new(plan.options.connection.voice(chatter), plan.debug().is_some());
+    let client_state = std::sync::Arc::new(ClientState::new(plan.who()));
+    let events = Events::new(plan.options.connection.base_context(client_state), plan.debug().is_some());
     let created = plan.consumer_config(partitions).create_with_context(events);
     created.map_err(|failed| error::client_error(plan.doing(), &failed))
 }
@@ -53,21 +53,21 @@ fn create(plan: &Plan, partitions: usize) -> Result<Consumer> {
 /// Asks until there is an answer, the login is refused, or the time is over.
 fn patiently<T>(
     plan: &Plan,
-    shared: &Shared,
+    shared: &MemberState,
     consumer: &Consumer,
     deadline: Instant,
-    ask: impl Fn() -> Result<T, Trouble>,
+    ask: impl Fn() -> Result<T, OpenFailure>,
 ) -> Result<T> {
     loop {
         let failed = match ask() {
             Ok(answer) => return Ok(answer),
-            Err(Trouble::Final(error)) => return Err(error),
-            Err(Trouble::Passing(failed)) => failed,
+            Err(OpenFailure::Final(error)) => return Err(error),
+            Err(OpenFailure::Passing(failed)) => failed,
         };
         // Serves what librdkafka has to say, and its wish for a token. Once and not until it falls silent: where connections are
         // refused at once it never does.
         consumer.poll(PAUSE);
-        let trouble = consumer.context().voice.chatter.trouble();
+        let trouble = consumer.context().base_context.client_state.errors();
         let connecting = format!("connecting to Kafka at {}", plan.options.connection.address());
         if let Some(refusal) = trouble.refusal {
             return Err(Error::new(ErrorKind::Refused, format!("{connecting}: {refusal}")));
@@ -79,20 +79,20 @@ fn patiently<T>(
     }
 }
 
-enum Trouble {
+enum OpenFailure {
     /// It may pass.
     Passing(String),
     Final(Error),
 }
 
-impl From<KafkaError> for Trouble {
+impl From<KafkaError> for OpenFailure {
     fn from(failed: KafkaError) -> Self {
         Self::Passing(error::plain(&failed))
     }
 }
 
 /// How many partitions there are to read.
-fn count(plan: &Plan, consumer: &Consumer) -> Result<usize, Trouble> {
+fn count(plan: &Plan, consumer: &Consumer) -> Result<usize, OpenFailure> {
     if let Some(expression) = &plan.options.topics_regex {
         return Ok(count_matching(expression, &consumer.fetch_metadata(None, SLICE)?));
     }
@@ -105,20 +105,20 @@ fn count(plan: &Plan, consumer: &Consumer) -> Result<usize, Trouble> {
     Ok(partitions)
 }
 
-fn count_in(name: &str, found: &MetadataTopic) -> Result<usize, Trouble> {
+fn count_in(name: &str, found: &MetadataTopic) -> Result<usize, OpenFailure> {
     match found.error().map(Code::from) {
         None => Ok(found.partitions().len()),
         Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => Err(missing(name)),
         Some(Code::TopicAuthorizationFailed) => {
             let text = failure::denied_topic(&format!("topic \"{name}\""));
-            Err(Trouble::Final(Error::new(ErrorKind::Refused, text)))
+            Err(OpenFailure::Final(Error::new(ErrorKind::Refused, text)))
         }
-        Some(code) => Err(Trouble::Passing(format!("topic \"{name}\": {}", error::words(code)))),
+        Some(code) => Err(OpenFailure::Passing(format!("topic \"{name}\": {}", error::words(code)))),
     }
 }
 
-fn missing(name: &str) -> Trouble {
-    Trouble::Final(Error::new(ErrorKind::Missing, failure::missing_topic(name)))
+fn missing(name: &str) -> OpenFailure {
+    OpenFailure::Final(Error::new(ErrorKind::Missing, failure::missing_topic(name)))
 }
 
 /// librdkafka has expressions of its own. This only shares out memory, so a topic more or less does no harm.
@@ -130,14 +130,14 @@ fn count_matching(expression: &str, metadata: &Metadata) -> usize {
 }
 
 /// Whether the group may be used, and has a coordinator.
-fn ask_for_the_group(plan: &Plan, consumer: &Consumer) -> Result<(), Trouble> {
+fn ask_for_the_group(plan: &Plan, consumer: &Consumer) -> Result<(), OpenFailure> {
     let Some(topic) = plan.options.named().next() else { return Ok(()) };
     let mut list = TopicPartitionList::with_capacity(1);
     list.add_partition(topic, 0);
     match consumer.committed_offsets(list, SLICE) {
         Ok(_) => Ok(()),
         Err(failed) => match failed.rdkafka_error_code().and_then(|code| failure::of_group(code, plan)) {
-            Some(error) => Err(Trouble::Final(error)),
+            Some(error) => Err(OpenFailure::Final(error)),
             None => Err(failed.into()),
         },
     }

@@ -13,7 +13,7 @@ use super::{IsolationLevel, commits::Lanes, lag::Standing, lane::Lane, plan::Pla
 /// No statistics came yet.
 const UNKNOWN: u64 = u64::MAX;
 
-pub(super) struct Shared {
+pub(super) struct MemberState {
     wake: Arc<Notify>,
     stopping: AtomicBool,
     /// Records that wait at the brokers.
@@ -30,7 +30,7 @@ struct Inner {
     rewind: Option<oneshot::Sender<bool>>,
 }
 
-impl Shared {
+impl MemberState {
     pub(super) fn new() -> Self {
         Self {
             wake: Arc::default(),

@@ -44,11 +44,11 @@ impl Watch {
         }
         let now = Instant::now();
         self.looked = now;
-        let chatter = &consumer.context().voice.chatter;
-        if let Some(lost) = chatter.brokers.lost() {
+        let client_state = &consumer.context().base_context.client_state;
+        if let Some(lost) = client_state.brokers.lost() {
             return Err(Error::disconnected(format!("{}: {lost}", plan.doing())));
         }
-        if chatter.take_suspicion() {
+        if client_state.take_suspicion() {
             self.vigil = now + VIGIL;
         } else if self.down_since.is_none() && now >= self.vigil {
             return Ok(());
@@ -59,13 +59,13 @@ impl Watch {
                 if found.is_some() {
                     self.vigil = now + VIGIL;
                 }
-                chatter.forgive();
+                client_state.forgive();
                 plan.context.health.set(found.map_or(Condition::Up, |reason| Condition::Down(reason.into())));
                 return Ok(());
             }
             Err(failed) => failed,
         };
-        let trouble = chatter.trouble();
+        let trouble = client_state.errors();
         let refused = trouble.refusal.is_some();
         let why = trouble.refusal.or(trouble.transport).unwrap_or_else(|| error::plain(&failed));
         let reason = format!("no connection to Kafka at {}: {why}", plan.options.connection.address());

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use gantry_sdk::{Headers, Value, letters::Reason};
+use gantry_sdk::{Headers, Value, dead_letters::Reason};
 use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldArray, FieldTable, ShortString},

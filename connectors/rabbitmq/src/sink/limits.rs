@@ -8,7 +8,7 @@ use std::sync::{
 /// RabbitMQ's own limit, whatever `max_message_size` says (`rabbit.hrl`, `MAX_MSG_SIZE`).
 const MOST_BYTES: usize = 512 << 20;
 
-/// Shared by the channels of a sink.
+/// SinkContext by the channels of a sink.
 #[derive(Debug)]
 pub(super) struct Limits {
     /// Bytes of a body.

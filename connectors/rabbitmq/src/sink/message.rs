@@ -2,7 +2,7 @@
 //!
 //! What is found here is refused before it is sent: on the wire it would close the channel, or the connection, and take
 //! its neighbours with it. A dead letter's properties and headers that cannot be written are left out and counted instead:
-//! nothing comes after a dead letter. What it does not say of its record stands in a [`note`](crate::letters::note).
+//! nothing comes after a dead letter. What it does not say of its record stands in a [`note`](crate::dead_letters::note).
 
 use std::borrow::Cow;
 
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     convert::{TOMBSTONE, short_string},
-    letters::note::Draft,
+    dead_letters::note::Draft,
     reserved,
 };
 

@@ -7,20 +7,19 @@
 //!   anything for the same destination that is behind it and not sent yet; what goes elsewhere does not wait ([`waiting`]).
 //!   What was confirmed is never sent again by the sink.
 //! - A record that RabbitMQ will never take (too large, a foreign `user_id`, an exchange that is not there) closes the
-//!   channel. The sink opens another, finds that record and refuses it alone ([`blame`]).
+//!   channel. The sink opens another, finds that record and refuses it alone ([`channel_error`]).
 //! - `Connection.Blocked` is back-pressure: [`Condition::Blocked`](gantry_sdk::health::Condition::Blocked), and nothing fails.
 //! - When the connection goes, what is not confirmed is abandoned: the runtime opens another sink.
 //!
 //! # Parts
 //! [`options`] and [`map`] what a person writes · [`plan`] options made ready · [`message`] and [`headers`] one record as AMQP writes it ·
-//! [`open`] connecting and checking · [`publisher`] the task that owns the channels · [`line`] one channel: window, order,
-//! what is sent again · [`flight`] what is not confirmed yet · [`waiting`] what a destination refuses for now
+//! [`open`] connecting and checking · [`publisher`] the task that owns the channels · [`channel`] one channel: window, order,
+//! what is sent again · [`unconfirmed`] what is not confirmed yet · [`waiting`] what a destination refuses for now
 
-mod blame;
-mod flight;
+mod channel;
+mod channel_error;
 pub(crate) mod headers;
 mod limits;
-mod line;
 mod map;
 mod message;
 mod open;
@@ -28,6 +27,7 @@ mod options;
 mod plan;
 mod publisher;
 mod returns;
+mod unconfirmed;
 mod waiting;
 
 use std::sync::Arc;

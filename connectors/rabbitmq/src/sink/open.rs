@@ -10,7 +10,7 @@ use lapin::{
 };
 
 use super::{
-    blame::CREATE,
+    channel_error::CREATE,
     plan::{Piece, Plan},
 };
 use crate::{

@@ -17,8 +17,8 @@ use tokio::{
 
 use super::{
     STAGE,
+    channel::{ConfirmChannel, SinkContext},
     limits::Limits,
-    line::{Line, Shared},
     open::Opened,
     plan::Plan,
 };
@@ -32,8 +32,8 @@ pub(super) enum Order {
 }
 
 pub(super) struct Publisher {
-    shared: Arc<Shared>,
-    lines: Vec<Line>,
+    shared: Arc<SinkContext>,
+    channels: Vec<ConfirmChannel>,
     events: Events,
     intake: mpsc::Receiver<Order>,
     flushes: Vec<oneshot::Sender<()>>,
@@ -49,12 +49,12 @@ impl Publisher {
     pub(super) fn new(plan: Arc<Plan>, opened: Opened, intake: mpsc::Receiver<Order>) -> Self {
         let Opened { connected, events, channels } = opened;
         let limits = Limits::new(connected.frame_max(), plan.login());
-        let shared = Arc::new(Shared { plan, connected, limits });
-        let lines = channels.into_iter().map(|channel| Line::new(Arc::clone(&shared), channel)).collect();
+        let shared = Arc::new(SinkContext { plan, connected, limits });
+        let channels = channels.into_iter().map(|channel| ConfirmChannel::new(Arc::clone(&shared), channel)).collect();
         let mut clock = tokio::time::interval(TICK);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         shared.plan.context.health.set(Condition::Up);
-        Self { shared, lines, events, intake, flushes: Vec::new(), blocked: None, clock }
+        Self { shared, channels, events, intake, flushes: Vec::new(), blocked: None, clock }
     }
 
     /// Runs until the sink is closed. What is not confirmed by then is abandoned by being dropped (I1); when the sink fails, with
@@ -68,7 +68,7 @@ impl Publisher {
                 self.shared.connected.note_lost();
             }
             let why = Failure::ended(STAGE, error);
-            self.lines.iter_mut().for_each(|line| line.give_up(&why));
+            self.channels.iter_mut().for_each(|channel| channel.give_up(&why));
             self.shared.plan.context.health.set(Condition::Failed(why.cause, why.reason));
         }
         ended
@@ -76,13 +76,13 @@ impl Publisher {
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<()>> {
         self.observe(context);
-        for line in &mut self.lines {
-            line.turn(context)?;
+        for channel in &mut self.channels {
+            channel.turn(context)?;
         }
         self.check_connection()?;
         self.check_time(context)?;
         let intake = self.take_in(context)?;
-        if !self.flushes.is_empty() && self.lines.iter().all(Line::is_empty) {
+        if !self.flushes.is_empty() && self.channels.iter().all(ConfirmChannel::is_empty) {
             for flush in self.flushes.drain(..) {
                 // Whoever waited may have gone.
                 let _ = flush.send(());
@@ -98,7 +98,7 @@ impl Publisher {
                 Event::ConnectionBlocked(reason) => self.blocked = Some(reason.into()),
                 Event::ConnectionUnblocked => {
                     self.blocked = None;
-                    self.lines.iter_mut().for_each(Line::forgive);
+                    self.channels.iter_mut().for_each(ConfirmChannel::forgive);
                 }
                 // Wakes this task, which then sees the end itself.
                 _ => {}
@@ -117,7 +117,7 @@ impl Publisher {
     fn check_time(&mut self, context: &mut Context<'_>) -> Result<()> {
         let timeout = self.shared.plan.options.confirm_timeout.0;
         while self.clock.poll_tick(context).is_ready() {
-            if self.blocked.is_none() && self.lines.iter().any(|line| line.is_late(timeout)) {
+            if self.blocked.is_none() && self.channels.iter().any(|channel| channel.is_late(timeout)) {
                 let place = self.shared.connected.place();
                 return Err(Error::disconnected(format!("publishing to {place}: no confirm in {timeout:?}")));
             }
@@ -128,17 +128,17 @@ impl Publisher {
     /// Takes what the runtime puts while there is room; ready when nothing will come any more.
     fn take_in(&mut self, context: &mut Context<'_>) -> Result<Poll<()>> {
         // RabbitMQ would not read it, so it waits where it is (I4).
-        while self.blocked.is_none() && !self.lines.iter().any(Line::is_full) {
+        while self.blocked.is_none() && !self.channels.iter().any(ConfirmChannel::is_full) {
             match self.intake.poll_recv(context) {
                 Poll::Pending => return Ok(Poll::Pending),
                 Poll::Ready(None) => return Ok(Poll::Ready(())),
                 Poll::Ready(Some(Order::Flush(done))) => self.flushes.push(done),
                 Poll::Ready(Some(Order::Put(batch))) => {
                     // I5: a lane keeps to its channel.
-                    let index = batch.receipt.lane().0 as usize % self.lines.len();
-                    let line = &mut self.lines[index];
-                    line.take(batch);
-                    line.turn(context)?;
+                    let index = batch.receipt.lane().0 as usize % self.channels.len();
+                    let channel = &mut self.channels[index];
+                    channel.take(batch);
+                    channel.turn(context)?;
                 }
             }
         }
@@ -146,7 +146,7 @@ impl Publisher {
     }
 
     fn tell(&self) {
-        let refusal = || self.lines.iter().find_map(Line::refusal);
+        let refusal = || self.channels.iter().find_map(ConfirmChannel::refusal);
         let condition = self
             .blocked
             .as_ref()

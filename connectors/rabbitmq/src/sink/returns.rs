@@ -9,11 +9,11 @@
 //! The client library queues returns in the order of arrival and gives one to each confirm, as long as there are any. When all messages up
 //! to a tag are confirmed, no return of theirs is left in that queue: of the returns in it each has a confirm of its own
 //! still to come, because the return comes first, and there are never more returns than those. So it hangs on a confirm that
-//! is there already. [`Flight`](super::flight::Flight) decides in the order of tags and looks at all confirms before.
+//! is there already. [`Unconfirmed`](super::unconfirmed::Unconfirmed) decides in the order of tags and looks at all confirms before.
 
 use lapin::message::BasicReturnMessage;
 
-use super::{flight::Item, limits::Limits, message::Fate, plan::Plan};
+use super::{limits::Limits, message::Fate, plan::Plan, unconfirmed::Item};
 
 /// Whether this is what was published of that record.
 pub(super) fn is_of(returned: &BasicReturnMessage, item: &Item, plan: &Plan, limits: &Limits, exactly: bool) -> bool {

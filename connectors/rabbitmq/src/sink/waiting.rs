@@ -11,7 +11,7 @@
 //! the routing key is the queue, each queue has its own. `errors.retry.max_attempts` ends the tries: the record is refused for good,
 //! and each one behind it gets one try, until one is taken again.
 //!
-//! What waits is part of what is in flight: credit bounds it (I4).
+//! What waits is part of what is in unconfirmed: credit bounds it (I4).
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -25,7 +25,7 @@ use gantry_sdk::plugin::RetryPolicy;
 use lapin::types::ShortString;
 use tokio::time::Sleep;
 
-use super::{flight::Item, message::Way};
+use super::{message::Way, unconfirmed::Item};
 
 #[derive(Debug)]
 pub(super) struct Waiting {

@@ -2,7 +2,7 @@
 //!
 //! What it promises, so that a decoder of our own can replace it: deliveries come one by one in the broker's order,
 //! already as records; [`Poll::Pending`] means that nothing is here *now* and that the task will be woken; and every
-//! way in which a consumer can end is an [`End`], never silence.
+//! way in which a consumer can end is an [`ConsumerEnd`], never silence.
 //!
 //! lapin yields an error and then `None` when the channel or the connection ends (by the broker, the network or a
 //! missing heartbeat), and `None` alone when the broker cancels the consumer.
@@ -26,7 +26,7 @@ pub(super) struct Deliveries {
 
 /// Why there will be no more.
 #[derive(Debug)]
-pub(super) enum End {
+pub(super) enum ConsumerEnd {
     /// The consumer ended and nobody said why: `basic.cancel` from the broker if the channel still stands.
     Cancelled,
     /// Channel or connection ended.
@@ -44,12 +44,12 @@ impl Deliveries {
     }
 
     /// The next delivery that is already here, with its tag.
-    pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<(u64, Record), End>> {
+    pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<(u64, Record), ConsumerEnd>> {
         Poll::Ready(match ready!(Pin::new(&mut self.consumer).poll_next(context)) {
             // The delivery's own acker goes with it: one acknowledgement covers a whole batch.
             Some(Ok(delivery)) => Ok((delivery.delivery_tag, self.converter.record(delivery))),
-            Some(Err(error)) => Err(End::Failed(error)),
-            None => Err(End::Cancelled),
+            Some(Err(error)) => Err(ConsumerEnd::Failed(error)),
+            None => Err(ConsumerEnd::Cancelled),
         })
     }
 

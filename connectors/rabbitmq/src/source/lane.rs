@@ -31,7 +31,7 @@ use lapin::{
 
 use super::{
     GiveBack, SourceOptions,
-    deliveries::{Deliveries, End},
+    deliveries::{ConsumerEnd, Deliveries},
 };
 use crate::{
     connection::Connected,
@@ -68,7 +68,7 @@ pub(super) struct Lane {
     place: Arc<str>,
     vhost: Arc<str>,
     /// Set when the consumer ended behind records that could still be handed out.
-    ended: Option<End>,
+    ended: Option<ConsumerEnd>,
     /// The length of the last batch: the next one will be much the same.
     usual: usize,
     give_back: GiveBack,
@@ -210,16 +210,16 @@ impl Lane {
                 Ok(Some(record))
             }
             // It may be the broker's own cancel that came first: starting again shows it.
-            Poll::Ready(Err(End::Cancelled)) if self.suspended || matches!(self.phase, Phase::Stopping) => {
+            Poll::Ready(Err(ConsumerEnd::Cancelled)) if self.suspended || matches!(self.phase, Phase::Stopping) => {
                 self.phase = Phase::Quiet;
                 self.acknowledge()?;
                 Ok(None)
             }
-            Poll::Ready(Err(end @ End::Cancelled)) => {
+            Poll::Ready(Err(end @ ConsumerEnd::Cancelled)) => {
                 self.ended = Some(end);
                 Ok(None)
             }
-            Poll::Ready(Err(end @ End::Failed(_))) => Err(self.explain(end)),
+            Poll::Ready(Err(end @ ConsumerEnd::Failed(_))) => Err(self.explain(end)),
         }
     }
 
@@ -256,14 +256,14 @@ impl Lane {
         }
     }
 
-    fn explain(&self, end: End) -> Error {
+    fn explain(&self, end: ConsumerEnd) -> Error {
         match end {
-            End::Failed(error) => translate(&error, During::Running, self.context()),
-            End::Cancelled if self.is_alive() => Error::disconnected(format!(
+            ConsumerEnd::Failed(error) => translate(&error, During::Running, self.context()),
+            ConsumerEnd::Cancelled if self.is_alive() => Error::disconnected(format!(
                 "{}: RabbitMQ cancelled the consumer: the queue was deleted or its leader went away",
                 self.context()
             )),
-            End::Cancelled => self.gone(),
+            ConsumerEnd::Cancelled => self.gone(),
         }
     }
 

@@ -137,7 +137,7 @@ impl gantry_sdk::Source for Source {
         running.lanes.iter_mut().try_for_each(Lane::resume)
     }
 
-    async fn tend(&mut self) -> Error {
+    async fn watch_connection(&mut self) -> Error {
         let health = self.context.health.clone();
         let Ok(running) = self.running() else { return std::future::pending().await };
         std::future::poll_fn(|context| {

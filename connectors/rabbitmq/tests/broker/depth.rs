@@ -23,9 +23,11 @@ async fn the_first_task_says_how_many_messages_wait_in_each_queue() {
     let mut other = source_with(options, context(1, &of_other));
     within("opening", other.open()).await.unwrap_or_else(|error| panic!("{}", error.chain()));
     assert!(
-        within("tending", async { tokio::time::timeout(std::time::Duration::from_millis(300), other.tend()).await })
-            .await
-            .is_err()
+        within("tending", async {
+            tokio::time::timeout(std::time::Duration::from_millis(300), other.watch_connection()).await
+        })
+        .await
+        .is_err()
     );
     assert_eq!(of_other.get(), []);
     closed(other.close()).await;

@@ -46,7 +46,7 @@ async fn the_broker_gets_the_next_token_before_the_first_expires() {
     let told = until(true, async || proxy.has_sent(&update).await);
     tokio::select! {
         () = told => {}
-        error = source.tend() => assert!(proxy.has_sent(&update).await, "{}", error.chain()),
+        error = source.watch_connection() => assert!(proxy.has_sent(&update).await, "{}", error.chain()),
     }
     // This broker's own users have no tokens that it could renew, so it may end the connection now.
     drop(source.close().await);

@@ -180,12 +180,12 @@ async fn a_connection_that_ends_is_noticed_while_nobody_polls() {
             suspend(&mut *source).await;
             rest(&mut *source).await;
         }
-        assert!(source.tend().now_or_never().is_none());
+        assert!(source.watch_connection().now_or_never().is_none());
         let management = Management::new();
         until(true, || async { management.connection(&name).is_some() }).await;
         let connection = management.connection(&name).expect("it was there");
         management.delete(&format!("connections/{}", connection.replace(' ', "%20").replace('>', "%3E")));
-        let error = within("noticing", source.tend()).await;
+        let error = within("noticing", source.watch_connection()).await;
         assert_eq!(error.kind(), ErrorKind::Disconnected);
         assert!(error.chain().contains("RabbitMQ answered 320 CONNECTION_FORCED"), "{}", error.chain());
         let resumed = within("resuming", source.resume()).await;
@@ -202,7 +202,7 @@ async fn a_cancelled_consumer_is_noticed_behind_what_it_left() {
     let mut source = open(json!({ "queue": queue.name })).await;
     tending(&mut *source, until(0, || rabbit.ready(&queue))).await;
     rabbit.channel.queue_delete(queue.name.as_str().into(), QueueDeleteOptions::default()).await.expect("it is there");
-    let error = within("noticing", source.tend()).await;
+    let error = within("noticing", source.watch_connection()).await;
     assert!(error.chain().contains("RabbitMQ cancelled the consumer"), "{}", error.chain());
     closed(source.close()).await;
 }
@@ -243,6 +243,6 @@ async fn the_backlog_is_what_waits_in_all_queues() {
     rabbit.channel.queue_delete(b.name.as_str().into(), QueueDeleteOptions::default()).await.expect("it is there");
     let error = within("counting", source.backlog()).await.expect_err("one queue is gone");
     assert_eq!(error.kind(), ErrorKind::Missing);
-    assert!(within("noticing", source.tend()).await.chain().contains(&b.name), "only the counting ended");
+    assert!(within("noticing", source.watch_connection()).await.chain().contains(&b.name), "only the counting ended");
     closed(source.close()).await;
 }

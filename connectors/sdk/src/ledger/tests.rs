@@ -21,7 +21,7 @@ enum Step {
     /// A sink forgets a batch.
     Forget(usize),
     /// No more parts come of the oldest batch of which some could.
-    Route,
+    Outlet,
     /// The lane is reopened: a new epoch.
     Reopen,
 }
@@ -32,7 +32,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         8 => any::<usize>().prop_map(Step::Settle),
         2 => any::<usize>().prop_map(Step::Reject),
         1 => any::<usize>().prop_map(Step::Forget),
-        4 => Just(Step::Route),
+        4 => Just(Step::Outlet),
         1 => Just(Step::Reopen),
     ];
     prop::collection::vec(step, 0..200)
@@ -86,7 +86,7 @@ impl World {
                 self.open.swap_remove(index);
             }
             Step::Forget(_) => {}
-            Step::Route => {
+            Step::Outlet => {
                 if let Some((_, sequence)) = self.unrouted.pop_first() {
                     self.ledger.routed(sequence);
                 }
@@ -110,7 +110,7 @@ impl World {
         self.settled.insert(tag, records == 0);
         self.unrouted.insert(tag, sequence);
         if records > 0 {
-            let receipt = self.ledger.part(sequence, Route::Sink, records).expect("just opened");
+            let receipt = self.ledger.part(sequence, Outlet::Sink, records).expect("just opened");
             self.open.push(Open { receipt, left: records, tag });
         }
     }
@@ -169,7 +169,7 @@ proptest! {
             world.step(Step::Settle(0));
         }
         while !world.unrouted.is_empty() {
-            world.step(Step::Route);
+            world.step(Step::Outlet);
         }
         if world.settled.values().all(|settled| *settled) {
             prop_assert!(world.ledger.is_empty());
@@ -189,7 +189,7 @@ fn i1_a_failed_batch_holds_back_everything_behind_it() {
     let first = ledger.open(10.into(), ());
     let second = ledger.open(20.into(), ());
     let (first_part, second_part) =
-        (ledger.part(first, Route::Sink, 1).expect("open"), ledger.part(second, Route::Sink, 1).expect("open"));
+        (ledger.part(first, Outlet::Sink, 1).expect("open"), ledger.part(second, Outlet::Sink, 1).expect("open"));
     for sequence in [first, second] {
         assert!(!ledger.routed(sequence));
     }
@@ -210,7 +210,7 @@ fn i1_a_forgotten_receipt_is_abandoned_not_settled() {
     let (sender, mut receiver) = receipt::outcomes();
     let mut ledger = Ledger::new(LANE, Epoch(1), sender);
     let sequence = ledger.open(10.into(), ());
-    let receipt = ledger.part(sequence, Route::Sink, 3).expect("open");
+    let receipt = ledger.part(sequence, Outlet::Sink, 3).expect("open");
     ledger.routed(sequence);
     receipt.settle(1);
     drop(receipt);
@@ -225,8 +225,8 @@ fn a_batch_with_a_dead_letter_waits_for_both_parts() {
     let mut ledger = Ledger::new(LANE, Epoch(1), sender);
     let sequence = ledger.open(10.into(), ());
     let (sink, dead_letter) = (
-        ledger.part(sequence, Route::Sink, 2).expect("open"),
-        ledger.part(sequence, Route::DeadLetter, 1).expect("open"),
+        ledger.part(sequence, Outlet::Sink, 2).expect("open"),
+        ledger.part(sequence, Outlet::DeadLetter, 1).expect("open"),
     );
     ledger.routed(sequence);
     for (receipt, records, whole) in [(sink, 2, false), (dead_letter, 1, true)] {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     Batch, Epoch, Failure, Lane, Ledger, Record,
-    receipt::{self, OutcomeReceiver, Route},
+    receipt::{self, OutcomeReceiver, Outlet},
 };
 
 /// Plays the runtime's part for a sink under test: makes batches, collects their outcomes.
@@ -47,7 +47,7 @@ impl Courier {
         let count = u32::try_from(records.len()).expect("a test's batch fits in 32 bits");
         self.given += u64::from(count);
         let sequence = self.ledger.open(self.given.into(), records.len());
-        let receipt = self.ledger.part(sequence, Route::Sink, count).expect("it was just opened");
+        let receipt = self.ledger.part(sequence, Outlet::Sink, count).expect("it was just opened");
         self.ledger.routed(sequence);
         Batch { records: Arc::new(records), receipt }
     }

@@ -4,7 +4,7 @@ use bytestring::ByteString;
 use gantry_sdk::{
     Context, Headers, Properties, Timestamp, Value,
     config::deserialize,
-    letters::Reason,
+    dead_letters::Reason,
     testkit::{any_properties, any_value},
 };
 use proptest::prelude::*;
@@ -13,7 +13,7 @@ use serde_json::{Value as Json, json};
 use super::*;
 use crate::{
     convert::Converter,
-    letters::note::{NOTE, Rebuilt, read},
+    dead_letters::note::{NOTE, Rebuilt, read},
 };
 
 const WRITTEN: i64 = 1_700_000_000_123;

@@ -93,7 +93,7 @@ pub(crate) async fn open_within(options: Json, in_flight_bytes: usize) -> Box<dy
 pub(crate) async fn tending<T>(source: &mut dyn Source, future: impl Future<Output = T>) -> T {
     tokio::select! {
         value = future => value,
-        error = source.tend() => panic!("{}", error.chain()),
+        error = source.watch_connection() => panic!("{}", error.chain()),
     }
 }
 

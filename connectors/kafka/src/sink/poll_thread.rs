@@ -1,0 +1,92 @@
+//! The thread that serves librdkafka's events: delivery reports, errors, log lines.
+//!
+//! librdkafka calls nobody by itself; this thread asks it, and callbacks run here. It also sends again after a refused
+//! batch ([`super::recovery`]) and keeps the sink's health true ([`super::watch`]).
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use gantry_sdk::{Error, Result};
+use rdkafka::producer::Producer as _;
+
+use super::{
+    delivery::{Delivery, Reach},
+    events::Producer,
+    recovery,
+    watch::Watch,
+    writer::Writer,
+};
+use crate::client::ClientState;
+
+/// How long one look for events takes. Events are served as they come; it is also how long a stop may wait.
+const TURN: Duration = Duration::from_millis(50);
+
+/// What the sink and its poll thread share.
+pub(super) struct SinkState {
+    pub writer: Writer,
+    pub delivery: Arc<Delivery>,
+    pub client_state: Arc<ClientState>,
+    /// Health is watched: opening is over.
+    pub watching: AtomicBool,
+    pub stopping: AtomicBool,
+}
+
+/// A running poll_thread. Dropping it stops it soon; [`PollThread::join`] waits for that.
+#[derive(Debug)]
+pub(super) struct PollThread {
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl SinkState {
+    pub(super) fn producer(&self) -> &Producer {
+        &self.writer.producer
+    }
+
+    /// Serves events for that long.
+    pub(super) fn poll(&self, time: Duration) {
+        self.producer().poll(time);
+    }
+}
+
+impl PollThread {
+    /// Starts serving.
+    pub(super) fn start(shared: Arc<SinkState>) -> Result<Self> {
+        // Linux shows 15 bytes of it.
+        let name = format!("kafka {}", shared.writer.plan.context.bridge).chars().take(15).collect();
+        let thread = thread::Builder::new()
+            .name(name)
+            .spawn(move || serve(&shared))
+            .map_err(|error| Error::internal(format!("starting the thread that serves librdkafka: {error}")))?;
+        Ok(Self { thread: Some(thread) })
+    }
+
+    /// Waits until the thread is over; it has to be told to stop first.
+    pub(super) fn join(mut self) {
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn serve(shared: &SinkState) {
+    let mut watch = Watch::new();
+    while !shared.stopping.load(Ordering::Relaxed) {
+        shared.poll(TURN);
+        if shared.delivery.is_recovering() {
+            recovery::run(shared);
+        }
+        if shared.delivery.stopped().is_some() && shared.producer().in_flight_count() > 0 {
+            // A record may have slipped in while the sink stopped; nobody would ever hear of it.
+            shared.delivery.take_back(Reach::Everything);
+        }
+        if shared.watching.load(Ordering::Relaxed) {
+            watch.look(shared);
+        }
+    }
+}

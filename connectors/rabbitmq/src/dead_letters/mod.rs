@@ -1,0 +1,221 @@
+//! Dead letters out of their queue.
+//!
+//! # The contract
+//! - A queue is no log: reading takes its messages in order, unacknowledged, and holds them until the end, for what is given
+//!   back comes again first. Closing the channel gives back what is not marked, to where it was.
+//! - The end is the number of messages that are ready at opening.
+//! - A mark is an acknowledgement: the letter is gone. It is durable as acknowledgements are: if RabbitMQ forgets one in a
+//!   crash, the letter is replayed again.
+//! - A letter's number is made of its content, because a place in a queue changes with everything that is removed before it.
+//!   Letters that are equal to the last bit are told apart by the stream: which of them does not matter.
+//! - What lies in the queue and was not written by a Gantry is a letter too.
+//!
+//! # Parts
+//! [`note`] and [`properties`] what a message does not say of the record, there and back · [`letter`] a delivery to a letter ·
+//! [`deaths`] what RabbitMQ says of what it dead-lettered itself · [`reader`] reading the queue · [`held`] what is
+//! unacknowledged
+
+mod deaths;
+mod held;
+mod letter;
+pub(crate) mod note;
+mod properties;
+mod reader;
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use gantry_sdk::{
+    Context, DeadLetter, DeadLetters, Error, ErrorKind, Result, Template,
+    dead_letters::{Feed, Giver, Marks},
+    plugin::DeadLettersConfig,
+};
+use lapin::{Channel, options::BasicAckOptions, types::ShortString};
+use tokio::runtime::Handle;
+
+use crate::{
+    ConnectionOptions, SinkOptions,
+    connection::{Connected, connect},
+    convert::{Converter, short_string},
+    error::{During, kind, translate},
+};
+use held::Held;
+use reader::{Reader, State, ask};
+
+/// How long RabbitMQ may take to put back what was held. It tells nobody when it has: a quorum queue notices the end of a
+/// channel by itself.
+const PATIENCE: Duration = Duration::from_secs(5);
+const TURN: Duration = Duration::from_millis(20);
+
+struct RabbitDeadLetters {
+    connection: ConnectionOptions,
+    queue: ShortString,
+    /// Names of headers that the sink adds to each record.
+    added: Vec<String>,
+    context: Context,
+    opened: Option<Opened>,
+}
+
+struct Opened {
+    connected: Connected,
+    channel: Channel,
+    feed: Feed,
+    total: u64,
+    held: Arc<Mutex<Held>>,
+}
+
+impl DeadLettersConfig for SinkOptions {
+    fn dead_letters(self, context: Context) -> Result<Box<dyn DeadLetters>> {
+        let queue = self.one_queue().ok_or_else(|| {
+            Error::config(
+                "the dead letter does not always go to the same queue: letters can be read back only with `queue: NAME`, or \
+                 with the default exchange and a constant routing_key",
+            )
+        })?;
+        let queue = short_string(queue).map_err(|reason| Error::config(format!("queue: {reason}")))?;
+        let added = self.headers.into_keys().collect();
+        Ok(Box::new(RabbitDeadLetters { connection: self.connection, queue, added, context, opened: None }))
+    }
+}
+
+impl SinkOptions {
+    /// The queue to which every record goes that no transform has sent elsewhere.
+    fn one_queue(&self) -> Option<&str> {
+        let by_default = self.exchange.as_ref().is_none_or(|exchange| exchange.as_literal() == Some(""));
+        let key = self.routing_key.as_ref().filter(|_| by_default);
+        self.queue.as_ref().or(key).and_then(Template::as_literal).filter(|_| self.map.is_empty())
+    }
+}
+
+impl RabbitDeadLetters {
+    fn doing(&self, connected: &Connected) -> String {
+        format!("reading dead letters from queue \"{}\" on {}", self.queue, connected.place())
+    }
+
+    fn opened(&mut self) -> Result<&mut Opened> {
+        self.opened.as_mut().ok_or_else(|| Error::internal("the queue of dead letters is not open"))
+    }
+
+    /// Reads what is ready now.
+    async fn start(&self, connected: Connected) -> Result<Opened> {
+        let doing = self.doing(&connected);
+        let channel = connected.channel().await?;
+        let asked = ask(&channel, &self.queue).await;
+        let State { ready, consumers } = asked.map_err(|error| match kind(&error, During::SettingUp) {
+            ErrorKind::Missing => {
+                Error::new(ErrorKind::Missing, format!("{doing}: it does not exist: nothing was ever written there"))
+            }
+            _ => translate(&error, During::SettingUp, doing.as_str()),
+        })?;
+        if consumers > 0 {
+            tracing::warn!(queue = %self.queue, "the queue has consumers: what they take of the dead letters is not seen here");
+        }
+        let held = Arc::new(Mutex::new(Held::default()));
+        let reader = Reader::new(channel.clone(), self.queue.clone(), doing, u64::from(ready));
+        let reading = Reading { reader, held: Arc::clone(&held), queue: self.queue.clone(), added: self.added.clone() };
+        let runtime = Handle::current();
+        let feed = Feed::start(move |giver| reading.run(&runtime, giver));
+        Ok(Opened { connected, channel, feed, total: u64::from(ready), held })
+    }
+}
+
+#[async_trait]
+impl DeadLetters for RabbitDeadLetters {
+    async fn open(&mut self) -> Result<()> {
+        let default = format!("gantry {} dead letters", self.context.bridge);
+        let name = self.connection.connection_name.as_deref().unwrap_or(&default);
+        let connected = connect(&self.connection, name, &self.context.options).await?;
+        self.opened = Some(self.start(connected).await?);
+        Ok(())
+    }
+
+    fn total(&self) -> Option<u64> {
+        self.opened.as_ref().map(|opened| opened.total)
+    }
+
+    async fn next(&mut self) -> Result<Option<DeadLetter>> {
+        self.opened()?.feed.next().await
+    }
+
+    async fn mark(&mut self, letters: &Marks) -> Result<()> {
+        let queue = self.queue.clone();
+        let opened = self.opened()?;
+        let failed = |error: lapin::Error| {
+            let doing = format!("removing letters from queue \"{queue}\" on {}", opened.connected.place());
+            translate(&error, During::Running, doing)
+        };
+        let tags = lock(&opened.held).take(letters);
+        for tag in tags {
+            opened.channel.basic_ack(tag, BasicAckOptions::default()).await.map_err(failed)?;
+        }
+        // Nobody confirms an acknowledgement. The answer to this comes behind them.
+        ask(&opened.channel, &queue).await.map_err(failed).map(drop)
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        let Some(Opened { connected, channel, feed, held, .. }) = self.opened.take() else { return Ok(()) };
+        drop(feed);
+        // If it has ended before, everything is given back already.
+        let _ = channel.close(200, "the letters are read".into()).await;
+        let count = lock(&held).len();
+        give_back(&connected, &self.queue, count).await;
+        connected.close().await
+    }
+}
+
+/// Waits until RabbitMQ has put back what was held, so that whoever reads next finds it.
+async fn give_back(connected: &Connected, queue: &ShortString, count: usize) {
+    let Ok(channel) = connected.channel().await else { return };
+    let began = Instant::now();
+    while count > 0
+        && began.elapsed() < PATIENCE
+        && let Ok(State { ready, .. }) = ask(&channel, queue).await
+        && (ready as usize) < count
+    {
+        tokio::time::sleep(TURN).await;
+    }
+}
+
+fn lock(held: &Mutex<Held>) -> MutexGuard<'_, Held> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What reads, on a thread of its own.
+struct Reading {
+    reader: Reader,
+    held: Arc<Mutex<Held>>,
+    queue: ShortString,
+    added: Vec<String>,
+}
+
+impl Reading {
+    fn run(mut self, runtime: &Handle, giver: &mut Giver) -> Result<()> {
+        let mut converter = Converter::new(self.queue.as_str());
+        let mut is_told = false;
+        while let Some(delivery) = runtime.block_on(self.reader.next())? {
+            let tag = delivery.delivery_tag;
+            let (message, count) = letter::bare(converter.record(delivery));
+            if let Some(count) = count.filter(|_| !is_told) {
+                self.warn(count);
+                is_told = true;
+            }
+            let id = lock(&self.held).insert(letter::number(&message), tag);
+            if !giver.give(letter::read(id, message, &self.added)) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn warn(&self, count: i64) {
+        tracing::warn!(
+            queue = %self.queue,
+            "it is a quorum queue, which counts each reading: this is delivery {}. A delivery limit, 20 by default since RabbitMQ \
+             4.0, makes it drop letters: set x-delivery-limit to -1, or give it a dead-letter exchange",
+            count + 1
+        );
+    }
+}

@@ -1,0 +1,252 @@
+//! Everything of an event loop but the sink: one event at a time, so that it goes on while the sink makes the flow wait.
+
+use std::time::Duration;
+
+use gantry_sdk::{
+    Error, Lane, Limits, Polled, Position, Record, Result, Source,
+    ledger::Sequence,
+    receipt::{Outcome, OutcomeReceiver},
+};
+use tokio::time::{Instant, sleep_until};
+use tracing::debug;
+
+use super::{
+    IncarnationEnd,
+    control::{Control, Course, Notice, run_controlled},
+    poll_coalescing::PollCoalescing,
+    settler::Settler,
+};
+use crate::bridge::{in_flight::Condemned, log_limiter::span};
+
+/// A source that does not say in that time how much waits for it has lost its broker.
+const BACKLOG_DEADLINE: Duration = Duration::from_secs(30);
+
+pub(super) struct Events<'t> {
+    pub(super) settler: Settler,
+    pub(super) outcomes: OutcomeReceiver,
+    pub(super) control: Control<'t>,
+    intake: Intake,
+    poll_coalescing: PollCoalescing,
+}
+
+/// What the source has to give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Intake {
+    /// What comes.
+    Flowing,
+    /// It is suspended: what is here already.
+    Emptying,
+    /// It is suspended, and everything that was here is handed out.
+    Still,
+    /// It has ended: nothing, ever.
+    Exhausted,
+}
+
+/// What happened.
+pub(super) enum Event {
+    Polled(Result<Polled>),
+    Outcome(Outcome),
+    /// The source ended while nobody polled it.
+    Ended(Error),
+    /// It is worth polling now: there may be room again, or a pause to coalesce polls is over.
+    Freed,
+    Notice(Notice),
+}
+
+/// A batch as the source gave it.
+pub(super) struct Incoming {
+    pub(super) lane: Lane,
+    pub(super) records: Vec<Record>,
+    pub(super) last: Position,
+}
+
+impl<'t> Events<'t> {
+    pub(super) fn new(settler: Settler, outcomes: OutcomeReceiver, control: Control<'t>) -> Self {
+        Self { settler, outcomes, control, intake: Intake::Flowing, poll_coalescing: PollCoalescing::new() }
+    }
+
+    /// Makes the source follow the course. An error when there is nothing left to do.
+    pub(super) async fn steer(&mut self) -> Result<(), IncarnationEnd> {
+        loop {
+            let (running, source) = (self.control.course() == Course::Running, &mut self.settler.source);
+            match self.intake {
+                Intake::Flowing if !running => {
+                    let suspended =
+                        run_controlled(&mut self.control, "suspending the source", source.suspend()).await?;
+                    let more = suspended.map_err(IncarnationEnd::Failed)?;
+                    self.intake = if more { Intake::Emptying } else { Intake::Still };
+                }
+                Intake::Emptying | Intake::Still if running => {
+                    let resumed = run_controlled(&mut self.control, "resuming the source", source.resume()).await?;
+                    resumed.map_err(IncarnationEnd::Failed)?;
+                    self.intake = Intake::Flowing;
+                }
+                Intake::Flowing | Intake::Emptying => return Ok(()),
+                Intake::Still | Intake::Exhausted => break,
+            }
+        }
+        if !self.settler.in_flight.is_empty() {
+            return Ok(());
+        }
+        match self.control.course() {
+            Course::Draining { .. } => Err(IncarnationEnd::Wanted),
+            _ if self.intake == Intake::Exhausted => Err(IncarnationEnd::Exhausted),
+            Course::Pausing { .. } => {
+                self.control.pause();
+                Ok(())
+            }
+            Course::Paused | Course::Running => Ok(()),
+        }
+    }
+
+    /// How much may be polled now. No credit, no poll: the source's own flow control does the back-pressure (I4).
+    pub(super) fn room(&mut self) -> Option<Limits> {
+        let gives = matches!(self.intake, Intake::Flowing | Intake::Emptying);
+        if gives && self.control.course() != Course::Paused {
+            self.settler.in_flight.room()
+        } else {
+            self.settler.in_flight.rest();
+            None
+        }
+    }
+
+    /// Whether the source is neither suspended nor exhausted.
+    pub(super) fn is_flowing(&self) -> bool {
+        self.intake == Intake::Flowing
+    }
+
+    /// Whether nothing more comes that the sink could wait for, to fill up what it sends.
+    pub(super) fn wants_flush(&self, room: Option<Limits>) -> bool {
+        let last = match self.intake {
+            Intake::Flowing => false,
+            Intake::Emptying => room.is_none(),
+            Intake::Still | Intake::Exhausted => true,
+        };
+        last && !self.settler.in_flight.is_empty()
+    }
+
+    /// The next thing that happens. Cancel-safe.
+    pub(super) async fn next(&mut self, room: Option<Limits>) -> Event {
+        self.control.watchdog.report("moving records");
+        self.control.held = self.settler.in_flight.in_flight();
+        if let Some(notice) = self.control.due() {
+            return Event::Notice(notice);
+        }
+        let freed = self.settler.in_flight.freed();
+        let poll_coalescing = room.and_then(|_| self.poll_coalescing.until());
+        tokio::select! {
+            biased;
+            Some(outcome) = self.outcomes.recv() => Event::Outcome(outcome),
+            event = poll_or_tend(&mut self.settler.source, room), if poll_coalescing.is_none() => event,
+            () = async { sleep_until(poll_coalescing.unwrap_or_else(Instant::now)).await }, if poll_coalescing.is_some() => Event::Freed,
+            () = freed, if room.is_none() => Event::Freed,
+            notice = self.control.wait() => Event::Notice(notice),
+        }
+    }
+
+    /// Does what the event asks for. Records are the caller's to deal with.
+    pub(super) async fn handle(&mut self, event: Event) -> Result<Option<Incoming>, IncarnationEnd> {
+        match event {
+            Event::Polled(polled) => match polled.map_err(IncarnationEnd::Failed)? {
+                Polled::Batch { lane, records, last } => {
+                    self.poll_coalescing.polled(records.len());
+                    return Ok(Some(Incoming { lane, records, last }));
+                }
+                Polled::LaneEnded(lane) => self.settler.in_flight.end_lane(lane),
+                Polled::End => self.intake = Intake::Exhausted,
+                Polled::Suspended => self.intake = Intake::Still,
+            },
+            Event::Outcome(outcome) => {
+                self.control.lasting.stall.settled();
+                self.control.outage.settled();
+                run_controlled(&mut self.control, "settling records", self.settler.settle(outcome, &mut self.outcomes))
+                    .await??;
+            }
+            Event::Ended(error) => return Err(IncarnationEnd::Failed(error)),
+            Event::Freed => {}
+            Event::Notice(notice) => {
+                self.control.take(notice)?;
+                if notice == Notice::Tick {
+                    self.settler.refusal_log.look();
+                    self.look_for_a_stall().await?;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Deals with records that can never be delivered.
+    pub(super) async fn refuse(
+        &mut self,
+        lane: Lane,
+        sequence: Sequence,
+        condemned: Vec<Condemned>,
+    ) -> Result<(), IncarnationEnd> {
+        run_controlled(&mut self.control, "writing dead letters", self.settler.refuse(lane, sequence, condemned))
+            .await?
+    }
+
+    /// Commits what a batch settled of which nothing goes to the sink.
+    pub(super) async fn commit(&mut self) -> Result<(), IncarnationEnd> {
+        run_controlled(&mut self.control, "committing", self.settler.commit()).await?
+    }
+
+    async fn look_for_a_stall(&mut self) -> Result<(), IncarnationEnd> {
+        let held = self.settler.in_flight.in_flight();
+        let draining = self.control.is_draining();
+        let settles = held > 0 && !draining && !self.control.is_out_of_reach();
+        if let Some(still) = self.control.lasting.stall.settles_not(settles) {
+            return Err(IncarnationEnd::Stalled(Error::internal(format!(
+                "stalled: {held} records are in flight, nothing is out of reach, and none was settled for {}",
+                span(still)
+            ))));
+        }
+        let oldest = self.settler.in_flight.oldest();
+        if let Some(still) = self.control.lasting.stall.holds(oldest, settles) {
+            return Err(IncarnationEnd::Stalled(Error::internal(format!(
+                "stalled: nothing is out of reach and other records are settled, but not one that has been in flight for {}; \
+                 {held} records wait for it or with it",
+                span(still)
+            ))));
+        }
+        let flowing = self.intake == Intake::Flowing && self.control.course() == Course::Running;
+        let gives = held == 0 && flowing && self.control.conditions.source_is_up() && self.room().is_some();
+        if !self.control.lasting.stall.wants_look(gives) {
+            return Ok(());
+        }
+        let waiting = self.backlog().await?;
+        match self.control.lasting.stall.looked(waiting) {
+            None => Ok(()),
+            Some(still) => Err(IncarnationEnd::Stalled(Error::internal(format!(
+                "stalled: {waiting} records wait at the source, there is room for them, and none came for {}",
+                span(still)
+            )))),
+        }
+    }
+
+    /// How many records wait at the source; none when it cannot be asked.
+    async fn backlog(&mut self) -> Result<u64, IncarnationEnd> {
+        let asking = tokio::time::timeout(BACKLOG_DEADLINE, self.settler.source.backlog());
+        match run_controlled(&mut self.control, "asking the source how much waits", asking).await? {
+            Ok(Ok(waiting)) => Ok(waiting.unwrap_or(0)),
+            // Not being allowed to ask is no reason to stop what works.
+            Ok(Err(error)) if error.kind().needs_a_person() => {
+                debug!("asking the source how much waits: {}", error.chain());
+                Ok(0)
+            }
+            Ok(Err(error)) => Err(IncarnationEnd::Failed(error)),
+            Err(_) => Err(IncarnationEnd::Failed(Error::disconnected(format!(
+                "the source has not answered for {}",
+                span(BACKLOG_DEADLINE)
+            )))),
+        }
+    }
+}
+
+/// Takes records when there is room for some, and else looks after the connection.
+async fn poll_or_tend(source: &mut Box<dyn Source>, room: Option<Limits>) -> Event {
+    match room {
+        Some(limits) => Event::Polled(source.poll(limits).await),
+        None => Event::Ended(source.watch_connection().await),
+    }
+}

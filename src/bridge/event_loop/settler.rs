@@ -1,0 +1,131 @@
+//! Takes in what became of records, and commits what can be committed.
+
+use std::sync::Arc;
+
+use gantry_sdk::{
+    Error, Lane, Sink, Source,
+    ledger::Sequence,
+    receipt::{Outcome, OutcomeReceiver},
+};
+
+use super::{
+    IncarnationEnd,
+    refusal_log::{Fate, RefusalLog},
+};
+use crate::bridge::{
+    dead_letter,
+    definition::{DeadLetterTarget, Definition, Tolerance},
+    in_flight::{Condemned, Consequence, InFlight},
+};
+
+/// The side of an event loop that settles: everything but the sink, so that it works on while the sink makes the flow wait.
+pub(super) struct Settler {
+    pub(super) in_flight: InFlight,
+    pub(super) source: Box<dyn Source>,
+    /// The sink of the dead letters, if they are written somewhere.
+    pub(super) dead_letter: Option<Box<dyn Sink>>,
+    pub(super) definition: Arc<Definition>,
+    pub(super) task: u32,
+    pub(super) refusal_log: RefusalLog,
+}
+
+impl Settler {
+    /// Takes in one outcome and all others that are there, then commits once a lane.
+    pub(super) async fn settle(&mut self, first: Outcome, others: &mut OutcomeReceiver) -> Result<(), IncarnationEnd> {
+        let mut next = Some(first);
+        while let Some(outcome) = next {
+            match self.in_flight.take(outcome) {
+                Consequence::Nothing => {}
+                Consequence::Refused(lane, sequence, condemned) => {
+                    self.refuse(lane, sequence, condemned).await?;
+                    self.in_flight.part_done(lane, sequence);
+                }
+                Consequence::Halt(reason) => return Err(IncarnationEnd::Halted(Error::config(reason.as_ref()))),
+                Consequence::Stop(error) => return Err(IncarnationEnd::Failed(error)),
+            }
+            next = others.try_recv().ok();
+        }
+        self.commit().await
+    }
+
+    /// Commits what is settled up to a point, one call a lane.
+    pub(super) async fn commit(&mut self) -> Result<(), IncarnationEnd> {
+        for (lane, position) in self.in_flight.commits() {
+            self.source.commit(lane, &position).await.map_err(IncarnationEnd::Failed)?; // I1, I2: the ledger says what
+        }
+        Ok(())
+    }
+
+    /// Deals with records that can never be delivered, as the bridge's error policy says (I6).
+    pub(super) async fn refuse(
+        &mut self,
+        lane: Lane,
+        sequence: Sequence,
+        condemned: Vec<Condemned>,
+    ) -> Result<(), IncarnationEnd> {
+        let errors = &self.definition.errors;
+        match (errors.tolerance, &errors.dead_letter) {
+            (Tolerance::None, dead_letter) => Err(IncarnationEnd::Halted(halts(&condemned, dead_letter.is_some()))),
+            (Tolerance::All, None) => {
+                self.refusal_log.tell(&self.definition.name, self.task, Fate::Dropped, &condemned);
+                self.in_flight.drop_refused(lane, sequence, condemned.len());
+                Ok(())
+            }
+            (Tolerance::All, Some(DeadLetterTarget::Reject)) => self.reject(lane, sequence, &condemned).await,
+            (Tolerance::All, Some(DeadLetterTarget::Sink(_))) => {
+                self.send_dead_letters(lane, sequence, condemned).await
+            }
+        }
+    }
+
+    /// Hands refused records to the dead letter; its own confirm settles them.
+    async fn send_dead_letters(
+        &mut self,
+        lane: Lane,
+        sequence: Sequence,
+        condemned: Vec<Condemned>,
+    ) -> Result<(), IncarnationEnd> {
+        let Some(sink) = self.dead_letter.as_deref_mut() else {
+            return Err(IncarnationEnd::Failed(Error::internal("the dead letter is not open")));
+        };
+        let Some(receipt) = self.in_flight.condemn(lane, sequence, &condemned) else { return Ok(()) };
+        self.refusal_log.tell(&self.definition.name, self.task, Fate::DeadLetters, &condemned);
+        dead_letter::put(sink, &self.definition, self.task, condemned, receipt).await.map_err(IncarnationEnd::Failed)
+    }
+
+    /// Hands refused records to the source's own dead letter. They are settled with that: nobody confirms it.
+    async fn reject(&mut self, lane: Lane, sequence: Sequence, condemned: &[Condemned]) -> Result<(), IncarnationEnd> {
+        self.refusal_log.tell(&self.definition.name, self.task, Fate::Rejected, condemned);
+        let Some((last, records)) = self.in_flight.last_of(lane, sequence) else { return Ok(()) };
+        for Condemned { root, failure, .. } in condemned {
+            let back = records.saturating_sub(root + 1);
+            self.source.reject(lane, &last, back).await.map_err(IncarnationEnd::Failed)?;
+            self.in_flight.rejected(lane, sequence, failure.stage);
+        }
+        Ok(())
+    }
+
+    /// Outcomes that came while the sink closed: what they settle is committed, what they refuse goes back.
+    pub(super) async fn take_stragglers(&mut self, outcomes: &mut OutcomeReceiver) {
+        while let Ok(outcome) = outcomes.try_recv() {
+            let _ = self.in_flight.take(outcome);
+        }
+        if let Err(end) = self.commit().await {
+            tracing::debug!("the last commit failed, what it covers will come again: {end:?}");
+        }
+    }
+}
+
+fn halts(condemned: &[Condemned], has_dead_letter: bool) -> Error {
+    let reason = condemned.first().map_or("", |first| first.failure.reason.as_ref());
+    let (why, remedy) = if has_dead_letter {
+        ("errors.tolerance is none", "Set errors.tolerance: all")
+    } else {
+        ("there is no dead letter for them", "Set errors.dead_letter")
+    };
+    Error::config(format!(
+        "{} record(s) can never be delivered and {why}; they stay at their source. {remedy}, or mend the record. \
+         The first: {reason}",
+        condemned.len()
+    ))
+}
