@@ -8,7 +8,7 @@
 //! 1. [`cli`]: `run`, `check`, `list`, `schema`, `status`, `reload`, `dlq`, `graph`: one file a command
 //! 2. [`config`]: YAML → typed bridges, with every problem at once
 //! 3. [`registry`]: the one list of connectors and transforms
-//! 4. [`bridge`]: the data path and who watches over it
+//! 4. [`gantry_runtime`], a crate of its own: the data path and who watches over it
 //! 5. [`transform`]: built-in transforms, one file each
 //! 6. [`reload`]: the configuration read again while bridges run
 //! 7. [`graph`]: what leads where, for pictures and for warnings of loops
@@ -21,7 +21,6 @@
 // Those macros panic when nobody reads, and let text from elsewhere through: use `cli::output`.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
-pub mod bridge;
 pub mod cli;
 pub mod config;
 pub mod control;

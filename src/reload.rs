@@ -12,6 +12,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use gantry_runtime::{Bridges, Definition};
 use gantry_sdk::config::Severity;
 use serde::Serialize;
 use tokio::{
@@ -20,10 +21,7 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 
-use crate::{
-    bridge::{Bridges, Definition},
-    config::{self, Control, Diagnostic, Settings},
-};
+use crate::config::{self, Control, Diagnostic, Settings};
 
 /// How many may wait for their turn before asking itself waits.
 const WAITING: usize = 16;
@@ -187,3 +185,6 @@ fn log(outcome: &Outcome) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,14 +3,12 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
+use gantry_runtime::definition::Definition;
 use gantry_sdk::config::Severity;
 use serde_json::json;
 
 use super::{connect, output, runtime};
-use crate::{
-    bridge::definition::Definition,
-    config::{self, Log, Secrets},
-};
+use crate::config::{self, Log, Secrets};
 
 /// What `gantry check` takes.
 #[derive(Debug, Args)]

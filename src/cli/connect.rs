@@ -6,6 +6,7 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, stream};
+use gantry_runtime::definition::Definition;
 use gantry_sdk::{
     Context, Error, Result,
     config::Severity,
@@ -13,10 +14,7 @@ use gantry_sdk::{
 };
 use serde_json::Value as Json;
 
-use crate::{
-    bridge::definition::Definition,
-    config::{Diagnostic, Resolved},
-};
+use crate::config::Diagnostic;
 
 /// How many connections are tried at once.
 const AT_ONCE: usize = 16;
@@ -60,12 +58,12 @@ fn questions(bridge: &Arc<Definition>) -> Vec<impl Future<Output = (String, Vec<
     };
     let (source, sink) = (&bridge.source, &bridge.sink);
     let mut all = vec![
-        question("source", source.resolve().and_then(Resolved::into_checked), source.plugin.probe, false),
-        question("sink", sink.resolve().and_then(Resolved::into_checked), sink.plugin.probe, false),
+        question("source", source.checked(), source.plugin.probe, false),
+        question("sink", sink.checked(), sink.plugin.probe, false),
     ];
     let dead_letter = bridge.errors.dead_letter_sink();
     all.extend(dead_letter.map(|sink| {
-        let options = sink.resolve().and_then(Resolved::into_checked);
+        let options = sink.checked();
         question("errors.dead_letter", options, sink.plugin.probe, true)
     }));
     all

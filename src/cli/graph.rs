@@ -4,15 +4,15 @@ use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use gantry_runtime::definition::{Definition, Part};
 use gantry_sdk::{endpoint::Route, plugin::ConnectionPlugin};
 use serde_json::Value as Json;
 
 use super::output;
 use crate::{
-    bridge::definition::{Definition, Part},
-    config,
+    config::{self, References},
     graph::{
-        DeadLetterTarget, End, Flow,
+        DeadLetterTarget, FlowEnd, Flow,
         diagram::{Diagram, Format},
     },
     registry,
@@ -57,7 +57,7 @@ pub fn run(args: &GraphArgs) -> anyhow::Result<ExitCode> {
 
 /// A broker that can be asked.
 struct Broker<'a> {
-    end: &'a End,
+    end: &'a FlowEnd,
     plugin: &'static ConnectionPlugin,
     /// The options of its source or sink, connection and all, secrets as placeholders.
     options: &'a Json,
@@ -83,7 +83,7 @@ fn brokers<'a>(flows: &'a [Flow], bridges: &'a [Arc<Definition>]) -> Vec<Broker<
 }
 
 /// What those brokers answer that the URL is of.
-fn ask(url: &str, brokers: &[Broker<'_>]) -> anyhow::Result<Vec<(End, Vec<Route>)>> {
+fn ask(url: &str, brokers: &[Broker<'_>]) -> anyhow::Result<Vec<(FlowEnd, Vec<Route>)>> {
     // Neither here nor below is the URL shown: it may hold a password.
     let parsed: ureq::http::Uri = url.parse().ok().context("--management-url: not a URL: write http://HOST:15672")?;
     let host = parsed.host().context("--management-url: the URL names no host: write http://HOST:15672")?;
@@ -97,18 +97,19 @@ fn ask(url: &str, brokers: &[Broker<'_>]) -> anyhow::Result<Vec<(End, Vec<Route>
         }
         _ => of_host,
     };
-    asked.into_iter().map(|broker| Ok((End::clone(broker.end), broker.routes(url)?))).collect()
+    asked.into_iter().map(|broker| Ok((FlowEnd::clone(broker.end), broker.routes(url)?))).collect()
 }
 
 impl Broker<'_> {
     fn routes(&self, url: &str) -> anyhow::Result<Vec<Route>> {
         let Some(routes) = self.plugin.routes else { return Ok(Vec::new()) };
-        let connection = Part { plugin: self.plugin, options: self.options["connection"].clone() };
-        let answer = match connection.resolve() {
+        let connection =
+            Part { plugin: self.plugin, options: self.options["connection"].clone(), resolver: Arc::new(References) };
+        let answer = match connection.make(|_| Ok(())) {
             // The URL brings its own user and password.
             Err(_) if url.contains('@') => routes(&connection.options, url),
             Err(error) => bail!("--management-url: {}", error.chain()),
-            Ok(options) => options.into_checked().and_then(|options| routes(&options, url)),
+            Ok(()) => connection.checked().and_then(|options| routes(&options, url)),
         };
         answer.map_err(|error| anyhow::anyhow!("{}", error.chain()))
     }

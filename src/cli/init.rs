@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::output;
 use crate::{
-    config::{catalog, plugins::Plugin},
+    config::{catalog, plugins::Registered},
     registry,
 };
 
@@ -75,7 +75,7 @@ fn start(source: &str, sink: &str) -> anyhow::Result<String> {
     Ok(text)
 }
 
-fn find<P: Plugin>(plugins: &'static [P], name: &str) -> anyhow::Result<&'static P> {
+fn find<P: Registered>(plugins: &'static [P], name: &str) -> anyhow::Result<&'static P> {
     if let Some(plugin) = plugins.iter().find(|plugin| plugin.name() == name) {
         return Ok(plugin);
     }

@@ -18,13 +18,11 @@ use std::{
 };
 
 use console::Term;
+use gantry_runtime::{Bridge, BridgeStatus, Bridges};
 
 use self::canvas::Canvas;
 use super::display::Screen;
-use crate::{
-    bridge::{Bridge, BridgeStatus, Bridges},
-    telemetry::log,
-};
+use crate::telemetry::log;
 
 /// How often lines change: fast enough to look alive, slow enough to read.
 const REFRESH: Duration = Duration::from_millis(500);

@@ -4,19 +4,20 @@ use std::{
     io::IsTerminal as _,
     path::PathBuf,
     process::ExitCode,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
+use gantry_runtime::{Bridges, Budget, Counts};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info, warn};
 
 use crate::{
-    bridge::{Bridges, Budget, Counts},
     cli::{file_size, live::Live, output},
     config, control,
     reload::Reloader,
-    telemetry,
+    telemetry::{self, metrics::Metrics},
 };
 
 /// Run the bridges of these files until told to stop.
@@ -89,7 +90,7 @@ async fn serve(args: RunArgs, loaded: config::Loaded, live: Option<Live>) -> any
     let address = listener.local_addr();
     info!("control port on http://{address}, metrics on http://{address}/metrics");
     let budget = Budget::new(loaded.settings.in_flight_bytes);
-    let bridges = Bridges::start(loaded.bridges, loaded.settings.shutdown_timeout, budget);
+    let bridges = Bridges::start(loaded.bridges, loaded.settings.shutdown_timeout, budget, Arc::new(Metrics));
     let (reloader, reloads) = Reloader::new(args.files, loaded.settings, bridges.clone());
     let reloading = reloader.serve(signal(SignalKind::hangup()).context("listening for SIGHUP")?);
     let control = listener.serve(bridges.clone(), reloads);

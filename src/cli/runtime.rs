@@ -18,7 +18,7 @@ pub(super) fn block_on<T: Send>(
 ) -> anyhow::Result<T> {
     // A replay says itself why it ended; the runtime would say that it tries again.
     let log = Log { level: LogLevel::Warn, ..log.clone() };
-    telemetry::log::init_without(&["gantry::bridge::task"], &log, display)?;
+    telemetry::log::init_without(&["gantry_runtime::task"], &log, display)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
     // Headers may be nested deeper than the main thread's stack goes; that of other threads is larger (ADR 0011).
     let command = async {

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use gantry_runtime::definition::{self, Definition, ErrorPolicy, Part, Tolerance};
 use gantry_sdk::{
     Description,
     config::{DurationText, Problem},
@@ -18,9 +19,8 @@ use super::{
     view::View,
 };
 use crate::{
-    bridge::definition::{self, Definition, ErrorPolicy, Tolerance},
-    graph::{self, End, Flow},
-    transform::hops::Hops,
+    graph::{self, FlowEnd, Flow},
+    transform::hops::{self, Hops},
 };
 
 /// What stands for the source's own dead letter where else a sink's name stands.
@@ -107,7 +107,7 @@ pub(super) fn read(
 }
 
 /// Reads the section at a JSON pointer below the bridge, if it is there.
-fn part<P: super::plugins::Plugin>(
+fn part<P: super::plugins::Registered>(
     findings: &mut Findings<'_>,
     at: &str,
     pointer: &str,
@@ -230,13 +230,13 @@ impl Bridge {
             Description { broker, ..(section.plugin.describe)(&section.stand_in()) }
         };
         let sink =
-            |section: &Section<SinkPlugin>| End { connector: section.plugin.name, description: describe(section) };
+            |section: &Section<SinkPlugin>| FlowEnd { connector: section.plugin.name, description: describe(section) };
         let source = &self.source;
         let broker = (source.plugin.describe)(&source.options.resolved, &self.name).broker;
         let description = Description { broker, ..(source.plugin.describe)(&source.stand_in(), &self.name) };
         let flow = Flow {
             bridge: self.name.clone(),
-            source: End { connector: source.plugin.name, description },
+            source: FlowEnd { connector: source.plugin.name, description },
             transforms: self.transforms.iter().map(|transform| transform.plugin.name).collect(),
             sink: sink(&self.sink),
             dead_letter: self.dead_letter.as_ref().map(|letter| match letter {
@@ -248,6 +248,16 @@ impl Bridge {
         flow.routed()
     }
 
+    /// What happens to its records, in order.
+    fn steps(&self) -> Vec<Part<TransformPlugin>> {
+        let hops = self.options.hops.as_ref().map(|hops| Part {
+            plugin: &hops::PLUGIN,
+            options: hops.step(&self.name),
+            resolver: Arc::new(()),
+        });
+        hops.into_iter().chain(self.transforms.iter().map(Section::to_part)).collect()
+    }
+
     /// What the data path runs.
     pub(super) fn to_definition(&self, findings: &Findings<'_>) -> Definition {
         let place = findings.tree().place(&self.at);
@@ -257,7 +267,7 @@ impl Bridge {
             name: Arc::from(self.name.as_str()),
             tasks: self.options.tasks,
             source: self.source.to_part(),
-            transforms: self.transforms.iter().map(Section::to_part).collect(),
+            transforms: self.steps(),
             sink: self.sink.to_part(),
             errors: ErrorPolicy {
                 tolerance: self.tolerance(),
@@ -269,7 +279,6 @@ impl Bridge {
                 backoff: (backoff.initial.0, backoff.max.0),
                 give_back_after: unless_zero(self.options.errors.give_back_after),
             },
-            hops: self.options.hops.clone(),
             stall_timeout: unless_zero(self.options.stall_timeout),
             limits: (&self.options.limits).into(),
             file: file.map_or_else(|| PathBuf::from("the environment"), PathBuf::from),

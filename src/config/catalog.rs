@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use super::{
     path,
-    plugins::Plugin,
+    plugins::Registered,
     schema::{self, Slot},
     suggest,
 };
@@ -64,7 +64,7 @@ fn sections() -> [Entry; 7] {
     ]
 }
 
-fn of_kind<P: Plugin>() -> impl Iterator<Item = Entry> {
+fn of_kind<P: Registered>() -> impl Iterator<Item = Entry> {
     P::all().iter().map(|plugin| Entry {
         kind: P::KIND.word(),
         name: plugin.name(),

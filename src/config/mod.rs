@@ -4,7 +4,7 @@
 //! - Files are laid over each other in order, then `GANTRY__…` environment variables (`layers`).
 //! - Loading finds everything that is wrong or will hurt, not only the first, each with file, line and column
 //!   ([`Diagnostic`]). Unknown keys are errors; there are no ignored keys.
-//! - References to secrets (`${env:…}`) stay references in what is loaded; they are read at each use ([`Resolved`]).
+//! - References to secrets (`${env:…}`) stay references in what is loaded; they are read at each use ([`References`]).
 //!   Nothing in here shows what they bring: messages are made from what was written (`view`), and [`redacted`] options are
 //!   what was written.
 //! - A bridge is loaded whole or not at all, and so is a configuration: one error, nothing runs. Only a missing secret
@@ -25,6 +25,7 @@ mod layers;
 mod path;
 pub mod plugins;
 mod redact;
+mod resolver;
 mod schema;
 pub mod secrets;
 mod sections;
@@ -38,21 +39,22 @@ mod yaml;
 
 use std::{path::PathBuf, sync::Arc};
 
+use gantry_runtime::Definition;
 use gantry_sdk::config::Severity;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use crate::{bridge::definition::Definition, graph::Flow};
+use crate::graph::Flow;
 use findings::Findings;
 use schema::Slot;
 use view::View;
 
 pub use diagnostic::{Diagnostic, Place};
-pub use difference::{Difference, reload};
+pub use difference::reload;
 pub use redact::redacted;
+pub use resolver::References;
 pub use schema::schema;
 pub use settings::{Control, Log, LogFormat, LogLevel, Settings};
-pub use view::Resolved;
 
 /// A configuration without errors.
 #[derive(Debug, Clone)]

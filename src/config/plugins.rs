@@ -1,11 +1,6 @@
 //! What the four kinds of plugin have in common, for reading their sections.
 
-use gantry_sdk::{
-    config::Problem,
-    plugin::{ConnectionPlugin, SinkPlugin, SourcePlugin, TransformPlugin},
-};
-use schemars::Schema;
-use serde_json::Value as Json;
+use gantry_sdk::plugin::{ConnectionPlugin, Plugin, SinkPlugin, SourcePlugin, TransformPlugin};
 
 use crate::registry;
 
@@ -34,53 +29,35 @@ impl Kind {
     }
 }
 
-/// A plugin of any kind.
-pub trait Plugin: Sized + 'static {
+/// A plugin of any kind, as the registry knows it.
+pub trait Registered: Plugin + Sized {
     /// What it is for.
     const KIND: Kind;
 
     /// All of this kind.
     fn all() -> &'static [Self];
-    /// The key that selects it in YAML.
-    fn name(&self) -> &'static str;
     /// One sentence; empty for a connection.
     fn summary(&self) -> &'static str;
-    /// Its options.
-    fn schema(&self) -> Schema;
-    /// What is wrong with these options, without I/O.
-    fn check(&self, options: &Json) -> Vec<Problem>;
 }
 
-macro_rules! plugin {
+macro_rules! registered {
     ($plugin:ty, $kind:ident, $all:path, $summary:expr) => {
-        impl Plugin for $plugin {
+        impl Registered for $plugin {
             const KIND: Kind = Kind::$kind;
 
             fn all() -> &'static [Self] {
                 $all()
             }
 
-            fn name(&self) -> &'static str {
-                self.name
-            }
-
             fn summary(&self) -> &'static str {
                 let summary: fn(&Self) -> &'static str = $summary;
                 summary(self)
-            }
-
-            fn schema(&self) -> Schema {
-                (self.schema)()
-            }
-
-            fn check(&self, options: &Json) -> Vec<Problem> {
-                (self.check)(options)
             }
         }
     };
 }
 
-plugin!(SourcePlugin, Source, registry::sources, |plugin| plugin.summary);
-plugin!(SinkPlugin, Sink, registry::sinks, |plugin| plugin.summary);
-plugin!(TransformPlugin, Transform, registry::transforms, |plugin| plugin.summary);
-plugin!(ConnectionPlugin, Connection, registry::connections, |_| "");
+registered!(SourcePlugin, Source, registry::sources, |plugin| plugin.summary);
+registered!(SinkPlugin, Sink, registry::sinks, |plugin| plugin.summary);
+registered!(TransformPlugin, Transform, registry::transforms, |plugin| plugin.summary);
+registered!(ConnectionPlugin, Connection, registry::connections, |_| "");

@@ -6,6 +6,7 @@
 
 use std::sync::LazyLock;
 
+use gantry_runtime::definition::Definition;
 use regex::{Captures, Regex};
 use serde_json::Value as Json;
 
@@ -14,7 +15,6 @@ use super::{
     schema::{self, Slot},
     secrets::{self, Part},
 };
-use crate::bridge::definition::Definition;
 
 const HIDDEN: &str = "[hidden]";
 

@@ -1,19 +1,20 @@
 //! `{ NAME: { … } }`: which connector or transform is meant, and whether its options are right.
 
-use std::{cell::Cell, collections::BTreeMap};
+use std::{cell::Cell, collections::BTreeMap, sync::Arc};
 
+use gantry_runtime::definition::Part;
 use gantry_sdk::{config::Problem, plugin::ConnectionPlugin};
 use serde_json::{Map, Value as Json};
 
 use super::{
     findings::Findings,
     path,
-    plugins::{Kind, Plugin},
+    plugins::{Kind, Registered},
+    resolver::References,
     schema::Slot,
     suggest, validate,
     view::{Options, View},
 };
-use crate::bridge::definition::Part;
 
 /// A section that names a plugin.
 #[derive(Debug)]
@@ -38,11 +39,11 @@ pub(super) type Connections = BTreeMap<String, Option<Connection>>;
 impl<P> Section<P> {
     /// What the data path needs of it.
     pub(super) fn to_part(&self) -> Part<P> {
-        Part { plugin: self.plugin, options: self.options.written.clone() }
+        Part { plugin: self.plugin, options: self.options.written.clone(), resolver: Arc::new(References) }
     }
 }
 
-impl<P: Plugin> Section<P> {
+impl<P: Registered> Section<P> {
     /// The options as they may be shown, every value of the kind that its place takes.
     pub(super) fn stand_in(&self) -> Json {
         let schema = self.plugin.schema().to_value();
@@ -73,7 +74,7 @@ pub(super) fn unused(connections: &Connections) -> impl Iterator<Item = &String>
 }
 
 /// Reads the section at a path. `None` when it is not clear which plugin is meant.
-pub(super) fn read<P: Plugin>(
+pub(super) fn read<P: Registered>(
     findings: &mut Findings<'_>,
     at: &str,
     view: View<'_>,
@@ -117,9 +118,9 @@ pub(super) fn read<P: Plugin>(
     Some(section)
 }
 
-fn choose<P: Plugin>(findings: &mut Findings<'_>, at: &str, written: &Json) -> Option<&'static P> {
+fn choose<P: Registered>(findings: &mut Findings<'_>, at: &str, written: &Json) -> Option<&'static P> {
     let kind = P::KIND.word();
-    let known = || P::all().iter().map(Plugin::name);
+    let known = || P::all().iter().map(gantry_sdk::plugin::Plugin::name);
     let Json::Object(entries) = written else {
         let example = written.as_str().filter(|name| known().any(|known| known == *name)).unwrap_or("NAME");
         let found = validate::word_for(written);
@@ -171,7 +172,7 @@ enum Fill {
 }
 
 /// Puts a named connection's options in place of its name.
-fn fill_connection<P: Plugin>(
+fn fill_connection<P: Registered>(
     findings: &mut Findings<'_>,
     section: &mut Section<P>,
     connections: &Connections,

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use gantry_runtime::definition::BridgeLimits;
 use gantry_sdk::{
     config::{DurationText, Size},
     plugin::RetryPolicy,
@@ -15,7 +16,7 @@ use gantry_sdk::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use crate::{bridge::definition::BridgeLimits, transform::hops::Hops};
+use crate::transform::hops::Hops;
 
 /// What concerns the whole process.
 #[derive(Debug, Clone, PartialEq, Eq)]

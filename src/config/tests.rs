@@ -1,10 +1,10 @@
 use std::fs;
 
+use gantry_runtime::{DeadLetterTarget, Tolerance};
 use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
-use crate::bridge::{DeadLetterTarget, Tolerance};
 
 const ORDERS: &str = r#"
 connections:
@@ -63,7 +63,7 @@ fn a_bridge_is_loaded_with_its_connections_and_without_its_secrets() {
             "queue": "orders",
         })
     );
-    let resolved = orders.source.resolve().expect("Cargo sets the variable").into_checked().expect("it is right");
+    let resolved = orders.source.checked().expect("it is right, and Cargo sets the variable");
     assert_eq!(resolved["connection"]["urls"][0], "amqp://guest:gantry@rabbit1:5672/%2f");
     assert_eq!(orders.sink.options["connection"], json!({ "bootstrap_servers": "localhost:9092" }));
     let dead_letter = orders.errors.dead_letter_sink().expect("it is written");
@@ -117,7 +117,7 @@ fn a_missing_secret_is_an_error_to_check_and_the_bridges_own_matter_to_run() {
     assert_eq!(loaded.bridges.len(), 1);
     assert_eq!(loaded.warnings.len(), 1);
     assert!(loaded.warnings[0].message.starts_with("the environment variable GANTRY_NO_SUCH_VARIABLE is not set;"));
-    let failed = loaded.bridges[0].source.resolve().expect_err("it is still not set");
+    let failed = loaded.bridges[0].source.checked().expect_err("it is still not set");
     assert_eq!(failed.to_string(), "connection.urls[0]: the environment variable GANTRY_NO_SUCH_VARIABLE is not set");
 
     // What is needed at once cannot wait.
@@ -180,7 +180,7 @@ fn a_reference_can_stand_for_a_number() {
     fs::write(&path, "50\n").expect("writing a temporary file");
     let text = ORDERS.replace("queue: orders", &format!("queue: orders, prefetch: '${{file:{}}}'", path.display()));
     let source = good(&text).bridges[0].source.clone();
-    let prefetch = || source.resolve().and_then(Resolved::into_checked).expect("it is there")["prefetch"].clone();
+    let prefetch = || source.checked().expect("it is there")["prefetch"].clone();
     assert_eq!(prefetch(), 50);
     // It is read at each use, like any other.
     fs::write(&path, "60\n").expect("writing a temporary file");

@@ -11,16 +11,11 @@
 
 use std::fmt;
 
-use gantry_sdk::{
-    Error, Result,
-    config::{Problem, Severity},
-};
+use gantry_sdk::config::{Problem, Severity};
 use serde_json::Value as Json;
 
 use super::{
-    path,
-    plugins::Plugin,
-    redact,
+    path, redact,
     schema::{self, Slot},
     secrets::{self, Part},
     suggest, typed, validate,
@@ -46,12 +41,6 @@ pub(super) struct Options {
     pub(super) written: Json,
     pub(super) resolved: Json,
     pub(super) quotable: Json,
-}
-
-/// Options of a connector or a transform with what their references bring now; to be used and dropped.
-pub struct Resolved<P: 'static> {
-    plugin: &'static P,
-    options: Options,
 }
 
 // === impl View ===
@@ -112,7 +101,7 @@ impl<'a> View<'a> {
     }
 
     /// A problem of which nothing but its place may be told.
-    fn concealed(self, slot: &Slot<'_>, severity: Severity, at: String) -> Problem {
+    pub(super) fn concealed(self, slot: &Slot<'_>, severity: Severity, at: String) -> Problem {
         let mut brought = Vec::new();
         collect(self.quotable, self.resolved, "", &mut |path, reference| {
             if path::related(path, &at) {
@@ -269,7 +258,7 @@ fn in_template(text: &str) -> String {
 
 impl Options {
     /// Options as they were written, whose references are read now. The problem says what is missing, and where.
-    fn read(written: &Json, slot: &Slot<'_>) -> Result<Self, Problem> {
+    pub(super) fn read(written: &Json, slot: &Slot<'_>) -> Result<Self, Problem> {
         let mut resolved = secrets::resolve(written)?;
         typed::references(slot, written, &mut resolved);
         let quotable = quotable(slot, written);
@@ -303,64 +292,6 @@ pub(super) fn quotable(slot: &Slot<'_>, written: &Json) -> Json {
 
 /// Nothing of it is shown.
 impl fmt::Debug for Options {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[hidden]")
-    }
-}
-
-// === impl Resolved ===
-
-impl<P: Plugin> Resolved<P> {
-    /// Reads the references of these options.
-    pub fn read(plugin: &'static P, written: &Json) -> Result<Self> {
-        let schema = plugin.schema().to_value();
-        let options = Options::read(written, &Slot::root(&schema));
-        let options = options.map_err(|problem| Error::config(problem.to_string()))?;
-        Ok(Self { plugin, options })
-    }
-
-    /// Makes something of the options, without I/O. Its error quotes nothing that a reference brought.
-    pub fn make<T>(&self, make: impl Fn(&Json) -> Result<T>) -> Result<T> {
-        let view = self.options.view();
-        let error = match make(view.resolved) {
-            Err(error) if view.conceals() => error,
-            made => return made,
-        };
-        let schema = self.plugin.schema().to_value();
-        let slot = Slot::root(&schema);
-        if let Err(public) = make(&view.stand_in(&slot))
-            && public.chain() == error.chain()
-        {
-            return Err(public);
-        }
-        Err(match self.first_problem(&schema) {
-            Some(problem) => Error::new(error.kind(), problem.to_string()),
-            None => Error::new(error.kind(), view.concealed(&slot, Severity::Error, String::new()).message),
-        })
-    }
-
-    /// What `gantry check` would say of them.
-    fn first_problem(&self, schema: &Json) -> Option<Problem> {
-        let view = self.options.view();
-        let wrong = validate::problems(schema, view.resolved, view.quotable).into_iter().next();
-        wrong.or_else(|| {
-            let found = view.problems(&Slot::root(schema), |options| self.plugin.check(options));
-            found.into_iter().find(|problem| problem.severity == Severity::Error)
-        })
-    }
-
-    /// The options themselves, for what asks a broker with them: only if a check finds nothing wrong with them.
-    pub fn into_checked(self) -> Result<Json> {
-        let schema = self.plugin.schema().to_value();
-        match self.first_problem(&schema) {
-            Some(problem) => Err(Error::config(problem.to_string())),
-            None => Ok(self.options.resolved),
-        }
-    }
-}
-
-/// Nothing of it is shown.
-impl<P> fmt::Debug for Resolved<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[hidden]")
     }

@@ -2,6 +2,7 @@
 
 mod inputs;
 
+use gantry_runtime::Tolerance;
 use gantry_sdk::plugin::SinkPlugin;
 use serde_json::Value as Json;
 
@@ -13,7 +14,7 @@ use super::{
     sections::{self, Connections, Section},
     settings::Settings,
 };
-use crate::{bridge::Tolerance, graph::Flow};
+use crate::graph::Flow;
 
 /// A task that may hold less than this has no room for a batch of small messages.
 const SMALLEST_SHARE: usize = 256 << 10;

@@ -7,10 +7,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use gantry_runtime::{BridgeStatus, TaskStatus};
 use serde::Serialize;
 
 use super::{App, native::timestamp};
-use crate::bridge::{BridgeStatus, TaskStatus};
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/healthz", get(alive)).route("/readyz", get(ready)).route("/health", get(worker))

@@ -27,17 +27,13 @@ mod wire;
 use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, thread};
 
 use axum::{Router, http::header, middleware, response::IntoResponse, routing::get};
+use gantry_runtime::{Bridges, Definition};
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, oneshot},
 };
 
-use crate::{
-    bridge::{Bridges, Definition},
-    config::Control,
-    reload::Reloads,
-    telemetry::metrics,
-};
+use crate::{config::Control, reload::Reloads, telemetry::metrics};
 
 use self::{server::Limits, site::Site, wire::Rules};
 

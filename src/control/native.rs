@@ -9,11 +9,11 @@ use axum::{
     extract::{Path, State},
     routing::get,
 };
+use gantry_runtime::{Bridge, BridgeStatus, Counts, DeadLetterTarget, Target, TaskStatus};
 use gantry_sdk::Loss;
 use serde::Serialize;
 
 use super::{App, error::Refusal};
-use crate::bridge::{Bridge, BridgeStatus, Counts, DeadLetterTarget, Target, TaskStatus};
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/v1/bridges", get(list)).route("/v1/bridges/{bridge}", get(one))

@@ -1,13 +1,17 @@
 //! Metrics: what tasks observe, and the text of a scrape.
 //!
 //! # Contract
-//! - A task resolves its handles once, with [`TaskMetrics::new`]; observing is an atomic addition.
+//! - A task resolves its handles once, with [`Metrics`]; observing is an atomic addition.
 //! - Counts are not kept here. [`render`] takes them from one snapshot a task, so that
 //!   `in - returned = out + filtered + dead_lettered + in_flight` holds in every scrape (I6).
 //! - Every name comes from [`super::names`].
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
+use gantry_runtime::{Bridge, BridgeStatus, Bridges, Observer, TaskObserver, TaskState, TaskStatus};
 use gantry_sdk::{Loss, PartitionLag, QueueDepth};
 use prometheus::{Histogram, HistogramOpts, HistogramVec, TextEncoder, core::Collector, proto};
 
@@ -15,41 +19,53 @@ use super::{
     names::{self, Kind, Metric},
     process::Usage,
 };
-use crate::bridge::{Bridge, BridgeStatus, Bridges, TaskState, TaskStatus};
 
 /// The version that `gantry_build_info` shows.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// Observes all tasks of the process: three histograms a task.
+#[derive(Debug, Clone, Copy)]
+pub struct Metrics;
+
 /// One task's histograms, resolved once.
-#[derive(Debug, Clone)]
-pub struct TaskMetrics {
+#[derive(Debug)]
+struct TaskMetrics {
     /// Records in a batch.
-    pub batch_records: Histogram,
+    batch_records: Histogram,
     /// Bytes in a batch.
-    pub batch_bytes: Histogram,
+    batch_bytes: Histogram,
     /// Seconds from taking a batch until its last record is settled.
-    pub settle_seconds: Histogram,
+    settle_seconds: Histogram,
 }
 
-impl TaskMetrics {
-    /// The handles of that task. A task that starts again goes on with the same.
-    pub fn new(bridge: &str, task: u32) -> Self {
+impl Observer for Metrics {
+    fn task(&self, bridge: &str, task: u32) -> Arc<dyn TaskObserver> {
         let histograms = &*HISTOGRAMS;
         let labels = [bridge, &task.to_string()];
-        Self {
+        Arc::new(TaskMetrics {
             batch_records: histograms.batch_records.with_label_values(&labels),
             batch_bytes: histograms.batch_bytes.with_label_values(&labels),
             settle_seconds: histograms.settle_seconds.with_label_values(&labels),
-        }
+        })
     }
 
-    /// Removes the series of a task that has ended for good.
-    pub fn forget(bridge: &str, task: u32) {
+    fn forget(&self, bridge: &str, task: u32) {
         let labels = [bridge, &task.to_string()];
         for histogram in [&HISTOGRAMS.settle_seconds, &HISTOGRAMS.batch_records, &HISTOGRAMS.batch_bytes] {
             // An error says only that there was none.
             let _ = histogram.remove_label_values(&labels);
         }
+    }
+}
+
+impl TaskObserver for TaskMetrics {
+    fn received(&self, records: usize, bytes: usize) {
+        self.batch_records.observe(records as f64);
+        self.batch_bytes.observe(bytes as f64);
+    }
+
+    fn settled(&self, after: Duration) {
+        self.settle_seconds.observe(after.as_secs_f64());
     }
 }
 

@@ -10,9 +10,15 @@
 use std::sync::Arc;
 
 use bytestring::ByteString;
-use gantry_sdk::{Headers, Transform, Value, Working, config::Problem, transform::Verdict};
+use gantry_sdk::{
+    Headers, Result, Transform, Value, Working,
+    config::Problem,
+    plugin::{TransformConfig, TransformPlugin},
+    transform::Verdict,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
 use tracing::warn;
 
 /// AMQP's limit for the name of a header, which other protocols can say too.
@@ -60,16 +66,32 @@ impl Hops {
         (self.header.len() > LONGEST_NAME).then(|| Problem::error("header", message))
     }
 
-    /// The step that does it, for the bridge of this name.
-    pub(crate) fn counter(&self, bridge: Arc<str>) -> Box<dyn Transform> {
-        let Self { header, limit, on_limit } = self;
-        Box::new(Counter {
-            header: ByteString::from(header.as_str()),
-            limit: u64::from(*limit),
-            on_limit: *on_limit,
-            bridge,
+    /// The options of the step that does it, for the bridge of this name.
+    pub(crate) fn step(&self, bridge: &str) -> Json {
+        json!(Step { bridge: bridge.to_owned(), hops: self.clone() })
+    }
+}
+
+/// The step that counts; not in the registry, because it is an option of a bridge.
+pub static PLUGIN: TransformPlugin =
+    TransformPlugin::of::<Step>("hops", "Counts the bridges that a record has passed.");
+
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+struct Step {
+    bridge: String,
+    hops: Hops,
+}
+
+impl TransformConfig for Step {
+    fn build(self) -> Result<Box<dyn Transform>> {
+        let Hops { header, limit, on_limit } = self.hops;
+        Ok(Box::new(Counter {
+            header: ByteString::from(header),
+            limit: u64::from(limit),
+            on_limit,
+            bridge: self.bridge.into(),
             told: false,
-        })
+        }))
     }
 }
 

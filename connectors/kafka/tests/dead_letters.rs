@@ -15,14 +15,14 @@ fn dead() -> Context {
 }
 
 async fn dead_letters(options: &Json) -> Box<dyn DeadLetters> {
-    let letters = gantry_kafka::SINK.letters.expect("they can be read back");
-    let mut letters = letters(options, dead()).expect("options");
+    let open = gantry_kafka::SINK.dead_letters.expect("they can be read back");
+    let mut letters = open(options, dead()).expect("options");
     letters.open().await.unwrap_or_else(|error| panic!("{}", error.chain()));
     letters
 }
 
 async fn all(options: &Json) -> Vec<DeadLetter> {
-    let mut letters = letters(options).await;
+    let mut letters = dead_letters(options).await;
     let mut read = Vec::new();
     while let Some(letter) = letters.next().await.expect("it reads") {
         read.push(letter);
@@ -113,7 +113,7 @@ async fn what_is_marked_is_not_read_again() {
     let options = options(&topic.name, json!({}));
     let numbered = |number: u32| Record { key: Some(number.to_string().into()), ..awkward() };
     write(&options, (0..300).map(|number| condemned(&numbered(number))).collect()).await;
-    let mut first = letters(&options).await;
+    let mut first = dead_letters(&options).await;
     // What comes later is not read by this one.
     write(&options, vec![condemned(&numbered(300))]).await;
     let (mut read, mut marks) = (Vec::new(), Marks::default());
@@ -147,7 +147,7 @@ async fn what_is_marked_is_not_read_again() {
 async fn an_empty_topic_has_no_letters_and_a_missing_one_is_said() {
     let topic = Topic::new("none", 2, &[]).await;
     assert!(all(&options(&topic.name, json!({}))).await.is_empty());
-    let open = gantry_kafka::SINK.letters.expect("they can be read back");
+    let open = gantry_kafka::SINK.dead_letters.expect("they can be read back");
     let mut missing = open(&options("no-such-topic-at-all", json!({})), dead()).expect("options");
     let error = missing.open().await.expect_err("there is none");
     assert!(error.chain().contains("it does not exist"), "{}", error.chain());

@@ -125,6 +125,9 @@ impl Default for RetryPolicy {
 
 /// The options of a source: what `source: { NAME: … }` holds.
 pub trait SourceConfig: DeserializeOwned + JsonSchema {
+    /// Those of its options whose keys are tried one after the other: of all others the order means nothing.
+    const ORDERED_OPTIONS: &'static [&'static str] = &[];
+
     /// Whether the source implements [`Source::reject`].
     const CAN_REJECT: bool = false;
 
@@ -151,6 +154,9 @@ pub trait SourceConfig: DeserializeOwned + JsonSchema {
 
 /// The options of a sink: what `sink: { NAME: … }` and `dead_letter: { NAME: … }` hold.
 pub trait SinkConfig: DeserializeOwned + JsonSchema {
+    /// Those of its options whose keys are tried one after the other: of all others the order means nothing.
+    const ORDERED_OPTIONS: &'static [&'static str] = &[];
+
     /// Whether the sink tries a record again that its destination refuses for now, and heeds [`RetryPolicy::max_attempts`].
     const COUNTS_ATTEMPTS: bool = false;
 
@@ -187,6 +193,9 @@ pub trait DeadLettersConfig: SinkConfig {
 
 /// The options of a transform: what `transforms: [ { NAME: … } ]` holds.
 pub trait TransformConfig: DeserializeOwned + JsonSchema {
+    /// Those of its options whose keys are tried one after the other: of all others the order means nothing.
+    const ORDERED_OPTIONS: &'static [&'static str] = &[];
+
     /// What is wrong or will hurt; all of it at once.
     fn check(&self) -> Vec<Problem> {
         Vec::new()
@@ -194,6 +203,18 @@ pub trait TransformConfig: DeserializeOwned + JsonSchema {
 
     /// Makes the transform.
     fn build(self) -> Result<Box<dyn Transform>>;
+}
+
+/// What all kinds of plugin have in common, for who reads their sections.
+pub trait Plugin: Send + Sync + 'static {
+    /// The key that selects it in YAML.
+    fn name(&self) -> &'static str;
+    /// Its options.
+    fn schema(&self) -> Schema;
+    /// What is wrong with these options; all of it at once, without I/O.
+    fn check(&self, options: &Json) -> Vec<Problem>;
+    /// Those of its options whose keys are tried one after the other: of all others the order means nothing.
+    fn ordered_options(&self) -> &'static [&'static str];
 }
 
 macro_rules! plugin {
@@ -214,6 +235,8 @@ macro_rules! plugin {
             pub check: fn(&Json) -> Vec<Problem>,
             /// Makes one from these options.
             pub create: fn(&Json $(, $type)?) -> Result<Box<$product>>,
+            /// Those of its options whose keys are tried one after the other.
+            pub ordered_options: &'static [&'static str],
             $($(#[$more_doc])* pub $more: $more_type,)*
         }
 
@@ -232,8 +255,27 @@ macro_rules! plugin {
                         Ok(config) => config.build($($context)?),
                         Err(problem) => Err(crate::Error::config(problem.to_string())),
                     },
+                    ordered_options: C::ORDERED_OPTIONS,
                     $($more: $default,)*
                 }
+            }
+        }
+
+        impl Plugin for $plugin {
+            fn name(&self) -> &'static str {
+                self.name
+            }
+
+            fn schema(&self) -> Schema {
+                (self.schema)()
+            }
+
+            fn check(&self, options: &Json) -> Vec<Problem> {
+                (self.check)(options)
+            }
+
+            fn ordered_options(&self) -> &'static [&'static str] {
+                self.ordered_options
             }
         }
     };
@@ -345,6 +387,24 @@ impl ConnectionPlugin {
     pub const fn with_routes(mut self, routes: AskRoutes) -> Self {
         self.routes = Some(routes);
         self
+    }
+}
+
+impl Plugin for ConnectionPlugin {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn schema(&self) -> Schema {
+        (self.schema)()
+    }
+
+    fn check(&self, options: &Json) -> Vec<Problem> {
+        (self.check)(options)
+    }
+
+    fn ordered_options(&self) -> &'static [&'static str] {
+        &[]
     }
 }
 

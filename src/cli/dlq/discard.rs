@@ -103,7 +103,7 @@ async fn choose(letters: &mut dyn DeadLetters, bridge: &str, args: &DiscardArgs)
         match args.selection.fit(bridge, &letter) {
             Fit::Yes => {
                 chosen.groups.add(&letter);
-                chosen.dead_letters.insert(&letter.id);
+                chosen.letters.insert(&letter.id);
             }
             Fit::No => {}
             Fit::Others => chosen.others += 1,

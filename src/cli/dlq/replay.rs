@@ -9,6 +9,10 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use clap::Args;
+use gantry_runtime::{
+    Bridges, Budget, Counts, Definition, Part, TaskState,
+    definition::{DeadLetterTarget, Tolerance},
+};
 use gantry_sdk::dead_letters::{Fidelity, Marks};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -22,13 +26,7 @@ use super::{
     source,
     store::{self, Store, Target},
 };
-use crate::{
-    bridge::{
-        Bridges, Budget, Counts, Definition, Part, TaskState,
-        definition::{DeadLetterTarget, Tolerance},
-    },
-    registry,
-};
+use crate::{config::References, registry, telemetry::metrics::Metrics};
 
 /// How often progress is looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -108,7 +106,7 @@ async fn replay(store: &Store, args: &ReplayArgs, bar: &Bar) -> anyhow::Result<E
         output::print("nothing was replayed")?;
         return Ok(ExitCode::FAILURE);
     }
-    let definition = definition(store, &chosen.dead_letters, args.dry_run)?;
+    let definition = definition(store, &chosen.letters, args.dry_run)?;
     bar.begin(count);
     let (end, counts) = pass(store, definition, bar).await?;
     bar.end();
@@ -131,7 +129,7 @@ async fn choose(store: &Store, args: &ReplayArgs) -> anyhow::Result<Chosen> {
             Fit::Yes => {
                 chosen.groups.add(&letter);
                 if !matches!(letter.fidelity, Fidelity::Unreadable(_)) {
-                    chosen.dead_letters.insert(&letter.id);
+                    chosen.letters.insert(&letter.id);
                 }
             }
             Fit::No => {}
@@ -151,13 +149,14 @@ fn definition(store: &Store, letters: &Marks, dry_run: bool) -> anyhow::Result<D
         letters: letters.to_string(),
         mark: !dry_run,
     };
-    definition.source = Part { plugin: &source::PLUGIN, options: serde_json::to_value(options)? };
+    definition.source =
+        Part { plugin: &source::PLUGIN, options: serde_json::to_value(options)?, resolver: Arc::new(References) };
     // One reader: each would get all letters.
     definition.tasks = 1;
     definition.errors.backoff = (NEVER, NEVER);
     if dry_run {
         let null = registry::sinks().iter().find(|plugin| plugin.name == "null").context("there is no null sink")?;
-        definition.sink = Part { plugin: null, options: json!({}) };
+        definition.sink = Part { plugin: null, options: json!({}), resolver: Arc::new(()) };
         definition.errors.dead_letter = Some(DeadLetterTarget::Sink(definition.sink.clone()));
         definition.errors.tolerance = Tolerance::All;
     }
@@ -175,7 +174,8 @@ async fn pass(store: &Store, definition: Definition, bar: &Bar) -> anyhow::Resul
         }
     };
     let budget = Budget::new(store.settings.in_flight_bytes);
-    let bridges = Bridges::start(vec![Arc::new(definition)], store.settings.shutdown_timeout, budget);
+    let bridges =
+        Bridges::start(vec![Arc::new(definition)], store.settings.shutdown_timeout, budget, Arc::new(Metrics));
     let end = tokio::select! {
         () = bridges.finished() => ReplayEnd::Finished,
         reason = trouble(&bridges, bar) => ReplayEnd::Failed(reason),

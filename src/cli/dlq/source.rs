@@ -6,10 +6,11 @@
 //! - A commit marks the letters up to there in their store. So a letter is marked only when its record is settled (I1),
 //!   and a replay that ends early leaves the others as they were.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
+use gantry_runtime::Part;
 use gantry_sdk::{
     DeadLetter, DeadLetterId, DeadLetters, Error, Lane, Limits, Polled, Position, Result, Source,
     dead_letters::{Fidelity, Marks},
@@ -20,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::store;
-use crate::{bridge::Part, registry};
+use crate::{config::References, registry};
 
 /// The source of a replay; not in the registry, because nobody writes it in YAML.
 pub(super) static PLUGIN: SourcePlugin = SourcePlugin::of::<Options>("replay", "Dead letters of a bridge.");
@@ -61,12 +62,12 @@ struct Replay {
 
 impl SourceConfig for Options {
     fn build(self, context: Context) -> Result<Box<dyn Source>> {
-        let wanted = self.dead_letters.parse().map_err(Error::config)?;
+        let wanted = self.letters.parse().map_err(Error::config)?;
         Ok(Box::new(Replay {
             options: self,
             context,
             wanted,
-            letters: None,
+            dead_letters: None,
             ready: VecDeque::new(),
             out: VecDeque::new(),
             given: 0,
@@ -83,7 +84,8 @@ impl Source for Replay {
         let options = serde_json::from_str(&self.options.options);
         let options =
             options.map_err(|error| Error::internal(format!("reading the dead letter's options: {error}")))?;
-        self.dead_letters = Some(store::open(&Part { plugin, options }, self.context.clone()).await?);
+        self.dead_letters =
+            Some(store::open(&Part { plugin, options, resolver: Arc::new(References) }, self.context.clone()).await?);
         Ok(())
     }
 

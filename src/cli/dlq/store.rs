@@ -4,13 +4,11 @@ use std::{path::PathBuf, sync::Arc};
 
 use anyhow::bail;
 use clap::Args;
+use gantry_runtime::{Definition, Part, definition::DeadLetterTarget};
 use gantry_sdk::{Context, DeadLetter, DeadLetters, plugin::SinkPlugin};
 
 use super::super::output;
-use crate::{
-    bridge::{Definition, Part, definition::DeadLetterTarget},
-    config::{self, Settings},
-};
+use crate::config::{self, Settings};
 
 /// Whose letters.
 #[derive(Debug, Args)]
@@ -76,7 +74,7 @@ pub(super) async fn open(sink: &Part<SinkPlugin>, context: Context) -> gantry_sd
     let Some(letters) = sink.plugin.dead_letters else {
         return Err(gantry_sdk::Error::config(format!("dead letters cannot be read back from {}", sink.plugin.name)));
     };
-    let mut letters = sink.resolve()?.make(|options| letters(options, context.clone()))?;
+    let mut letters = sink.make(|options| letters(options, context.clone()))?;
     letters.open().await?;
     Ok(letters)
 }

@@ -2,8 +2,9 @@
 
 use std::time::SystemTime;
 
+use gantry_runtime::{BridgeStatus, Counts, Target, TaskState, TaskStatus};
+
 use super::super::display::{Screen, Tone, count, next_try, rate, truncate, urgency, wrap};
-use crate::bridge::{BridgeStatus, Counts, Target, TaskState, TaskStatus};
 
 /// Lines that a reason may take.
 const REASON: usize = 3;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::bridge::{Counts, Target, TaskState, TaskStatus, status::Progress};
+use gantry_runtime::{Counts, Target, TaskState, TaskStatus, status::Progress};
 
 fn task(state: TaskState, records_out: u64, error: Option<&str>) -> TaskStatus {
     let counts =

@@ -9,7 +9,7 @@ use gantry_sdk::plugin::{ConnectionPlugin, SinkPlugin, SourcePlugin, TransformPl
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value as Json, json};
 
-use super::{plugins::Plugin, settings};
+use super::{plugins::Registered, settings};
 use crate::registry;
 
 pub(super) use slot::{Slot, constants, kind_of, words};
@@ -94,7 +94,7 @@ fn put(schema: &mut Json, pointer: &str, mut part: Json) {
 }
 
 /// `{ NAME: { … } }` with exactly one of the names of a kind.
-fn section<P: Plugin>(definitions: &mut Map<String, Json>) -> Json {
+fn section<P: Registered>(definitions: &mut Map<String, Json>) -> Json {
     let properties: Map<String, Json> =
         P::all().iter().map(|plugin| (plugin.name().to_owned(), options(plugin, definitions))).collect();
     json!({
@@ -107,7 +107,7 @@ fn section<P: Plugin>(definitions: &mut Map<String, Json>) -> Json {
 }
 
 /// The options of one plugin, as a person may write them.
-fn options<P: Plugin>(plugin: &P, definitions: &mut Map<String, Json>) -> Json {
+fn options<P: Registered>(plugin: &P, definitions: &mut Map<String, Json>) -> Json {
     let mut options = plugin.schema().to_value();
     hoist(&mut options, &format!("{}.{}", P::KIND.word(), plugin.name()), definitions);
     strip(&mut options);

@@ -7,7 +7,7 @@
 //! | `${dir:/path:key}` | the content of the file `key` in that directory, without the line break at its end |
 //! | `$${` | a literal `${` |
 //!
-//! They are resolved at each use and never kept ([`super::Resolved`]), so a secret that was rotated works on the next
+//! They are resolved at each use and never kept ([`super::References`]), so a secret that was rotated works on the next
 //! connect. What they bring is text: it is not searched for references again. In the part of a URL before the `@` they are percent-encoded, so
 //! that a password may hold any character; a reference that is the whole URL is taken as it is.
 

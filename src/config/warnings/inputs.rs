@@ -4,7 +4,7 @@ use gantry_sdk::Endpoint;
 
 use crate::{
     config::{bridges::Bridge, findings::Findings, path},
-    graph::{self, Circle, End, Flow},
+    graph::{self, Circle, FlowEnd, Flow},
 };
 
 /// Two bridges that read the same share its records instead of each getting all.
@@ -25,7 +25,7 @@ pub(super) fn competing(findings: &mut Findings<'_>, bridges: &[Bridge], flows: 
 }
 
 /// What both read as members of one group.
-fn shared_input<'f>(one: &'f End, other: &'f End) -> Option<(&'static str, &'f str)> {
+fn shared_input<'f>(one: &'f FlowEnd, other: &'f FlowEnd) -> Option<(&'static str, &'f str)> {
     if !graph::same_broker(one, other) || one.description.group != other.description.group {
         return None;
     }

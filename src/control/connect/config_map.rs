@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 
+use gantry_runtime::Definition;
 use serde_json::Value as Json;
 
 use super::entities::ConnectorType;
-use crate::{bridge::Definition, config};
+use crate::config;
 
 /// The whole map of a bridge.
 pub(in crate::control) fn of(definition: &Definition) -> BTreeMap<String, String> {

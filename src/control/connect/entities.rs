@@ -2,10 +2,10 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
+use gantry_runtime::{BridgeStatus, Definition, Target, TaskState, TaskStatus};
 use serde::Serialize;
 
 use super::config_map::{self, class_of};
-use crate::bridge::{BridgeStatus, Definition, Target, TaskState, TaskStatus};
 
 /// The API level that clients gate their features on. They parse it as numbers, so ours is in a field of its own.
 const CONNECT_VERSION: &str = "4.1.0";

@@ -8,6 +8,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use gantry_runtime::{Bridge, Restart, Target};
 
 use super::{
     super::{
@@ -17,7 +18,6 @@ use super::{
     },
     entities::ConnectorStateInfo,
 };
-use crate::bridge::{Bridge, Restart, Target};
 
 pub(super) async fn pause(State(app): State<App>, Path(name): Path<String>) -> Result<StatusCode, Refusal> {
     set_target(&app, &name, Target::Paused).map(|()| StatusCode::ACCEPTED)

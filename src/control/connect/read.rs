@@ -7,6 +7,7 @@ use axum::{
     extract::{Path, Query, State},
     response::{IntoResponse, Response},
 };
+use gantry_runtime::{Bridge, Definition};
 use gantry_sdk::endpoint::Name;
 
 use super::{
@@ -21,10 +22,7 @@ use super::{
         TaskStateInfo, present,
     },
 };
-use crate::{
-    bridge::{Bridge, Definition},
-    registry,
-};
+use crate::registry;
 
 pub(super) async fn server() -> Json<ServerInfo> {
     Json(ServerInfo::new())

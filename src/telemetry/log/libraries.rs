@@ -49,7 +49,7 @@ mod tests {
             ("trace", "amq_protocol::frame", LevelFilter::DEBUG, false),
             ("trace", "ureq_proto", LevelFilter::INFO, false),
             ("trace", "rdkafka", LevelFilter::WARN, true),
-            ("trace", "gantry::bridge::task", trace, true),
+            ("trace", "gantry_runtime::task", trace, true),
             ("trace", "gantry_kafka::sink", trace, true),
             ("trace", "gantrylike", trace, false),
             ("info,lapin=trace", "lapin::io_loop", trace, true),
@@ -59,6 +59,6 @@ mod tests {
         ] {
             assert_eq!(may_log(target, &level, &named(directives)), expected, "{directives}: {target}");
         }
-        assert_eq!(named("warn, lapin=trace,gantry::bridge=debug,[x]=info,hyper"), ["lapin", "hyper"]);
+        assert_eq!(named("warn, lapin=trace,gantry_runtime=debug,[x]=info,hyper"), ["lapin", "hyper"]);
     }
 }

@@ -1,9 +1,9 @@
 use std::time::{Duration, UNIX_EPOCH};
 
+use gantry_runtime::{ByStage, Counts, Target, status::Progress};
 use gantry_sdk::{Depth, Lag, Lost, PartitionLag, QueueDepth};
 
 use super::*;
-use crate::bridge::{ByStage, Counts, Target, status::Progress};
 
 fn task(id: u32, state: TaskState) -> TaskStatus {
     let counts = Counts {
@@ -51,7 +51,7 @@ fn bridge(name: &str, tasks: Vec<TaskStatus>) -> BridgeStatus {
 
 #[test]
 fn a_scrape_holds_every_metric_and_no_other() {
-    TaskMetrics::new("whole", 0).settle_seconds.observe(0.02);
+    Metrics.task("whole", 0).settled(Duration::from_millis(20));
     let text = text_of(&[bridge("whole", vec![task(0, TaskState::Running)])], 1000);
     let types: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).map(str::to_owned).collect();
     let expected: Vec<_> = names::ALL.iter().map(|metric| format!("{} {}", metric.name, metric.kind)).collect();
@@ -90,8 +90,8 @@ fn what_never_happened_is_absent() {
 
 #[test]
 fn a_task_that_starts_again_goes_on_with_its_histograms() {
-    TaskMetrics::new("again", 4).batch_records.observe(3.0);
-    TaskMetrics::new("again", 4).batch_records.observe(4.0);
+    Metrics.task("again", 4).received(3, 1);
+    Metrics.task("again", 4).received(4, 1);
     let text = text_of(&[], 1000);
     assert!(text.contains("gantry_batch_records_sum{bridge=\"again\",task=\"4\"} 7"), "{text}");
 }

@@ -17,7 +17,7 @@ fn text(text: &'static str) -> Value {
 /// One record through one bridge: the count that it goes on with, or what became of it.
 fn pass(hops: &Hops, record: Record) -> Result<Record, String> {
     let mut batch = Working::new(vec![record]);
-    hops.counter("b".into()).apply(&mut batch);
+    (PLUGIN.create)(&hops.step("b")).expect("it is right").apply(&mut batch);
     let (mut records, filtered, failed) = batch.finish();
     match (records.pop(), filtered, failed.as_slice()) {
         (Some(record), 0, []) => Ok(record),

@@ -167,16 +167,16 @@ impl Client {
             stopping: AtomicBool::new(false),
         });
         let poll_thread = PollThread::start(Arc::clone(&shared))?;
-        Ok(Self { shared, poll_thread: Some(pump) })
+        Ok(Self { shared, poll_thread: Some(poll_thread) })
     }
 
     /// Lets go of everything and ends the client's threads, or leaves them to end by themselves when that takes long.
     pub(super) async fn stop(mut self) {
         self.halt();
-        let (shared, pump) = (Arc::clone(&self.shared), self.poll_thread.take());
+        let (shared, poll_thread) = (Arc::clone(&self.shared), self.poll_thread.take());
         drop(self);
         let ended = tokio::task::spawn_blocking(move || {
-            if let Some(pump) = pump {
+            if let Some(poll_thread) = poll_thread {
                 poll_thread.join();
             }
             // The last hold on the producer: this waits for librdkafka's own threads.

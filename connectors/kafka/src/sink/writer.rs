@@ -25,7 +25,7 @@ use super::{
 use crate::{
     error::{self, Meaning},
     headers::{Out, Scratch},
-    letters, names,
+    dead_letters, names,
 };
 
 /// Writes records; shared by the sink and, after a refused batch, the poll_thread.

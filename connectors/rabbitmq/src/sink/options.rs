@@ -229,6 +229,7 @@ fn number_or_template(_: &mut SchemaGenerator) -> Schema {
 
 impl SinkConfig for SinkOptions {
     const COUNTS_ATTEMPTS: bool = true;
+    const ORDERED_OPTIONS: &'static [&'static str] = &["map"];
 
     fn check(&self) -> Vec<Problem> {
         let mut problems: Vec<_> =

@@ -1,5 +1,6 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use gantry_runtime::{BridgeLimits, ErrorPolicy, Part, status::Progress};
 use gantry_sdk::{
     Error,
     plugin::{RetryPolicy, SinkPlugin, SourcePlugin},
@@ -7,7 +8,6 @@ use gantry_sdk::{
 use serde_json::json;
 
 use super::*;
-use crate::bridge::{BridgeLimits, ErrorPolicy, Part, status::Progress};
 
 const fn source(name: &'static str) -> SourcePlugin {
     SourcePlugin {
@@ -16,6 +16,7 @@ const fn source(name: &'static str) -> SourcePlugin {
         schema: Default::default,
         check: |_| Vec::new(),
         create: |_, _| Err(Error::config("only for its name")),
+        ordered_options: &[],
         can_reject: false,
         probe: |_, _| gantry_sdk::probe::nothing_to_ask(),
         describe: |_, _| gantry_sdk::Description::default(),
@@ -30,9 +31,10 @@ const fn sink(name: &'static str) -> SinkPlugin {
         schema: Default::default,
         check: |_| Vec::new(),
         create: |_, _| Err(Error::config("only for its name")),
+        ordered_options: &[],
         counts_attempts: false,
         check_dead_letter: |_| Vec::new(),
-        letters: None,
+        dead_letters: None,
         probe: |_, _| gantry_sdk::probe::nothing_to_ask(),
         describe: |_| gantry_sdk::Description::default(),
         example: "",
@@ -49,18 +51,17 @@ fn definition(source: &'static SourcePlugin, sink: &'static SinkPlugin) -> Defin
     Definition {
         name: "orders".into(),
         tasks: 2,
-        source: Part { plugin: source, options: json!({}) },
+        source: Part { plugin: source, options: json!({}), resolver: Arc::new(()) },
         transforms: Vec::new(),
-        sink: Part { plugin: sink, options: json!({}) },
+        sink: Part { plugin: sink, options: json!({}), resolver: Arc::new(()) },
         errors: ErrorPolicy {
-            tolerance: crate::bridge::Tolerance::None,
+            tolerance: gantry_runtime::Tolerance::None,
             dead_letter: None,
             retry: RetryPolicy::default(),
             backoff: (Duration::from_secs(1), Duration::from_secs(60)),
             give_back_after: None,
         },
         stall_timeout: None,
-        hops: None,
         limits: BridgeLimits { in_flight_records: 1, in_flight_bytes: 1, batch_records: 1, batch_bytes: 1 },
         file: "bridges.yaml".into(),
         raw: json!({}),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gantry_sdk::{Record, Result, Transform, Working, plugin::TransformPlugin};
 
-use crate::bridge::{
+use crate::{
     definition::{Definition, Part},
     in_flight::Condemned,
 };
@@ -28,9 +28,8 @@ pub(super) struct Passed {
 
 impl Chain {
     pub(super) fn new(definition: &Definition) -> Result<Self> {
-        let make = |part: &Part<TransformPlugin>| part.resolve()?.make(part.plugin.create);
-        let hops = definition.hops.iter().map(|hops| Ok(hops.counter(definition.name.clone())));
-        Ok(Self { transforms: hops.chain(definition.transforms.iter().map(make)).collect::<Result<_>>()? })
+        let make = |part: &Part<TransformPlugin>| part.make(part.plugin.create);
+        Ok(Self { transforms: definition.transforms.iter().map(make).collect::<Result<_>>()? })
     }
 
     pub(super) fn apply(&mut self, records: Vec<Record>) -> Passed {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use gantry_sdk::{Batch, Receipt, Record, Result, Sink, Value, dead_letters::Reason};
 
-use super::{definition::Definition, in_flight::Condemned};
+use crate::{definition::Definition, in_flight::Condemned};
 
 /// Turns condemned records into dead letters and hands them to the dead letter's sink. The receipt is settled by that
 /// sink's own confirm.

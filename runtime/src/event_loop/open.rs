@@ -5,19 +5,16 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use futures_util::FutureExt as _;
 use gantry_sdk::{
     Context, Health, Result, Sink, Source,
-    plugin::{CurrentOptions, RetryPolicy},
+    plugin::{CurrentOptions, Plugin, RetryPolicy},
 };
 use tokio::time::Instant;
 
 use super::conditions::reason_of;
 use crate::{
-    bridge::{
-        definition::Part,
-        status::{Target, TaskState},
-        task::Task,
-        watchdog::Watchdog,
-    },
-    config::{Resolved, plugins::Plugin},
+    assignment::Assignment,
+    definition::Part,
+    status::{Target, TaskState},
+    watchdog::Watchdog,
 };
 
 /// Closing a connection to a broker that does not answer takes no longer than this.
@@ -39,7 +36,7 @@ pub(super) struct Outlets {
 
 impl Outlets {
     /// Leaves open ones in `kept`: those that are there and in order, or new ones.
-    pub(super) async fn open_or_keep(kept: &mut Option<Self>, task: &Task, watchdog: &Watchdog) -> Result<()> {
+    pub(super) async fn open_or_keep(kept: &mut Option<Self>, task: &Assignment, watchdog: &Watchdog) -> Result<()> {
         if kept.as_ref().is_some_and(|outlets| outlets.complaint().is_some()) {
             Self::close(kept, watchdog).await;
         }
@@ -49,13 +46,12 @@ impl Outlets {
         Ok(())
     }
 
-    async fn open(task: &Task, watchdog: &Watchdog) -> Result<Self> {
+    async fn open(task: &Assignment, watchdog: &Watchdog) -> Result<Self> {
         let definition = &task.definition;
         let [sink_health, dead_letter_health] = [Health::new(), Health::new()];
         let plugin = definition.sink.plugin;
         let mut sink = definition
             .sink
-            .resolve()?
             .make(|options| (plugin.create)(options, context(task, &definition.sink, &sink_health, false)))?;
         watchdog.report("opening the sink");
         sink.open().await?;
@@ -102,17 +98,20 @@ pub(super) struct Rested {
 
 impl Inlet {
     /// Takes the one that was kept, or opens a new one.
-    pub(super) async fn take_or_open(kept: &mut Option<Rested>, task: &Task, watchdog: &Watchdog) -> Result<Self> {
+    pub(super) async fn take_or_open(
+        kept: &mut Option<Rested>,
+        task: &Assignment,
+        watchdog: &Watchdog,
+    ) -> Result<Self> {
         match kept.take() {
             Some(Rested { inlet, .. }) => Ok(inlet),
             None => Self::open(task, watchdog).await,
         }
     }
 
-    async fn open(task: &Task, watchdog: &Watchdog) -> Result<Self> {
+    async fn open(task: &Assignment, watchdog: &Watchdog) -> Result<Self> {
         let (part, health) = (&task.definition.source, Health::new());
-        let mut source =
-            part.resolve()?.make(|options| (part.plugin.create)(options, context(task, part, &health, false)))?;
+        let mut source = part.make(|options| (part.plugin.create)(options, context(task, part, &health, false)))?;
         watchdog.report("opening the source");
         if let Err(error) = source.open().await {
             within_deadline(source.close()).await;
@@ -158,9 +157,9 @@ async fn closed(closing: impl Future<Output = ()>) {
     }
 }
 
-async fn open_dead_letter(task: &Task, health: &Health, watchdog: &Watchdog) -> Result<Option<Box<dyn Sink>>> {
+async fn open_dead_letter(task: &Assignment, health: &Health, watchdog: &Watchdog) -> Result<Option<Box<dyn Sink>>> {
     let Some(part) = task.definition.errors.dead_letter_in_use() else { return Ok(None) };
-    let mut sink = part.resolve()?.make(|options| (part.plugin.create)(options, context(task, part, health, true)))?;
+    let mut sink = part.make(|options| (part.plugin.create)(options, context(task, part, health, true)))?;
     watchdog.report("opening the dead letter");
     sink.open().await?;
     Ok(Some(sink))
@@ -169,7 +168,7 @@ async fn open_dead_letter(task: &Task, health: &Health, watchdog: &Watchdog) -> 
 /// Returns when the task is not paused. A source takes as soon as it is open, and what it took would have to go through or
 /// to go back: so a task that starts while it is paused opens its source when it goes on. Whoever calls this watches what
 /// is wanted.
-pub(super) async fn unless_paused(outlets: &mut Option<Outlets>, task: &Task, watchdog: &Watchdog) {
+pub(super) async fn unless_paused(outlets: &mut Option<Outlets>, task: &Assignment, watchdog: &Watchdog) {
     while task.wanted.borrow().target == Target::Paused {
         watchdog.report("waiting for the end of a pause");
         let complaint = outlets.as_ref().and_then(Outlets::complaint);
@@ -178,12 +177,7 @@ pub(super) async fn unless_paused(outlets: &mut Option<Outlets>, task: &Task, wa
     }
 }
 
-fn context<P: Plugin + Clone + Send + Sync>(
-    task: &Task,
-    part: &Part<P>,
-    health: &Health,
-    dead_letter: bool,
-) -> Context {
+fn context<P: Plugin + Clone>(task: &Assignment, part: &Part<P>, health: &Health, dead_letter: bool) -> Context {
     let definition = &task.definition;
     let part = part.clone();
     Context {
@@ -199,7 +193,7 @@ fn context<P: Plugin + Clone + Send + Sync>(
             max_attempts: definition.errors.retry.max_attempts.filter(|_| !dead_letter),
             ..definition.errors.retry
         },
-        options: CurrentOptions::new(move || part.resolve().and_then(Resolved::into_checked)),
+        options: CurrentOptions::new(move || part.checked()),
         dead_letter,
         in_flight_bytes: definition.limits.in_flight_bytes.min(task.share.even_part()),
     }

@@ -11,12 +11,12 @@ use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
 use super::{
-    IncarnationEnd,
     control::{Control, Course, Notice, run_controlled},
+    ending::IncarnationEnd,
     poll_coalescing::PollCoalescing,
     settler::Settler,
 };
-use crate::bridge::{in_flight::Condemned, log_limiter::span};
+use crate::{in_flight::Condemned, log_limiter::span};
 
 /// A source that does not say in that time how much waits for it has lost its broker.
 const BACKLOG_DEADLINE: Duration = Duration::from_secs(30);

@@ -9,13 +9,14 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::super::{
+use crate::{
+    assignment::{Assignment, Wanted},
     budget::Budget,
     definition::Definition,
+    observer::Observer,
     status::{BridgeStatus, Progress, Target, TaskState, TaskStatus},
-    task::{Task, Wanted},
+    task::Task,
 };
-use crate::telemetry::metrics::TaskMetrics;
 
 /// What closing may take after the drain: each of its parts has a deadline of its own, and this is more than all of them.
 const CLOSING: Duration = Duration::from_secs(35);
@@ -58,14 +59,20 @@ pub enum Restart {
 
 impl Bridge {
     /// Spawns its tasks.
-    pub(super) fn start(definition: Arc<Definition>, target: Target, drain: Duration, budget: &Budget) -> Self {
+    pub(super) fn start(
+        definition: Arc<Definition>,
+        target: Target,
+        drain: Duration,
+        budget: &Budget,
+        observer: &dyn Observer,
+    ) -> Self {
         let spawn = |id| {
             let progress = Arc::new(Progress::new(id));
             let first = Wanted { target, restarts: 0, tries: 0, exit: false, drain };
             let (sender, wanted) = watch::channel(first);
-            let metrics = TaskMetrics::new(&definition.name, id);
+            let observer = observer.task(&definition.name, id);
             let (definition, share) = (definition.clone(), Arc::new(budget.join()));
-            let task = Task { id, definition, progress: progress.clone(), metrics, share, wanted };
+            let task = Task::new(Assignment { id, definition, progress: progress.clone(), observer, share, wanted });
             Handle { progress, wanted: sender, running: tokio::spawn(task.run()).abort_handle() }
         };
         let tasks = (0..definition.tasks).map(spawn).collect();
@@ -103,7 +110,7 @@ impl Bridge {
     }
 
     /// What a person wants of it from now on. Returns at once.
-    pub(in crate::bridge) fn set_target(&self, target: Target) {
+    pub(crate) fn set_target(&self, target: Target) {
         self.life.target.send_replace(target);
         for task in &self.life.tasks {
             task.wanted.send_if_modified(|wanted| {
@@ -194,16 +201,16 @@ impl Bridge {
         true
     }
 
-    /// Removes the series of its tasks that do not go away with it.
-    pub(super) fn forget_metrics(&self) {
-        self.life.tasks.iter().for_each(|task| TaskMetrics::forget(&self.definition.name, task.progress.snapshot().id));
+    /// Tells who heard of its tasks that they have ended for good.
+    pub(super) fn forget(&self, observer: &dyn Observer) {
+        self.life.tasks.iter().for_each(|task| observer.forget(&self.definition.name, task.progress.snapshot().id));
     }
 }
 
 #[cfg(test)]
 impl Bridge {
     /// Hears what its first task hears.
-    pub(super) fn listen(&self) -> watch::Receiver<Wanted> {
+    pub(crate) fn listen(&self) -> watch::Receiver<Wanted> {
         self.life.tasks[0].wanted.subscribe()
     }
 }

@@ -1,7 +1,7 @@
 //! The runtime against a world that does its worst: random outcomes, reconnects, outages, calls that never return, pauses
 //! and restarts by seed, in virtual time. The world itself asserts I1–I6, because it knows what a broker knows.
 //!
-//! `GANTRY_SIMULATIONS=10000 cargo test -p gantry simulation` runs more seeds; a failure names its seed, and
+//! `GANTRY_SIMULATIONS=10000 cargo test -p gantry-runtime simulation` runs more seeds; a failure names its seed, and
 //! `GANTRY_SIMULATION_SEED=N` runs that one alone. [`behaviour`] does one thing at a time to a world that is calm.
 
 mod behaviour;
@@ -21,11 +21,10 @@ use self::{
     plugins::{SINK, SOURCE, TRANSFORM},
     world::{Nature, Random, World},
 };
-use super::{
-    Bridge, BridgeLimits, Bridges, Budget, DeadLetter, Definition, ErrorPolicy, Part, Target, TaskState, TaskStatus,
-    Tolerance, supervisor::Restart,
+use crate::{
+    Bridge, BridgeLimits, Bridges, Budget, DeadLetterTarget, Definition, Difference, ErrorPolicy, Part, Target,
+    TaskState, TaskStatus, Tolerance, supervisor::Restart,
 };
-use crate::config::Difference;
 
 /// Messages a simulated run moves.
 const MESSAGES: u64 = 300;
@@ -38,18 +37,21 @@ fn definition(world: u64, limits: BridgeLimits) -> Definition {
     Definition {
         name: "simulated".into(),
         tasks: 1,
-        source: Part { plugin: &SOURCE, options: options.clone() },
-        transforms: vec![Part { plugin: &TRANSFORM, options: options.clone() }],
-        sink: Part { plugin: &SINK, options },
+        source: Part { plugin: &SOURCE, options: options.clone(), resolver: Arc::new(()) },
+        transforms: vec![Part { plugin: &TRANSFORM, options: options.clone(), resolver: Arc::new(()) }],
+        sink: Part { plugin: &SINK, options, resolver: Arc::new(()) },
         errors: ErrorPolicy {
             tolerance: Tolerance::All,
-            dead_letter: Some(DeadLetter::Sink(Part { plugin: &SINK, options: dead_letter })),
+            dead_letter: Some(DeadLetterTarget::Sink(Part {
+                plugin: &SINK,
+                options: dead_letter,
+                resolver: Arc::new(()),
+            })),
             retry: RetryPolicy::default(),
             backoff: (Duration::from_millis(10), Duration::from_secs(1)),
             give_back_after: None,
         },
         stall_timeout: None,
-        hops: None,
         limits,
         file: "simulation".into(),
         raw: serde_json::Value::Null,
@@ -57,7 +59,7 @@ fn definition(world: u64, limits: BridgeLimits) -> Definition {
 }
 
 fn start(definition: Definition) -> Bridges {
-    Bridges::start(vec![Arc::new(definition)], DRAIN, Budget::new(usize::MAX))
+    Bridges::start(vec![Arc::new(definition)], DRAIN, Budget::new(usize::MAX), Arc::new(()))
 }
 
 fn conserved(bridges: &Bridges) {
@@ -104,7 +106,7 @@ fn setting(seed: u64, random: &mut Random) -> (Definition, Arc<World>) {
     definition.stall_timeout = detects_stalls.then(|| Duration::from_secs(5 + random.below(60) as u64));
     definition.errors.give_back_after = random.one_in(2).then(|| Duration::from_secs(1 + random.below(10) as u64));
     if random.one_in(3) {
-        definition.errors.dead_letter = Some(DeadLetter::Reject);
+        definition.errors.dead_letter = Some(DeadLetterTarget::Reject);
     }
     if random.one_in(4) {
         definition.errors.tolerance = Tolerance::None;

@@ -11,7 +11,7 @@ use std::{
 use gantry_sdk::{Depth, Lag, Lost};
 use tokio::sync::Notify;
 
-use super::stages::ByStage;
+use crate::stages::ByStage;
 
 /// What a person wants of a bridge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

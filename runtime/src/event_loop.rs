@@ -1,6 +1,6 @@
 //! One incarnation of a task's data path: open, run, drain, close.
 //!
-//! One loop owns the source, the sink, the dead letter and the in_flight; nothing in it is shared, so nothing in it locks.
+//! One loop owns the source, the sink, the dead letter and what is in flight; nothing in it is shared, so nothing in it locks.
 //! Whatever it waits for, it goes on taking in outcomes, looking after the source's connection and listening to what is
 //! wanted.
 //!
@@ -12,7 +12,9 @@
 mod chain;
 mod conditions;
 mod control;
+mod ending;
 mod events;
+mod lasting;
 mod open;
 mod outage;
 mod poll_coalescing;
@@ -36,49 +38,16 @@ use self::{
     control::Control,
     events::{Events, Incoming},
     open::{Inlet, Outlets, Rested, unless_paused, within_deadline},
-    refusal_log::RefusalLog,
     settler::Settler,
-    stall::Stall,
 };
-use super::{
-    definition::Definition,
+use crate::{
+    assignment::Assignment,
     in_flight::{Entry, InFlight},
-    log_limiter::LogLimiter,
     status::TaskState,
-    task::Task,
     watchdog::Watchdog,
 };
 
-/// How an incarnation ended.
-#[derive(Debug)]
-pub(super) enum IncarnationEnd {
-    /// Something else is wanted of the task.
-    Wanted,
-    /// The source is exhausted and everything is delivered.
-    Exhausted,
-    /// It must not start again by itself: a record was refused and has nowhere to go. It stays at its source, and each
-    /// new try would only burn one of its deliveries.
-    Halted(Error),
-    /// Something ended or failed; it may start again.
-    Failed(Error),
-    /// Nothing moved although it could; it may start again.
-    Stalled(Error),
-}
-
-/// What outlives an incarnation.
-pub(super) struct Lasting {
-    /// Open, and never used yet: only the source could not be opened.
-    outlets: Option<Outlets>,
-    /// Open, and holds nothing: only another part failed.
-    source: Option<Rested>,
-    stall: Stall,
-    /// Why incarnations end.
-    pub(super) failures: LogLimiter,
-    /// What connectors complain of while they run.
-    complaints: LogLimiter,
-    /// What was told of refused records.
-    refusal_log: RefusalLog,
-}
+pub(super) use self::{ending::IncarnationEnd, lasting::Lasting};
 
 struct EventLoop<'t> {
     sink: Box<dyn Sink>,
@@ -88,7 +57,7 @@ struct EventLoop<'t> {
 }
 
 /// Lives through one incarnation. A panic in a connector ends this incarnation and nothing else.
-pub(super) async fn run(task: &Task, lasting: &mut Lasting, watchdog: &Watchdog, epoch: u64) -> IncarnationEnd {
+pub(super) async fn run(task: &Assignment, lasting: &mut Lasting, watchdog: &Watchdog, epoch: u64) -> IncarnationEnd {
     match AssertUnwindSafe(incarnation(task, lasting, watchdog, epoch)).catch_unwind().await {
         Ok(end) => end,
         Err(panic) => {
@@ -99,7 +68,7 @@ pub(super) async fn run(task: &Task, lasting: &mut Lasting, watchdog: &Watchdog,
     }
 }
 
-async fn incarnation(task: &Task, lasting: &mut Lasting, watchdog: &Watchdog, epoch: u64) -> IncarnationEnd {
+async fn incarnation(task: &Assignment, lasting: &mut Lasting, watchdog: &Watchdog, epoch: u64) -> IncarnationEnd {
     // While it tries again after an error it goes on showing that error.
     if !matches!(task.progress.snapshot().state, TaskState::BackingOff | TaskState::Failed) {
         task.progress.enter(TaskState::Starting, None);
@@ -125,27 +94,8 @@ async fn incarnation(task: &Task, lasting: &mut Lasting, watchdog: &Watchdog, ep
     end
 }
 
-impl Lasting {
-    pub(super) fn new(definition: &Definition) -> Self {
-        Self {
-            outlets: None,
-            source: None,
-            stall: Stall::new(definition.stall_timeout),
-            failures: LogLimiter::default(),
-            complaints: LogLimiter::default(),
-            refusal_log: RefusalLog::default(),
-        }
-    }
-
-    /// Closes what was kept open for the next try.
-    pub(super) async fn let_go(&mut self, watchdog: &Watchdog) {
-        Outlets::close(&mut self.outlets, watchdog).await;
-        Rested::close(&mut self.source, watchdog).await;
-    }
-}
-
 impl<'t> EventLoop<'t> {
-    async fn open(task: &'t Task, lasting: &'t mut Lasting, watchdog: &'t Watchdog, epoch: u64) -> Result<Self> {
+    async fn open(task: &'t Assignment, lasting: &'t mut Lasting, watchdog: &'t Watchdog, epoch: u64) -> Result<Self> {
         let definition = &task.definition;
         let chain = Chain::new(definition)?;
         Rested::close_if_stale(&mut lasting.source, watchdog).await;
@@ -156,7 +106,8 @@ impl<'t> EventLoop<'t> {
 
         let (sender, outcomes) = receipt::outcomes();
         let (limits, share) = (definition.limits, task.share.clone());
-        let in_flight = InFlight::new(Epoch(epoch), limits, share, sender, task.progress.clone(), task.metrics.clone());
+        let in_flight =
+            InFlight::new(Epoch(epoch), limits, share, sender, task.progress.clone(), task.observer.clone());
         let settler = Settler {
             in_flight,
             source,
@@ -232,7 +183,7 @@ impl<'t> EventLoop<'t> {
     }
 
     /// What the end of pumping means.
-    async fn judge(&mut self, task: &Task, end: IncarnationEnd) -> IncarnationEnd {
+    async fn judge(&mut self, task: &Assignment, end: IncarnationEnd) -> IncarnationEnd {
         if !self.events.control.is_draining() {
             if let IncarnationEnd::Halted(_) = end {
                 // What was handed over before the refused record is confirmed and committed: it must not come twice.

@@ -1,20 +1,17 @@
-//! What a bridge is: the typed form of its YAML, made by [`crate::config`], run by [`crate::bridge`].
+//! What a bridge is: made by whoever reads what a person wrote, run by [`crate`].
 //!
-//! Options stay as they were written: connections are filled in, secrets are not. [`Part::resolve`] puts the secrets in
+//! Options stay as they were written: connections are filled in, secrets are not. [`Part::make`] puts the secrets in
 //! at each use, so a rotated password works on the next connect and nothing else ever holds one.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use gantry_sdk::{
     Result,
-    plugin::{RetryPolicy, SinkPlugin, SourcePlugin, TransformPlugin},
+    plugin::{Plugin, RetryPolicy, SinkPlugin, SourcePlugin, TransformPlugin},
 };
 use serde_json::Value as Json;
 
-use crate::{
-    config::{Resolved, plugins::Plugin, secrets},
-    transform::hops::Hops,
-};
+use crate::resolver::Resolver;
 
 /// One bridge as a person wrote it.
 #[derive(Debug, Clone)]
@@ -31,8 +28,6 @@ pub struct Definition {
     pub sink: Part<SinkPlugin>,
     /// What to do with what fails.
     pub errors: ErrorPolicy,
-    /// How many bridges a record may have passed; `None`: nobody counts.
-    pub hops: Option<Hops>,
     /// How much may be in flight.
     pub limits: BridgeLimits,
     /// A task that could move records and moves none for so long is restarted; `None` never.
@@ -44,12 +39,14 @@ pub struct Definition {
 }
 
 /// One connector or transform of a bridge, with its options.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Part<P: 'static> {
     /// Which.
     pub plugin: &'static P,
     /// Its options: connection filled in, secrets as placeholders.
     pub options: Json,
+    /// What the placeholders stand for.
+    pub resolver: Arc<dyn Resolver>,
 }
 
 /// What to do with records that fail.
@@ -104,42 +101,53 @@ impl Definition {
     /// bring: they are read at each use.
     pub fn means_the_same(&self, other: &Self) -> bool {
         // Taken apart by name, so that a new option cannot be forgotten here.
-        let Self { name, tasks, source, transforms, sink, errors, hops, limits, stall_timeout, file: _, raw: _ } = self;
+        let Self { name, tasks, source, transforms, sink, errors, limits, stall_timeout, file: _, raw: _ } = self;
         *name == other.name
             && *tasks == other.tasks
             && *source == other.source
             && *transforms == other.transforms
             && *sink == other.sink
             && *errors == other.errors
-            && *hops == other.hops
             && *limits == other.limits
             && *stall_timeout == other.stall_timeout
     }
 
     /// The files that its references to secrets name.
     pub fn secret_files(&self) -> Vec<PathBuf> {
-        let sinks = self.errors.dead_letter_in_use().into_iter().chain([&self.sink]).map(|sink| &sink.options);
-        let transforms = self.transforms.iter().map(|transform| &transform.options);
-        sinks.chain(transforms).chain([&self.source.options]).flat_map(secrets::files).collect()
+        let sinks = self.errors.dead_letter_in_use().into_iter().chain([&self.sink]).flat_map(Part::files);
+        sinks.chain(self.transforms.iter().flat_map(Part::files)).chain(self.source.files()).collect()
     }
 
     /// Whether all its secrets are there now; the error says which is not.
     pub fn check_secrets(&self) -> Result<()> {
-        self.source.resolve()?;
-        self.sink.resolve()?;
-        self.transforms.iter().try_for_each(|transform| transform.resolve().map(drop))?;
-        self.errors.dead_letter_sink().into_iter().try_for_each(|sink| sink.resolve().map(drop))
+        self.source.check_secrets()?;
+        self.sink.check_secrets()?;
+        self.transforms.iter().try_for_each(Part::check_secrets)?;
+        self.errors.dead_letter_sink().into_iter().try_for_each(Part::check_secrets)
     }
 }
 
-/// The same connector or transform with the same options, in whatever order they were written. Only in a `map` the order
-/// counts: its expressions are tried one after the other.
-impl<P> PartialEq for Part<P> {
-    fn eq(&self, other: &Self) -> bool {
-        let tried = |part: &Self| part.options["map"].as_object().map(|map| map.keys().cloned().collect::<Vec<_>>());
-        // Plugins are constants of the registry: there is one of each.
-        std::ptr::eq(self.plugin, other.plugin) && self.options == other.options && tried(self) == tried(other)
+impl<P: Plugin> fmt::Debug for Part<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Part")
+            .field("plugin", &self.plugin.name())
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
+}
+
+/// The same connector or transform with the same options, in whatever order they were written, unless that counts.
+impl<P: Plugin> PartialEq for Part<P> {
+    fn eq(&self, other: &Self) -> bool {
+        // Plugins are constants: there is one of each.
+        std::ptr::eq(self.plugin, other.plugin)
+            && self.options == other.options
+            && self.plugin.ordered_options().iter().all(|name| keys(&self.options[name]) == keys(&other.options[name]))
+    }
+}
+
+fn keys(options: &Json) -> Option<Vec<&String>> {
+    options.as_object().map(|options| options.keys().collect())
 }
 
 impl ErrorPolicy {
@@ -168,8 +176,26 @@ impl DeadLetterTarget {
 }
 
 impl<P: Plugin> Part<P> {
-    /// The options with their secrets in place; to be used and dropped.
-    pub fn resolve(&self) -> Result<Resolved<P>> {
-        Resolved::read(self.plugin, &self.options)
+    /// Makes something of its options, with their secrets in place; without I/O. Its error quotes no secret.
+    pub fn make<T>(&self, make: impl Fn(&Json) -> Result<T>) -> Result<T> {
+        let mut made = None;
+        self.resolver.make(self.plugin, &self.options, &mut |options| {
+            made = Some(make(options)?);
+            Ok(())
+        })?;
+        made.ok_or_else(|| gantry_sdk::Error::internal("the resolver made nothing of the options"))
+    }
+
+    /// Its options with their secrets in place, if nothing is wrong with them; to be used and dropped.
+    pub fn checked(&self) -> Result<Json> {
+        self.resolver.checked(self.plugin, &self.options)
+    }
+
+    fn check_secrets(&self) -> Result<()> {
+        self.make(|_| Ok(()))
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        self.resolver.files(&self.options)
     }
 }

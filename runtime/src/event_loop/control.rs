@@ -11,11 +11,11 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use super::{IncarnationEnd, Lasting, conditions::Conditions, outage::Outage};
-use crate::bridge::{
+use super::{conditions::Conditions, ending::IncarnationEnd, lasting::Lasting, outage::Outage};
+use crate::{
+    assignment::{Assignment, Wanted},
     log_limiter::span,
     status::{Target, TaskState},
-    task::{Task, Wanted},
     watchdog::Watchdog,
 };
 
@@ -53,7 +53,7 @@ pub(super) enum Notice {
 }
 
 pub(super) struct Control<'t> {
-    task: &'t Task,
+    task: &'t Assignment,
     pub(super) lasting: &'t mut Lasting,
     pub(super) watchdog: &'t Watchdog,
     pub(super) conditions: Conditions,
@@ -70,7 +70,7 @@ pub(super) struct Control<'t> {
 
 impl<'t> Control<'t> {
     pub(super) fn new(
-        task: &'t Task,
+        task: &'t Assignment,
         lasting: &'t mut Lasting,
         watchdog: &'t Watchdog,
         conditions: Conditions,

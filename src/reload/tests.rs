@@ -1,8 +1,8 @@
+use std::time::Duration;
+
+use gantry_runtime::{Bridges, Budget, Definition, Difference, Target, TaskState, TaskStatus};
+
 use super::*;
-use crate::{
-    bridge::{TaskState, status::TaskStatus},
-    config,
-};
 
 /// What the bridges of this YAML are.
 fn definitions(yaml: &str) -> Vec<Arc<Definition>> {
@@ -13,7 +13,7 @@ fn definitions(yaml: &str) -> Vec<Arc<Definition>> {
 }
 
 fn start(yaml: &str) -> Bridges {
-    Bridges::start(definitions(yaml), Duration::from_secs(30), Budget::new(1 << 20))
+    Bridges::start(definitions(yaml), Duration::from_secs(30), Budget::new(1 << 20), Arc::new(()))
 }
 
 async fn become_these(bridges: &Bridges, yaml: &str) -> Vec<Arc<str>> {
@@ -98,20 +98,5 @@ async fn it_is_finished_when_all_that_is_there_now_has_finished() {
     become_these(&bridges, finite).await;
     assert_eq!(task(&bridges, "few").counts.records_out, 5);
     assert!(is_finished().await);
-    assert!(bridges.shutdown().await);
-}
-
-#[tokio::test]
-async fn another_time_for_the_drain_wakes_nobody() {
-    // A task that waits to be mended must not take it for a wish to try again.
-    let bridges = start(TWO);
-    let mut wanted = bridges.get("one").expect("it is there").listen();
-    bridges.set_drain(Duration::from_millis(1));
-    assert!(!wanted.has_changed().expect("the task lives"));
-    assert_eq!(wanted.borrow_and_update().drain, Duration::from_millis(1));
-    bridges.set_target("one", Target::Paused);
-    assert!(wanted.has_changed().expect("the task lives"));
-    // Who listens counts as a task that lives.
-    drop(wanted);
     assert!(bridges.shutdown().await);
 }

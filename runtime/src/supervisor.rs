@@ -14,8 +14,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use futures_util::future::{join_all, select_all};
 use tokio::sync::watch;
 
-use super::{budget::Budget, definition::Definition, status::Target};
-use crate::config::Difference;
+use crate::{budget::Budget, definition::Definition, difference::Difference, observer::Observer, status::Target};
 
 pub use bridge::{Bridge, Restart};
 
@@ -32,13 +31,19 @@ struct Set {
     drain: Duration,
     /// How many bytes all of them may hold together.
     budget: Budget,
+    observer: Arc<dyn Observer>,
 }
 
 impl Bridges {
     /// Starts every bridge. `drain` is how long each may take to settle what is in flight when it stops, `budget` how
-    /// many bytes all of them may hold together.
-    pub fn start(definitions: Vec<Arc<Definition>>, drain: Duration, budget: Budget) -> Self {
-        let mut set = Set { bridges: BTreeMap::new(), drain, budget };
+    /// many bytes all of them may hold together; `observer` hears what their tasks do.
+    pub fn start(
+        definitions: Vec<Arc<Definition>>,
+        drain: Duration,
+        budget: Budget,
+        observer: Arc<dyn Observer>,
+    ) -> Self {
+        let mut set = Set { bridges: BTreeMap::new(), drain, budget, observer };
         definitions.into_iter().for_each(|definition| set.start(definition, Target::Running));
         Self { set: Arc::new(watch::Sender::new(set)) }
     }
@@ -94,7 +99,8 @@ impl Bridges {
         let names = changed.iter().map(|definition| &definition.name).chain(&removed);
         let ending: Vec<_> = names.filter_map(|name| self.get(name)).collect();
         let undrained = end_all(&ending).await;
-        ending.iter().for_each(|bridge| bridge.forget_metrics());
+        let observer = self.set.borrow().observer.clone();
+        ending.iter().for_each(|bridge| bridge.forget(&*observer));
         self.set.send_modify(|set| {
             removed.iter().for_each(|name| drop(set.bridges.remove(name)));
             same.into_iter().for_each(|definition| set.redefine(definition));
@@ -170,7 +176,8 @@ async fn end_all(bridges: &[Arc<Bridge>]) -> Vec<Arc<str>> {
 impl Set {
     fn start(&mut self, definition: Arc<Definition>, target: Target) {
         let name = definition.name.clone();
-        self.bridges.insert(name, Arc::new(Bridge::start(definition, target, self.drain, &self.budget)));
+        self.bridges
+            .insert(name, Arc::new(Bridge::start(definition, target, self.drain, &self.budget, &*self.observer)));
     }
 
     /// The same bridge, perhaps written elsewhere or otherwise: what is shown follows, what runs is not touched.
@@ -180,6 +187,3 @@ impl Set {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

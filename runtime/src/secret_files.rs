@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use super::definition::Definition;
+use crate::definition::Definition;
 
 /// How often somebody looks: a person who has replaced a password waits no longer than this.
 const LOOK: Duration = Duration::from_secs(2);

@@ -20,13 +20,13 @@ use gantry_sdk::{
 };
 use tokio::time::Instant;
 
-use super::{
+use crate::{
     budget::{Refused, Share},
     definition::BridgeLimits,
+    observer::TaskObserver,
     stages::ByStage,
     status::Progress,
 };
-use crate::telemetry::metrics::TaskMetrics;
 
 /// What is in flight, by lane.
 pub(super) struct InFlight {
@@ -44,7 +44,7 @@ pub(super) struct InFlight {
     refused: Option<Refused>,
     outcomes: OutcomeSender,
     progress: Arc<Progress>,
-    metrics: TaskMetrics,
+    observer: Arc<dyn TaskObserver>,
 }
 
 /// What is kept of a batch until it is committed.
@@ -105,10 +105,10 @@ impl InFlight {
         share: Arc<Share>,
         outcomes: OutcomeSender,
         progress: Arc<Progress>,
-        metrics: TaskMetrics,
+        observer: Arc<dyn TaskObserver>,
     ) -> Self {
         let (lanes, ended) = (HashMap::new(), HashSet::new());
-        Self { epoch, limits, lanes, ended, records: 0, bytes: 0, share, refused: None, outcomes, progress, metrics }
+        Self { epoch, limits, lanes, ended, records: 0, bytes: 0, share, refused: None, outcomes, progress, observer }
     }
 
     /// How much may be polled; `None` when there is no credit (I4). The bytes are set aside in the process's budget until
@@ -170,8 +170,7 @@ impl InFlight {
         self.records += records;
         self.bytes += bytes;
         self.share.take(bytes);
-        self.metrics.batch_records.observe(records as f64);
-        self.metrics.batch_bytes.observe(bytes as f64);
+        self.observer.received(records, bytes);
         let (records, bytes) = (records as u64, bytes as u64);
         self.progress.count(|counts| {
             counts.records_in += records;
@@ -213,7 +212,7 @@ impl InFlight {
         if ledger.routed(sequence)
             && let Some(held) = ledger.held(sequence)
         {
-            Self::count_settled(&self.progress, &self.metrics, &self.share, held);
+            Self::count_settled(&self.progress, &*self.observer, &self.share, held);
         }
     }
 
@@ -273,12 +272,12 @@ impl InFlight {
         if ledger.settle(sequence)
             && let Some(held) = ledger.held(sequence)
         {
-            Self::count_settled(&self.progress, &self.metrics, &self.share, held);
+            Self::count_settled(&self.progress, &*self.observer, &self.share, held);
         }
     }
 
-    fn count_settled(progress: &Progress, metrics: &TaskMetrics, share: &Share, held: &mut Held) {
-        metrics.settle_seconds.observe(held.received.elapsed().as_secs_f64());
+    fn count_settled(progress: &Progress, observer: &dyn TaskObserver, share: &Share, held: &mut Held) {
+        observer.settled(held.received.elapsed());
         held.originals = Arc::default(); // the memory goes now, not when the batches before it are settled
         share.give_back(held.bytes as usize);
         let (records, bytes, bytes_out) = (held.records, held.bytes, held.bytes_out);

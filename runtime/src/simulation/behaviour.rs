@@ -1,10 +1,11 @@
 //! What the runtime does when one thing happens in a world that is otherwise calm.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout};
 
-use gantry_sdk::ErrorKind;
+use gantry_sdk::{ErrorKind, Result, plugin::Plugin};
+use serde_json::Value as Json;
 
 use super::{
     change_tolerance, conserved, definition,
@@ -12,8 +13,8 @@ use super::{
     start, try_now,
     world::{Nature, World},
 };
-use crate::bridge::{
-    Bridge, BridgeLimits, Bridges, DeadLetter, Definition, Target, TaskState, TaskStatus, Tolerance,
+use crate::{
+    Bridge, BridgeLimits, Bridges, DeadLetterTarget, Definition, Resolver, Target, TaskState, TaskStatus, Tolerance,
     supervisor::Restart,
 };
 
@@ -430,7 +431,7 @@ async fn what_halts_a_bridge_stays_at_its_source() {
 async fn a_stop_while_a_record_is_rejected_leaves_it_at_its_source() {
     let scene = Scene::set(71, 100, |definition| {
         every_record_is_a_batch(definition);
-        definition.errors.dead_letter = Some(DeadLetter::Reject);
+        definition.errors.dead_letter = Some(DeadLetterTarget::Reject);
     });
     scene.world.hang(Call::Reject);
     scene.until("it is rejected", |_| scene.world.state().hung.contains(&Call::Reject)).await;
@@ -480,6 +481,24 @@ async fn a_reload_makes_a_failed_bridge_try_now() {
     scene.end().await;
 }
 
+/// Options that refer to one file.
+#[derive(Debug)]
+struct SecretFile(PathBuf);
+
+impl Resolver for SecretFile {
+    fn make(&self, _: &dyn Plugin, options: &Json, make: &mut dyn FnMut(&Json) -> Result<()>) -> Result<()> {
+        make(options)
+    }
+
+    fn checked(&self, _: &dyn Plugin, options: &Json) -> Result<Json> {
+        Ok(options.clone())
+    }
+
+    fn files(&self, _: &Json) -> Vec<PathBuf> {
+        vec![self.0.clone()]
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_secret_that_was_replaced_is_tried_at_once() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -488,7 +507,7 @@ async fn a_secret_that_was_replaced_is_tried_at_once() {
         std::fs::write(&secret, "old").expect("writing");
         let scene = Scene::set(number, 100, |definition| {
             definition.errors.backoff = (60 * MINUTE, 60 * MINUTE);
-            definition.source.options["token"] = format!("${{file:{}}}", secret.display()).into();
+            definition.source.resolver = Arc::new(SecretFile(secret.clone()));
         });
         scene.world.refuse(Some(kind));
         scene.bridge.restart(Restart::All);
@@ -504,4 +523,19 @@ async fn a_secret_that_was_replaced_is_tried_at_once() {
         assert!(replaced.elapsed() < MINUTE, "{:?}", replaced.elapsed());
         scene.end().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_time_for_the_drain_wakes_nobody() {
+    // A task that waits to be mended must not take it for a wish to try again.
+    let scene = Scene::set(90, 10, |_| {});
+    let mut wanted = scene.bridge.listen();
+    scene.bridges.set_drain(Duration::from_millis(1));
+    assert!(!wanted.has_changed().expect("the task lives"));
+    assert_eq!(wanted.borrow_and_update().drain, Duration::from_millis(1));
+    scene.bridges.set_target("simulated", Target::Paused);
+    assert!(wanted.has_changed().expect("the task lives"));
+    // Who listens counts as a task that lives.
+    drop(wanted);
+    assert!(scene.bridges.shutdown().await);
 }

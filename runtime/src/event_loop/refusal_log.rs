@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tracing::warn;
 
-use crate::bridge::{ByStage, in_flight::Condemned};
+use crate::{ByStage, in_flight::Condemned};
 
 /// There is a line at most so often.
 const PAUSE: Duration = Duration::from_secs(600);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gantry_sdk::{Error, Health, health::Condition};
 use tokio::sync::watch;
 
-use super::IncarnationEnd;
+use super::ending::IncarnationEnd;
 
 /// The conditions of source, sink and dead letter.
 pub(super) struct Conditions {

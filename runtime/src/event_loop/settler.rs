@@ -9,10 +9,10 @@ use gantry_sdk::{
 };
 
 use super::{
-    IncarnationEnd,
+    ending::IncarnationEnd,
     refusal_log::{Fate, RefusalLog},
 };
-use crate::bridge::{
+use crate::{
     dead_letter,
     definition::{DeadLetterTarget, Definition, Tolerance},
     in_flight::{Condemned, Consequence, InFlight},

@@ -18,42 +18,25 @@
 //!
 //! Every end of an event loop is a value here, never a panic and never silence.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use gantry_sdk::Error;
-use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-use super::{
+use crate::{
+    assignment::Assignment,
     backoff::Backoff,
-    budget::Share,
-    definition::Definition,
     event_loop::{self, IncarnationEnd, Lasting},
     log_limiter::{LogLimiter, span},
     secret_files::SecretFiles,
-    status::{Progress, Target, TaskState},
+    status::{Target, TaskState},
     watchdog::Watchdog,
 };
-use crate::telemetry::metrics::TaskMetrics;
 
 /// An event loop without a stall time-out is dropped when it has shown no sign of life for so long.
 const SILENCE: Duration = Duration::from_secs(300);
 /// What an event loop is given beyond its stall time-out, within which it notices most stalls itself.
 const GRACE: Duration = Duration::from_secs(30);
-
-/// What the supervisor wants of a task. State, not a queue of commands: the last word counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Wanted {
-    pub(super) target: Target,
-    /// Grows with each restart that somebody asked for.
-    pub(super) restarts: u64,
-    /// Grows each time that somebody wants a task that waits for its next try to try now.
-    pub(super) tries: u64,
-    /// The task ends for good.
-    pub(super) exit: bool,
-    /// How long draining may take at a stop. A reload changes it without a word; look at it when the drain begins.
-    pub(super) drain: Duration,
-}
 
 /// What a task waits for when an event loop has ended.
 #[derive(Debug, Clone, Copy)]
@@ -66,45 +49,43 @@ enum Next {
     After(Duration),
 }
 
-/// One task: everything it needs to live.
+/// One task of a bridge.
 pub(super) struct Task {
-    pub(super) id: u32,
-    pub(super) definition: Arc<Definition>,
-    pub(super) progress: Arc<Progress>,
-    pub(super) metrics: TaskMetrics,
-    /// Its part in what the process may hold.
-    pub(super) share: Arc<Share>,
-    pub(super) wanted: watch::Receiver<Wanted>,
+    assignment: Assignment,
 }
 
 impl Task {
+    pub(super) const fn new(assignment: Assignment) -> Self {
+        Self { assignment }
+    }
+
     /// Lives until the supervisor wants it to end.
     pub(super) async fn run(mut self) {
-        let mut backoff = Backoff::new(self.definition.errors.backoff);
-        let mut lasting = Lasting::new(&self.definition);
+        let mut backoff = Backoff::new(self.assignment.definition.errors.backoff);
+        let mut lasting = Lasting::new(&self.assignment.definition);
         let watchdog = Watchdog::new();
-        let mut secrets = SecretFiles::of(&self.definition);
+        let mut secrets = SecretFiles::of(&self.assignment.definition);
         let (mut epoch, mut restarts) = (0, 0);
         loop {
-            let wanted = *self.wanted.borrow_and_update();
+            let wanted = *self.assignment.wanted.borrow_and_update();
             let rests = wanted.exit || wanted.target == Target::Stopped;
             if rests || wanted.restarts != restarts {
                 restarts = wanted.restarts;
                 lasting.let_go(&watchdog).await;
             }
             if rests {
-                self.progress.enter(TaskState::Stopped, None);
+                self.assignment.progress.enter(TaskState::Stopped, None);
                 if wanted.exit || !self.wanted_changes().await {
                     return;
                 }
                 continue;
             }
             epoch += 1;
-            let committed_before = self.progress.snapshot().counts.commits;
-            self.progress.begin_epoch(epoch);
+            let committed_before = self.assignment.progress.snapshot().counts.commits;
+            self.assignment.progress.begin_epoch(epoch);
             secrets.note().await;
             let end = self.live(&mut lasting, &watchdog, epoch).await;
-            if self.progress.snapshot().counts.commits > committed_before {
+            if self.assignment.progress.snapshot().counts.commits > committed_before {
                 backoff.reset();
             }
             let next = self.after(end, &mut backoff, &mut lasting.failures);
@@ -116,11 +97,12 @@ impl Task {
 
     /// One event loop, under guard: one that shows no sign of life is dropped, and what it held goes back to its source.
     async fn live(&self, lasting: &mut Lasting, watchdog: &Watchdog, epoch: u64) -> IncarnationEnd {
-        let patience = self.definition.stall_timeout.map_or(SILENCE, |timeout| timeout.saturating_add(GRACE));
+        let patience =
+            self.assignment.definition.stall_timeout.map_or(SILENCE, |timeout| timeout.saturating_add(GRACE));
         watchdog.report("starting");
         tokio::select! {
             biased;
-            end = event_loop::run(self, lasting, watchdog, epoch) => end,
+            end = event_loop::run(&self.assignment, lasting, watchdog, epoch) => end,
             doing = watchdog.silent_for(patience) => {
                 let silence = span(patience);
                 IncarnationEnd::Stalled(Error::internal(format!("stalled: {doing} has not come to an end for {silence}")))
@@ -130,7 +112,7 @@ impl Task {
 
     /// Takes in the end of an event loop, shows and tells it. Returns what is to be waited for.
     fn after(&self, end: IncarnationEnd, backoff: &mut Backoff, failures: &mut LogLimiter) -> Next {
-        let (bridge, task) = (&self.definition.name, self.id);
+        let (bridge, task) = (&self.assignment.definition.name, self.assignment.id);
         match end {
             IncarnationEnd::Wanted => {
                 backoff.reset();
@@ -138,7 +120,7 @@ impl Task {
             }
             IncarnationEnd::Exhausted => {
                 info!(%bridge, task, "finished: the source is exhausted and everything is delivered");
-                self.progress.enter(TaskState::Finished, None);
+                self.assignment.progress.enter(TaskState::Finished, None);
                 Next::WhenWanted
             }
             IncarnationEnd::Halted(error) => {
@@ -146,11 +128,11 @@ impl Task {
                 if let Some(line) = failures.failed(&reason) {
                     error!(%bridge, task, "failed: {line}; restart the bridge once it is mended");
                 }
-                self.progress.enter(TaskState::Failed, Some(reason.into()));
+                self.assignment.progress.enter(TaskState::Failed, Some(reason.into()));
                 Next::WhenWanted
             }
             IncarnationEnd::Stalled(error) => {
-                self.progress.count(|counts| counts.stalls += 1);
+                self.assignment.progress.count(|counts| counts.stalls += 1);
                 self.try_again(&error, backoff, failures)
             }
             IncarnationEnd::Failed(error) => self.try_again(&error, backoff, failures),
@@ -158,7 +140,7 @@ impl Task {
     }
 
     fn try_again(&self, error: &Error, backoff: &mut Backoff, failures: &mut LogLimiter) -> Next {
-        let (bridge, task) = (&self.definition.name, self.id);
+        let (bridge, task) = (&self.assignment.definition.name, self.assignment.id);
         let (kind, reason) = (error.kind(), self.count_failure(error));
         let pause = backoff.after(kind);
         let told = failures.failed(&reason).map(|line| format!("{line}; trying again in {}", span(pause)));
@@ -168,13 +150,13 @@ impl Task {
             Some(line) => warn!(%bridge, task, "{line}"),
             None => {}
         }
-        self.progress.wait(state, reason.into(), pause);
+        self.assignment.progress.wait(state, reason.into(), pause);
         Next::After(pause)
     }
 
     /// Counts an end by an error, and returns its text.
     fn count_failure(&self, error: &Error) -> String {
-        self.progress.count(|counts| counts.reconnects += 1);
+        self.assignment.progress.count(|counts| counts.reconnects += 1);
         error.chain()
     }
 
@@ -191,7 +173,7 @@ impl Task {
                 wanted
             }
             path = secrets.changed() => {
-                info!(bridge = %self.definition.name, task = self.id, "{} has changed: trying again", path.display());
+                info!(bridge = %self.assignment.definition.name, task = self.assignment.id, "{} has changed: trying again", path.display());
                 backoff.reset();
                 true
             }
@@ -201,6 +183,6 @@ impl Task {
 
     /// Waits until something else is wanted. `false` when nobody can want anything any more.
     async fn wanted_changes(&mut self) -> bool {
-        self.wanted.changed().await.is_ok()
+        self.assignment.wanted.changed().await.is_ok()
     }
 }

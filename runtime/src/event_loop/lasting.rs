@@ -1,0 +1,42 @@
+//! What outlives an incarnation of a task's data path.
+
+use super::{
+    open::{Outlets, Rested},
+    refusal_log::RefusalLog,
+    stall::Stall,
+};
+use crate::{definition::Definition, log_limiter::LogLimiter, watchdog::Watchdog};
+
+/// What outlives an incarnation.
+pub(crate) struct Lasting {
+    /// Open, and never used yet: only the source could not be opened.
+    pub(super) outlets: Option<Outlets>,
+    /// Open, and holds nothing: only another part failed.
+    pub(super) source: Option<Rested>,
+    pub(super) stall: Stall,
+    /// Why incarnations end.
+    pub(crate) failures: LogLimiter,
+    /// What connectors complain of while they run.
+    pub(super) complaints: LogLimiter,
+    /// What was told of refused records.
+    pub(super) refusal_log: RefusalLog,
+}
+
+impl Lasting {
+    pub(crate) fn new(definition: &Definition) -> Self {
+        Self {
+            outlets: None,
+            source: None,
+            stall: Stall::new(definition.stall_timeout),
+            failures: LogLimiter::default(),
+            complaints: LogLimiter::default(),
+            refusal_log: RefusalLog::default(),
+        }
+    }
+
+    /// Closes what was kept open for the next try.
+    pub(crate) async fn let_go(&mut self, watchdog: &Watchdog) {
+        Outlets::close(&mut self.outlets, watchdog).await;
+        Rested::close(&mut self.source, watchdog).await;
+    }
+}
