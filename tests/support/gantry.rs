@@ -2,9 +2,11 @@
 
 use std::{
     fs::File,
-    net::TcpListener,
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     time::Duration,
 };
 
@@ -217,6 +219,20 @@ impl Gantry {
         self.memory("VmHWM:")
     }
 
+    /// What its tasks count now, and the states that they are in; of tasks that have counted anything.
+    fn counts(&self) -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        write!(stream, "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let told = |line: &&str| {
+            ["gantry_records", "gantry_task_state", "gantry_reconnects"].iter().any(|start| line.starts_with(start))
+                && !line.ends_with(" 0")
+        };
+        Ok(answer.lines().filter(told).fold(String::new(), |text, line| text + line + "\n"))
+    }
+
     fn memory(&self, what: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("its /proc entry");
         let line = status.lines().find_map(|line| line.strip_prefix(what)).expect("Linux counts it");
@@ -226,10 +242,21 @@ impl Gantry {
 
 impl Drop for Gantry {
     fn drop(&mut self) {
+        let panicking = std::thread::panicking();
+        if panicking {
+            match self.child.try_wait() {
+                Ok(Some(status)) => eprintln!("--- gantry had ended by itself: {status} ---"),
+                _ => eprintln!("--- gantry's counts ---\n{}", self.counts().unwrap_or_default()),
+            }
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
-        if std::thread::panicking() {
-            eprintln!("--- gantry's log ---\n{}\n--- end of gantry's log ---", self.log());
+        if panicking {
+            // Of a hundred bridges the warnings would push out of sight what happened.
+            let log = self.log();
+            let lines = log.lines().filter(|line| !line.contains(" warning: "));
+            let lines = lines.fold(String::new(), |text, line| text + line + "\n");
+            eprintln!("--- gantry's log, without the warnings of its configuration ---\n{lines}--- end of gantry's log ---");
         }
     }
 }
@@ -256,8 +283,14 @@ fn log_path(directory: &TempDir, start: u32) -> PathBuf {
     directory.path().join(format!("gantry-{start}.log"))
 }
 
-/// A port that nobody listens on now.
+/// A port that nobody listens on now, and that no connection of anybody gets by chance: one below those that the system gives
+/// to connections. A bridge or a proxy that connects just then would else take it from who is about to listen on it.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("binding to any port");
-    listener.local_addr().expect("its address").port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    const FIRST: u16 = 24_000;
+    const PORTS: u16 = 8_000;
+    let own = std::process::id().wrapping_mul(97) as u16;
+    let ports = (0..PORTS).map(|_| FIRST + own.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS);
+    let mut free = ports.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    free.next().expect("one of many ports is free")
 }
