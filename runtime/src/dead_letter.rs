@@ -51,5 +51,9 @@ fn letter(definition: &Definition, task: u32, condemned: Condemned) -> Record {
 
 /// Which part refused it, in the words of the bridge's YAML.
 fn class(definition: &Definition, stage: &str) -> String {
-    if stage == gantry_sdk::transform::STAGE { "transform".to_owned() } else { definition.sink.plugin.name.to_owned() }
+    if stage == gantry_sdk::transform::STAGE {
+        "transform".to_owned()
+    } else {
+        definition.sinks[0].sink.plugin.name.to_owned()
+    }
 }

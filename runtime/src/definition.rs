@@ -24,8 +24,8 @@ pub struct Definition {
     pub source: Part<SourcePlugin>,
     /// What happens to them, in order.
     pub transforms: Vec<Part<TransformPlugin>>,
-    /// Where they go.
-    pub sink: Part<SinkPlugin>,
+    /// Where they go: each record to every one whose condition holds for it. At least one.
+    pub sinks: Vec<Branch>,
     /// What to do with what fails.
     pub errors: ErrorPolicy,
     /// How much may be in flight.
@@ -47,6 +47,15 @@ pub struct Part<P: 'static> {
     pub options: Json,
     /// What the placeholders stand for.
     pub resolver: Arc<dyn Resolver>,
+}
+
+/// One of the sinks of a bridge.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Branch {
+    /// Which records go there: those that this transform keeps as they are. `None`: all.
+    pub when: Option<Part<TransformPlugin>>,
+    /// Where they go.
+    pub sink: Part<SinkPlugin>,
 }
 
 /// What to do with records that fail.
@@ -101,12 +110,12 @@ impl Definition {
     /// bring: they are read at each use.
     pub fn means_the_same(&self, other: &Self) -> bool {
         // Taken apart by name, so that a new option cannot be forgotten here.
-        let Self { name, tasks, source, transforms, sink, errors, limits, stall_timeout, file: _, raw: _ } = self;
+        let Self { name, tasks, source, transforms, sinks, errors, limits, stall_timeout, file: _, raw: _ } = self;
         *name == other.name
             && *tasks == other.tasks
             && *source == other.source
             && *transforms == other.transforms
-            && *sink == other.sink
+            && *sinks == other.sinks
             && *errors == other.errors
             && *limits == other.limits
             && *stall_timeout == other.stall_timeout
@@ -114,14 +123,16 @@ impl Definition {
 
     /// The files that its references to secrets name.
     pub fn secret_files(&self) -> Vec<PathBuf> {
-        let sinks = self.errors.dead_letter_in_use().into_iter().chain([&self.sink]).flat_map(Part::files);
-        sinks.chain(self.transforms.iter().flat_map(Part::files)).chain(self.source.files()).collect()
+        let sinks = self.errors.dead_letter_in_use().into_iter().chain(self.sinks.iter().map(|branch| &branch.sink));
+        let transforms = self.transforms.iter().chain(self.sinks.iter().filter_map(|branch| branch.when.as_ref()));
+        sinks.flat_map(Part::files).chain(transforms.flat_map(Part::files)).chain(self.source.files()).collect()
     }
 
     /// Whether all its secrets are there now; the error says which is not.
     pub fn check_secrets(&self) -> Result<()> {
         self.source.check_secrets()?;
-        self.sink.check_secrets()?;
+        self.sinks.iter().try_for_each(|branch| branch.sink.check_secrets())?;
+        self.sinks.iter().filter_map(|branch| branch.when.as_ref()).try_for_each(Part::check_secrets)?;
         self.transforms.iter().try_for_each(Part::check_secrets)?;
         self.errors.dead_letter_sink().into_iter().try_for_each(Part::check_secrets)
     }

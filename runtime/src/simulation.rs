@@ -22,7 +22,7 @@ use self::{
     world::{Nature, Random, World},
 };
 use crate::{
-    Bridge, BridgeLimits, Bridges, Budget, DeadLetterTarget, Definition, Difference, ErrorPolicy, Part, Target,
+    Branch, Bridge, BridgeLimits, Bridges, Budget, DeadLetterTarget, Definition, Difference, ErrorPolicy, Part, Target,
     TaskState, TaskStatus, Tolerance, supervisor::Restart,
 };
 
@@ -39,7 +39,7 @@ fn definition(world: u64, limits: BridgeLimits) -> Definition {
         tasks: 1,
         source: Part { plugin: &SOURCE, options: options.clone(), resolver: Arc::new(()) },
         transforms: vec![Part { plugin: &TRANSFORM, options: options.clone(), resolver: Arc::new(()) }],
-        sink: Part { plugin: &SINK, options, resolver: Arc::new(()) },
+        sinks: vec![Branch { when: None, sink: Part { plugin: &SINK, options, resolver: Arc::new(()) } }],
         errors: ErrorPolicy {
             tolerance: Tolerance::All,
             dead_letter: Some(DeadLetterTarget::Sink(Part {

@@ -80,7 +80,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
 fn line(bridge: &Definition) -> String {
     let mut stages = vec![bridge.source.plugin.name];
     stages.extend(bridge.transforms.iter().map(|transform| transform.plugin.name));
-    stages.push(bridge.sink.plugin.name);
+    stages.push(bridge.sinks[0].sink.plugin.name);
     let tasks = if bridge.tasks == 1 { String::new() } else { format!(", {} tasks", bridge.tasks) };
     let dead_letter = bridge.errors.dead_letter.as_ref();
     let dead_letter = dead_letter.map_or_else(String::new, |letter| format!(", dead letters -> {}", letter.name()));

@@ -56,7 +56,7 @@ fn questions(bridge: &Arc<Definition>) -> Vec<impl Future<Output = (String, Vec<
         let probing = options.map(|options| probe(&options, Context { dead_letter, ..Context::new(name, bytes) }));
         async move { (path, answer(probing).await) }
     };
-    let (source, sink) = (&bridge.source, &bridge.sink);
+    let (source, sink) = (&bridge.source, &bridge.sinks[0].sink);
     let mut all = vec![
         question("source", source.checked(), source.plugin.probe, false),
         question("sink", sink.checked(), sink.plugin.probe, false),

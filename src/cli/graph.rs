@@ -12,7 +12,7 @@ use super::output;
 use crate::{
     config::{self, References},
     graph::{
-        DeadLetterTarget, FlowEnd, Flow,
+        DeadLetterTarget, Flow, FlowEnd,
         diagram::{Diagram, Format},
     },
     registry,
@@ -70,7 +70,7 @@ fn brokers<'a>(flows: &'a [Flow], bridges: &'a [Arc<Definition>]) -> Vec<Broker<
             (Some(DeadLetterTarget::Sink(end)), Some(part)) => Some((end, &part.options)),
             _ => None,
         };
-        [(&flow.source, &bridge.source.options), (&flow.sink, &bridge.sink.options)].into_iter().chain(letters)
+        [(&flow.source, &bridge.source.options), (&flow.sink, &bridge.sinks[0].sink.options)].into_iter().chain(letters)
     });
     let mut each = BTreeMap::new();
     for (end, options) in ends {

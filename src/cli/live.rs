@@ -88,7 +88,7 @@ fn prints_records(bridges: &[Arc<Bridge>]) -> bool {
     bridges.iter().any(|bridge| {
         let definition = bridge.definition();
         let dead_letter = definition.errors.dead_letter_sink();
-        definition.sink.plugin.name == CONSOLE || dead_letter.is_some_and(|sink| sink.plugin.name == CONSOLE)
+        definition.sinks[0].sink.plugin.name == CONSOLE || dead_letter.is_some_and(|sink| sink.plugin.name == CONSOLE)
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use gantry_runtime::definition::{self, Definition, ErrorPolicy, Part, Tolerance};
+use gantry_runtime::definition::{self, Branch, Definition, ErrorPolicy, Part, Tolerance};
 use gantry_sdk::{
     Description,
     config::{DurationText, Problem},
@@ -19,7 +19,7 @@ use super::{
     view::View,
 };
 use crate::{
-    graph::{self, FlowEnd, Flow},
+    graph::{self, Flow, FlowEnd},
     transform::hops::{self, Hops},
 };
 
@@ -268,7 +268,7 @@ impl Bridge {
             tasks: self.options.tasks,
             source: self.source.to_part(),
             transforms: self.steps(),
-            sink: self.sink.to_part(),
+            sinks: vec![Branch { when: None, sink: self.sink.to_part() }],
             errors: ErrorPolicy {
                 tolerance: self.tolerance(),
                 dead_letter: self.dead_letter.as_ref().map(|letter| match letter {

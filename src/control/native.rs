@@ -109,7 +109,7 @@ impl BridgeView {
             ready: status.is_ready(),
             source: definition.source.plugin.name,
             transforms: definition.transforms.iter().map(|part| part.plugin.name).collect(),
-            sink: definition.sink.plugin.name,
+            sink: definition.sinks[0].sink.plugin.name,
             dead_letter: definition.errors.dead_letter.as_ref().map(DeadLetterTarget::name),
             file: definition.file.display().to_string(),
             tasks: status.tasks.into_iter().map(TaskView::of).collect(),

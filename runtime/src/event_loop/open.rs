@@ -49,10 +49,10 @@ impl Outlets {
     async fn open(task: &Assignment, watchdog: &Watchdog) -> Result<Self> {
         let definition = &task.definition;
         let [sink_health, dead_letter_health] = [Health::new(), Health::new()];
-        let plugin = definition.sink.plugin;
+        let plugin = definition.sinks[0].sink.plugin;
         let mut sink = definition
             .sink
-            .make(|options| (plugin.create)(options, context(task, &definition.sink, &sink_health, false)))?;
+            .make(|options| (plugin.create)(options, context(task, &definition.sinks[0].sink, &sink_health, false)))?;
         watchdog.report("opening the sink");
         sink.open().await?;
         let dead_letter = match open_dead_letter(task, &dead_letter_health, watchdog).await {

@@ -156,8 +156,8 @@ fn definition(store: &Store, letters: &Marks, dry_run: bool) -> anyhow::Result<D
     definition.errors.backoff = (NEVER, NEVER);
     if dry_run {
         let null = registry::sinks().iter().find(|plugin| plugin.name == "null").context("there is no null sink")?;
-        definition.sink = Part { plugin: null, options: json!({}), resolver: Arc::new(()) };
-        definition.errors.dead_letter = Some(DeadLetterTarget::Sink(definition.sink.clone()));
+        definition.sinks[0].sink = Part { plugin: null, options: json!({}), resolver: Arc::new(()) };
+        definition.errors.dead_letter = Some(DeadLetterTarget::Sink(definition.sinks[0].sink.clone()));
         definition.errors.tolerance = Tolerance::All;
     }
     Ok(definition)

@@ -26,7 +26,7 @@ pub(in crate::control) fn of(definition: &Definition) -> BTreeMap<String, String
 pub(super) fn class_of(definition: &Definition) -> String {
     match ConnectorType::of(definition) {
         ConnectorType::Source => source_class(definition.source.plugin.name),
-        ConnectorType::Sink => sink_class(definition.sink.plugin.name),
+        ConnectorType::Sink => sink_class(definition.sinks[0].sink.plugin.name),
     }
 }
 

@@ -47,7 +47,7 @@ pub(super) enum ConnectorType {
 impl ConnectorType {
     /// `sink` for what leaves Kafka for elsewhere, `source` for the rest.
     pub(super) fn of(definition: &Definition) -> Self {
-        let (source, sink) = (definition.source.plugin.name, definition.sink.plugin.name);
+        let (source, sink) = (definition.source.plugin.name, definition.sinks[0].sink.plugin.name);
         if source == KAFKA && sink != KAFKA { Self::Sink } else { Self::Source }
     }
 }

@@ -23,9 +23,10 @@ use super::{
     times::{Bounds, Times},
 };
 use crate::{
+    dead_letters,
     error::{self, Meaning},
     headers::{Out, Scratch},
-    dead_letters, names,
+    names,
 };
 
 /// Writes records; shared by the sink and, after a refused batch, the poll_thread.

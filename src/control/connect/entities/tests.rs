@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use gantry_runtime::{BridgeLimits, ErrorPolicy, Part, status::Progress};
+use gantry_runtime::{Branch, BridgeLimits, ErrorPolicy, Part, status::Progress};
 use gantry_sdk::{
     Error,
     plugin::{RetryPolicy, SinkPlugin, SourcePlugin},
@@ -53,7 +53,7 @@ fn definition(source: &'static SourcePlugin, sink: &'static SinkPlugin) -> Defin
         tasks: 2,
         source: Part { plugin: source, options: json!({}), resolver: Arc::new(()) },
         transforms: Vec::new(),
-        sink: Part { plugin: sink, options: json!({}), resolver: Arc::new(()) },
+        sinks: vec![Branch { when: None, sink: Part { plugin: sink, options: json!({}), resolver: Arc::new(()) } }],
         errors: ErrorPolicy {
             tolerance: gantry_runtime::Tolerance::None,
             dead_letter: None,
