@@ -5,25 +5,17 @@
 
 use std::sync::Arc;
 
-use gantry_sdk::{Batch, Receipt, Record, Result, Sink, Value, dead_letters::Reason};
+use gantry_sdk::{Record, Value, dead_letters::Reason};
 
 use crate::{definition::Definition, in_flight::Condemned};
 
-/// Turns condemned records into dead letters and hands them to the dead letter's sink. The receipt is settled by that
-/// sink's own confirm.
-pub(super) async fn put(
-    sink: &mut dyn Sink,
-    definition: &Definition,
-    task: u32,
-    condemned: Vec<Condemned>,
-    receipt: Receipt,
-) -> Result<()> {
-    let records = condemned.into_iter().map(|condemned| letter(definition, task, condemned)).collect();
-    sink.put(Batch { records: Arc::new(records), receipt }).await
+/// The dead letters of condemned records.
+pub(super) fn records(definition: &Definition, task: u32, condemned: Vec<Condemned>) -> Arc<Vec<Record>> {
+    Arc::new(condemned.into_iter().map(|condemned| letter(definition, task, condemned)).collect())
 }
 
 fn letter(definition: &Definition, task: u32, condemned: Condemned) -> Record {
-    let Condemned { mut record, failure, .. } = condemned;
+    let Condemned { mut record, failure, sink, .. } = condemned;
     let origin = record.origin.clone();
     let mut tell =
         |name: &str, text: String| record.headers.push(format!("{}{name}", Reason::PREFIX), Value::text(text));
@@ -43,17 +35,14 @@ fn letter(definition: &Definition, task: u32, condemned: Condemned) -> Record {
     tell("connector.name", definition.name.to_string());
     tell("task.id", task.to_string());
     tell("stage", failure.stage.to_owned());
-    tell("class.name", class(definition, failure.stage));
+    tell("class.name", class(definition, sink).to_owned());
     tell("exception.class.name", "rejected".to_owned());
     tell("exception.message", failure.reason.to_string());
     record
 }
 
 /// Which part refused it, in the words of the bridge's YAML.
-fn class(definition: &Definition, stage: &str) -> String {
-    if stage == gantry_sdk::transform::STAGE {
-        "transform".to_owned()
-    } else {
-        definition.sinks[0].sink.plugin.name.to_owned()
-    }
+fn class(definition: &Definition, sink: Option<u16>) -> &'static str {
+    let branch = sink.and_then(|sink| definition.sinks.get(usize::from(sink)));
+    branch.map_or("transform", |branch| branch.sink.plugin.name)
 }

@@ -5,18 +5,23 @@
 //! wanted.
 //!
 //! # Parts
-//! [`open`] sink, dead letter, source · [`events`] everything but the sink, one event at a time · [`control`] where it is
-//! heading: what is wanted, health, the clock · [`settler`] outcomes to commits · [`chain`] transforms · [`stall`]
-//! nothing moves · [`poll_coalescing`] room for larger batches · [`outage`] the sink is out of reach · [`conditions`] what connectors say of their brokers
+//! [`events`] one event at a time · [`control`] where it is heading: what is wanted, health, the clock · [`inlet`] the source ·
+//! [`outlets`] sinks and dead letter, each an [`outlet`] · [`pipeline`] transforms, and which record goes where · [`settler`]
+//! outcomes to commits · [`stall`] nothing moves · [`poll_coalescing`] room for larger batches · [`outage`] the sink is out of reach · [`conditions`] what connectors say of their brokers
 
-mod chain;
 mod conditions;
+mod context;
 mod control;
+mod deadline;
 mod ending;
 mod events;
+mod inlet;
 mod lasting;
-mod open;
 mod outage;
+mod outlet;
+mod outlets;
+mod pause;
+mod pipeline;
 mod poll_coalescing;
 mod refusal_log;
 mod settler;
@@ -26,18 +31,21 @@ use std::{convert::Infallible, panic::AssertUnwindSafe};
 
 use futures_util::FutureExt as _;
 use gantry_sdk::{
-    Batch, Epoch, Error, Health, Result, Sink,
+    Batch, Epoch, Error, Health, Result,
     receipt::{self, Outlet},
 };
 use tokio::time::Instant;
 use tracing::{debug, info};
 
 use self::{
-    chain::Chain,
     conditions::Conditions,
     control::Control,
+    deadline::within_deadline,
     events::{Events, Incoming},
-    open::{Inlet, Outlets, Rested, unless_paused, within_deadline},
+    inlet::{Inlet, Rested},
+    outlets::Outlets,
+    pause::unless_paused,
+    pipeline::{Pipeline, Routed, RoutedPart},
     settler::Settler,
 };
 use crate::{
@@ -50,8 +58,7 @@ use crate::{
 pub(super) use self::{ending::IncarnationEnd, lasting::Lasting};
 
 struct EventLoop<'t> {
-    sink: Box<dyn Sink>,
-    chain: Chain,
+    pipeline: Pipeline,
     events: Events<'t>,
     source_health: Health,
 }
@@ -73,19 +80,10 @@ async fn incarnation(task: &Assignment, lasting: &mut Lasting, watchdog: &Watchd
     if !matches!(task.progress.snapshot().state, TaskState::BackingOff | TaskState::Failed) {
         task.progress.enter(TaskState::Starting, None);
     }
-    let mut wanted = task.wanted.clone();
-    let opened = tokio::select! {
-        opened = EventLoop::open(task, lasting, watchdog, epoch) => opened,
-        _ = wanted.changed() => return IncarnationEnd::Wanted,
-    };
-    let mut event_loop = match opened {
-        Ok(event_loop) => event_loop,
-        Err(error) => {
-            if error.kind().needs_a_person() {
-                Rested::close(&mut lasting.source, watchdog).await;
-            }
-            return IncarnationEnd::Failed(error);
-        }
+    let mut event_loop = match EventLoop::open(task, lasting, watchdog, epoch).await {
+        Ok(Some(event_loop)) => event_loop,
+        Ok(None) => return IncarnationEnd::Wanted,
+        Err(error) => return IncarnationEnd::Failed(error),
     };
     let Err(end) = event_loop.run(epoch).await;
     let end = event_loop.judge(task, end).await;
@@ -95,30 +93,53 @@ async fn incarnation(task: &Assignment, lasting: &mut Lasting, watchdog: &Watchd
 }
 
 impl<'t> EventLoop<'t> {
-    async fn open(task: &'t Assignment, lasting: &'t mut Lasting, watchdog: &'t Watchdog, epoch: u64) -> Result<Self> {
+    /// Opens the outlets, then the source, so that nothing is taken before it can be delivered. `None`: something else is
+    /// wanted meanwhile.
+    async fn open(
+        task: &'t Assignment,
+        lasting: &'t mut Lasting,
+        watchdog: &'t Watchdog,
+        epoch: u64,
+    ) -> Result<Option<Self>> {
         let definition = &task.definition;
-        let chain = Chain::new(definition)?;
-        Rested::close_if_stale(&mut lasting.source, watchdog).await;
-        Outlets::open_or_keep(&mut lasting.outlets, task, watchdog).await?;
-        unless_paused(&mut lasting.outlets, task, watchdog).await;
-        let Inlet { source, health: source_health } = Inlet::take_or_open(&mut lasting.source, task, watchdog).await?;
+        let mut wanted = task.wanted.clone();
+        let prepared = tokio::select! {
+            prepared = prepare(task, lasting, watchdog) => prepared,
+            _ = wanted.changed() => return Ok(None),
+        };
+        let opened = match prepared {
+            Ok(pipeline) => Inlet::take_or_open(&mut lasting.source, task, &mut wanted, watchdog)
+                .await
+                .map(|inlet| inlet.map(|inlet| (pipeline, inlet))),
+            Err(error) => Err(error),
+        };
+        let (pipeline, Inlet { source, health: source_health }) = match opened {
+            Ok(Some(opened)) => opened,
+            Ok(None) => return Ok(None),
+            Err(error) => {
+                if error.kind().needs_a_person() {
+                    Rested::close(&mut lasting.source, watchdog).await;
+                }
+                return Err(error);
+            }
+        };
         let outlets = lasting.outlets.take().ok_or_else(|| Error::internal("the sink is not open"))?;
 
         let (sender, outcomes) = receipt::outcomes();
         let (limits, share) = (definition.limits, task.share.clone());
         let in_flight =
             InFlight::new(Epoch(epoch), limits, share, sender, task.progress.clone(), task.observer.clone());
+        let conditions = Conditions::new(&source_health, outlets.all().map(|outlet| (&outlet.name, &outlet.health)));
         let settler = Settler {
             in_flight,
             source,
-            dead_letter: outlets.dead_letter,
+            outlets,
             definition: definition.clone(),
             task: task.id,
             refusal_log: std::mem::take(&mut lasting.refusal_log),
         };
-        let conditions = Conditions::new(&source_health, &outlets.sink_health, &outlets.dead_letter_health);
         let events = Events::new(settler, outcomes, Control::new(task, lasting, watchdog, conditions));
-        Ok(Self { sink: outlets.sink, chain, events, source_health })
+        Ok(Some(Self { pipeline, events, source_health }))
     }
 
     /// Moves records until something ends it.
@@ -127,59 +148,38 @@ impl<'t> EventLoop<'t> {
         loop {
             self.events.steer().await?;
             let room = self.events.room();
-            let event = if self.events.wants_flush(room) {
-                tokio::select! {
-                    biased;
-                    event = self.events.next(room) => event,
-                    error = flush(&mut self.sink) => return Err(IncarnationEnd::Failed(error)),
-                }
-            } else {
-                self.events.next(room).await
-            };
+            let event = self.events.next(room).await;
             if let Some(incoming) = self.events.handle(event).await? {
                 self.receive(incoming).await?;
             }
         }
     }
 
-    /// A batch came from the source: transforms, the in_flight, then the sink.
+    /// A batch came from the source: it goes through the pipeline, is in flight from then on, and leaves for the sinks.
     async fn receive(&mut self, incoming: Incoming) -> Result<(), IncarnationEnd> {
         let received = Instant::now();
         let Incoming { lane, records, last } = incoming;
-        let passed = self.chain.apply(records);
-        let entry =
-            Entry { lane, last, originals: passed.originals, roots: passed.roots, received, filtered: passed.filtered };
+        let Routed { originals, parts, filtered, condemned } = self.pipeline.apply(records);
         let in_flight = &mut self.events.settler.in_flight;
         self.events.control.lasting.stall.received(in_flight.is_empty());
-        let sequence = in_flight.enter(entry);
-        let receipt = in_flight.part(lane, sequence, Outlet::Sink, passed.records.len());
-        if !passed.condemned.is_empty() {
-            self.events.refuse(lane, sequence, passed.condemned).await?;
+        let refused = condemned.iter().map(|condemned| condemned.root).collect();
+        let sequence = in_flight.enter(Entry { lane, last, originals, received, filtered, refused });
+        let mut batches = Vec::with_capacity(parts.len());
+        for RoutedPart { sink, records, roots } in parts {
+            let receipt = in_flight.part(lane, sequence, sink, records.len(), roots);
+            batches.extend(receipt.map(|receipt| (Outlet::Sink(sink), Batch { records, receipt })));
+        }
+        if !condemned.is_empty() {
+            self.events.refuse(lane, sequence, condemned).await?;
         }
         // I1: not before the refused ones are dealt with. If they cannot be, the batch stays unsettled for good.
-        self.events.settler.in_flight.routed(lane, sequence);
-        match receipt {
-            Some(receipt) => self.put(Batch { records: passed.records, receipt }).await,
-            None => self.events.commit().await,
+        let settler = &mut self.events.settler;
+        settler.in_flight.routed(lane, sequence);
+        if batches.is_empty() {
+            return self.events.commit().await;
         }
-    }
-
-    /// Hands a batch to the sink. While that waits, everything else goes on but polling.
-    async fn put(&mut self, batch: Batch) -> Result<(), IncarnationEnd> {
-        let Self { sink, events, .. } = self;
-        let put = sink.put(batch);
-        tokio::pin!(put);
-        loop {
-            let event = tokio::select! {
-                biased;
-                done = &mut put => return done.map_err(IncarnationEnd::Failed),
-                event = events.next(None) => event,
-            };
-            if events.handle(event).await?.is_some() {
-                return Err(IncarnationEnd::Failed(Error::internal("records came without a poll")));
-            }
-            events.steer().await?;
-        }
+        let mut batches = batches.into_iter();
+        batches.try_for_each(|(outlet, batch)| settler.outlets.write(outlet, batch)).map_err(IncarnationEnd::Failed)
     }
 
     /// What the end of pumping means.
@@ -188,7 +188,7 @@ impl<'t> EventLoop<'t> {
             if let IncarnationEnd::Halted(_) = end {
                 // What was handed over before the refused record is confirmed and committed: it must not come twice.
                 self.events.control.watchdog.report("flushing the sink");
-                within_deadline(self.sink.flush()).await;
+                self.events.settler.outlets.flush().await;
             }
             return end;
         }
@@ -208,12 +208,7 @@ impl<'t> EventLoop<'t> {
     /// nothing to do with the end is kept open if it can be and it `goes_on` soon.
     async fn close(mut self, goes_on: bool) {
         let watchdog = self.events.control.watchdog;
-        watchdog.report("closing the sink");
-        within_deadline(self.sink.close()).await;
-        if let Some(dead_letter) = &mut self.events.settler.dead_letter {
-            watchdog.report("closing the dead letter");
-            within_deadline(dead_letter.close()).await;
-        }
+        self.events.settler.outlets.close(watchdog).await;
         watchdog.report("committing");
         let Events { settler, outcomes, .. } = &mut self.events;
         within_deadline(settler.take_stragglers(outcomes).map(Ok)).await;
@@ -229,10 +224,11 @@ impl<'t> EventLoop<'t> {
     }
 }
 
-/// Returns only when it fails: what is flushed shows as outcomes.
-async fn flush(sink: &mut Box<dyn Sink>) -> Error {
-    match sink.flush().await {
-        Ok(()) => std::future::pending().await,
-        Err(error) => error,
-    }
+/// Everything but the source: outlets open, transforms made, and no pause.
+async fn prepare(task: &Assignment, lasting: &mut Lasting, watchdog: &Watchdog) -> Result<Pipeline> {
+    let pipeline = Pipeline::new(&task.definition)?;
+    Rested::close_if_stale(&mut lasting.source, watchdog).await;
+    Outlets::open_or_keep(&mut lasting.outlets, task, watchdog).await?;
+    unless_paused(&mut lasting.outlets, task, watchdog).await;
+    Ok(pipeline)
 }

@@ -51,8 +51,10 @@ pub(super) struct InFlight {
 pub(super) struct Held {
     /// As the source gave them, for the dead letter. Let go of once settled.
     originals: Arc<Vec<Record>>,
-    /// As the sink got them, when transforms made them differ: which original each came from.
-    roots: Option<Box<[u32]>>,
+    /// Of each sink: which original each of its records came from. Sinks at the end that got none are not in it.
+    roots: Vec<Roots>,
+    /// Originals that were refused, by whichever sink.
+    refused: Marked,
     received: Instant,
     records: u64,
     bytes: u64,
@@ -73,15 +75,32 @@ pub(super) struct Entry {
     pub(super) lane: Lane,
     pub(super) last: Position,
     pub(super) originals: Arc<Vec<Record>>,
-    pub(super) roots: Option<Box<[u32]>>,
     pub(super) received: Instant,
-    pub(super) filtered: u32,
+    /// Originals of which nothing goes anywhere, by a rule.
+    pub(super) filtered: Vec<u32>,
+    /// Originals that can never be delivered.
+    pub(super) refused: Vec<u32>,
 }
+
+/// Which original each record of a part came from.
+#[derive(Debug, Clone)]
+pub(super) enum Roots {
+    /// Record `i` is original `i`, all of them.
+    Same,
+    /// The originals' indices, in the order of the records.
+    Listed(Arc<[u32]>),
+}
+
+/// Originals that are marked: a bit each, made when there is one.
+#[derive(Debug, Default)]
+struct Marked(Vec<u64>);
 
 /// A record that can never be delivered, as the source gave it, with why.
 pub(super) struct Condemned {
     /// Its index in the source's batch.
     pub(super) root: u32,
+    /// Which of the bridge's sinks refused it; `None`: none got it.
+    pub(super) sink: Option<u16>,
     pub(super) record: Record,
     pub(super) failure: Failure,
 }
@@ -179,18 +198,21 @@ impl InFlight {
             counts.in_flight_bytes += bytes;
             counts.batches += 1;
         });
-        let bytes_out = match &entry.roots {
-            Some(roots) => roots.iter().map(|root| size_of_record(&entry.originals, *root)).sum(),
-            None => bytes,
-        };
+        let mut refused = Marked::default();
+        for root in &entry.refused {
+            refused.mark(*root);
+        }
+        let staying = entry.filtered.iter().chain(&entry.refused);
+        let bytes_out = bytes - staying.map(|root| size_of_record(&entry.originals, *root)).sum::<u64>();
         let held = Held {
             bytes_out,
             originals: entry.originals,
-            roots: entry.roots,
+            roots: Vec::new(),
+            refused,
             received: entry.received,
             records,
             bytes,
-            filtered: entry.filtered.into(),
+            filtered: entry.filtered.len() as u64,
             dropped: 0,
             dead_lettered: ByStage::default(),
             rejected: ByStage::default(),
@@ -200,10 +222,22 @@ impl InFlight {
         ledger.open(entry.last, held)
     }
 
-    /// The right to say what became of that many records of the batch.
-    pub(super) fn part(&mut self, lane: Lane, sequence: Sequence, outlet: Outlet, records: usize) -> Option<Receipt> {
-        let records = u32::try_from(records).ok().filter(|records| *records > 0)?;
-        self.lanes.get_mut(&lane)?.part(sequence, outlet, records)
+    /// The right to say what became of that many records of the batch, of that sink. `None` when there are none.
+    pub(super) fn part(
+        &mut self,
+        lane: Lane,
+        sequence: Sequence,
+        sink: u16,
+        records: usize,
+        roots: Roots,
+    ) -> Option<Receipt> {
+        let ledger = self.lanes.get_mut(&lane)?;
+        if let Roots::Listed(_) = roots {
+            let own = &mut ledger.held(sequence)?.roots;
+            own.resize(usize::from(sink), Roots::Same);
+            own.push(roots);
+        }
+        receipt(ledger, sequence, Outlet::Sink(sink), records)
     }
 
     /// Every record of the batch has a part now, or needs none. Counts the batch if nothing of it is open.
@@ -224,7 +258,8 @@ impl InFlight {
         if let Some(end) = reason_to_end(&outcome) {
             return end;
         }
-        let condemned: Vec<_> = outcome.failures.into_iter().filter_map(|failure| held.condemn(failure)).collect();
+        let refuse = |failure| held.refuse(outcome.outlet, failure);
+        let condemned: Vec<_> = outcome.failures.into_iter().filter_map(refuse).collect();
         if !condemned.is_empty() {
             // The sink's part stays open until they are dealt with.
             return Consequence::Refused(lane, sequence, condemned);
@@ -237,7 +272,7 @@ impl InFlight {
     pub(super) fn condemn(&mut self, lane: Lane, sequence: Sequence, condemned: &[Condemned]) -> Option<Receipt> {
         let held = self.held(lane, sequence)?;
         condemned.iter().for_each(|record| held.dead_lettered.add(record.failure.stage, 1));
-        self.part(lane, sequence, Outlet::DeadLetter, condemned.len())
+        receipt(self.lanes.get_mut(&lane)?, sequence, Outlet::DeadLetter, condemned.len())
     }
 
     /// So many refused records of the batch are dropped, by the rule that tolerates them.
@@ -350,16 +385,50 @@ impl Drop for InFlight {
 // === impl Held ===
 
 impl Held {
-    /// The record that a failure speaks of, as the source gave it.
-    fn condemn(&mut self, (index, failure): (u32, Failure)) -> Option<Condemned> {
-        let root = match &self.roots {
-            Some(roots) => *roots.get(index as usize)?,
-            None => index,
+    /// The record that a failure speaks of, as the source gave it. `None` when it was refused before: it is counted once, however
+    /// many sinks refuse what became of it (I6).
+    fn refuse(&mut self, outlet: Outlet, (index, failure): (u32, Failure)) -> Option<Condemned> {
+        let Outlet::Sink(sink) = outlet else { return None };
+        let root = match self.roots.get(usize::from(sink)) {
+            Some(Roots::Listed(roots)) => *roots.get(index as usize)?,
+            Some(Roots::Same) | None => index,
         };
         let record = self.originals.get(root as usize)?.clone();
+        if !self.refused.mark(root) {
+            return None;
+        }
         self.bytes_out -= record.size() as u64;
-        Some(Condemned { root, record, failure })
+        Some(Condemned { root, sink: Some(sink), record, failure })
     }
+}
+
+// === impl Roots ===
+
+impl Roots {
+    /// Of records that know their root.
+    pub(super) fn of(records: &[Record]) -> Self {
+        Self::Listed(records.iter().map(|record| record.root).collect())
+    }
+}
+
+// === impl Marked ===
+
+impl Marked {
+    /// Marks it. Whether it was not marked before.
+    fn mark(&mut self, index: u32) -> bool {
+        let (word, bit) = ((index / 64) as usize, 1 << (index % 64));
+        if self.0.len() <= word {
+            self.0.resize(word + 1, 0);
+        }
+        let fresh = self.0[word] & bit == 0;
+        self.0[word] |= bit;
+        fresh
+    }
+}
+
+fn receipt(ledger: &mut Ledger<Held>, sequence: Sequence, outlet: Outlet, records: usize) -> Option<Receipt> {
+    let records = u32::try_from(records).ok().filter(|records| *records > 0)?;
+    ledger.part(sequence, outlet, records)
 }
 
 fn size_of_record(originals: &[Record], root: u32) -> u64 {
@@ -371,7 +440,7 @@ fn reason_to_end(outcome: &Outcome) -> Option<Consequence> {
     let retriable = outcome.failures.iter().find(|(_, failure)| failure.kind != FailureKind::Rejected);
     if let Some((_, failure)) = retriable {
         let reason = match outcome.outlet {
-            Outlet::Sink => failure.reason.to_string(),
+            Outlet::Sink(_) => failure.reason.to_string(),
             Outlet::DeadLetter => format!("the dead letter cannot be written: {}", failure.reason),
         };
         return Some(Consequence::Stop(Error::new(failure.cause, reason)));

@@ -65,7 +65,7 @@ fn a_bridge_is_loaded_with_its_connections_and_without_its_secrets() {
     );
     let resolved = orders.source.checked().expect("it is right, and Cargo sets the variable");
     assert_eq!(resolved["connection"]["urls"][0], "amqp://guest:gantry@rabbit1:5672/%2f");
-    assert_eq!(orders.sink.options["connection"], json!({ "bootstrap_servers": "localhost:9092" }));
+    assert_eq!(orders.sinks[0].sink.options["connection"], json!({ "bootstrap_servers": "localhost:9092" }));
     let dead_letter = orders.errors.dead_letter_sink().expect("it is written");
     assert_eq!(dead_letter.options["topic"], "orders-dead");
     assert_eq!(orders.raw["sink"]["kafka"]["connection"], "events", "raw is what was written");

@@ -120,10 +120,20 @@ impl Sink for FileSink {
         Ok(())
     }
 
-    async fn put(&mut self, batch: Batch) -> Result<()> {
+    fn start(&mut self, batch: Batch) {
+        if let Some(running) = &self.running {
+            running.held.send_modify(|held| *held += 1);
+            // A writer that has given up fails what it held; this batch's receipt says the same by being dropped.
+            let _ = running.batches.send(batch);
+        }
+    }
+
+    async fn ready(&mut self) -> Result<()> {
         let running = self.running.as_ref().ok_or_else(|| Error::internal("the file sink is not open"))?;
-        running.held.send_modify(|held| *held += 1);
-        running.batches.send(batch).map_err(|_| Error::disconnected("the file's writer has given up"))
+        if running.batches.is_closed() {
+            return Err(Error::disconnected("the file's writer has given up"));
+        }
+        Ok(())
     }
 
     async fn flush(&mut self) -> Result<()> {

@@ -21,6 +21,7 @@ use gantry_sdk::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::task::JoinHandle;
 
 /// The options of the `console` sink.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -52,12 +53,13 @@ impl SinkConfig for Options {
 pub struct Console<W> {
     format: Format,
     out: Arc<Mutex<W>>,
+    printing: Option<JoinHandle<Result<()>>>,
 }
 
 impl<W: Write + Send + 'static> Console<W> {
     /// Prints to that in this format.
     pub fn new(format: Format, out: W) -> Self {
-        Self { format, out: Arc::new(Mutex::new(out)) }
+        Self { format, out: Arc::new(Mutex::new(out)), printing: None }
     }
 }
 
@@ -82,10 +84,10 @@ impl<W: Write + Send + 'static> Sink for Console<W> {
         Ok(())
     }
 
-    async fn put(&mut self, batch: Batch) -> Result<()> {
+    fn start(&mut self, batch: Batch) {
         let (format, out) = (self.format, self.out.clone());
         // A reader may be slow: waiting for it must not hold up other bridges.
-        let printed = tokio::task::spawn_blocking(move || {
+        self.printing = Some(tokio::task::spawn_blocking(move || {
             let lines = format.lines(&batch.records);
             let mut out = out.lock().unwrap_or_else(PoisonError::into_inner);
             match out.write_all(&lines).and_then(|()| out.flush()) {
@@ -93,12 +95,18 @@ impl<W: Write + Send + 'static> Sink for Console<W> {
                 Err(error) => return Err(give_up(&batch, error)),
             }
             Ok(())
-        });
-        printed.await.unwrap_or_else(|_| Err(Error::internal("printing records: the thread panicked or was stopped")))
+        }));
+    }
+
+    async fn ready(&mut self) -> Result<()> {
+        let Some(printing) = &mut self.printing else { return Ok(()) };
+        let printed = printing.await;
+        self.printing = None;
+        printed.unwrap_or_else(|_| Err(Error::internal("printing records: the thread panicked or was stopped")))
     }
 
     async fn flush(&mut self) -> Result<()> {
-        Ok(())
+        self.ready().await
     }
 
     async fn close(&mut self) -> Result<()> {

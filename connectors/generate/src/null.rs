@@ -29,8 +29,11 @@ impl Sink for Null {
         Ok(())
     }
 
-    async fn put(&mut self, batch: Batch) -> Result<()> {
+    fn start(&mut self, batch: Batch) {
         batch.receipt.settle(batch.receipt.unsettled());
+    }
+
+    async fn ready(&mut self) -> Result<()> {
         Ok(())
     }
 

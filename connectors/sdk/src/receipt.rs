@@ -67,8 +67,8 @@ impl Failure {
 /// Which way a part of a batch went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outlet {
-    /// To the bridge's sink.
-    Sink,
+    /// To that one of the bridge's sinks.
+    Sink(u16),
     /// To its dead letter.
     DeadLetter,
 }

@@ -1,4 +1,4 @@
-//! Everything of an event loop but the sink: one event at a time, so that it goes on while the sink makes the flow wait.
+//! What happens to a task, one event at a time. Nothing that it waits for keeps it from the others.
 
 use std::time::Duration;
 
@@ -48,6 +48,8 @@ pub(super) enum Event {
     Outcome(Outcome),
     /// The source ended while nobody polled it.
     Ended(Error),
+    /// An outlet has become ready for more, or has failed.
+    Ready(Result<()>),
     /// It is worth polling now: there may be room again, or a pause to coalesce polls is over.
     Freed,
     Notice(Notice),
@@ -102,7 +104,7 @@ impl<'t> Events<'t> {
     /// How much may be polled now. No credit, no poll: the source's own flow control does the back-pressure (I4).
     pub(super) fn room(&mut self) -> Option<Limits> {
         let gives = matches!(self.intake, Intake::Flowing | Intake::Emptying);
-        if gives && self.control.course() != Course::Paused {
+        if gives && self.control.course() != Course::Paused && !self.settler.outlets.have_no_room() {
             self.settler.in_flight.room()
         } else {
             self.settler.in_flight.rest();
@@ -116,7 +118,7 @@ impl<'t> Events<'t> {
     }
 
     /// Whether nothing more comes that the sink could wait for, to fill up what it sends.
-    pub(super) fn wants_flush(&self, room: Option<Limits>) -> bool {
+    fn wants_flush(&self, room: Option<Limits>) -> bool {
         let last = match self.intake {
             Intake::Flowing => false,
             Intake::Emptying => room.is_none(),
@@ -133,12 +135,15 @@ impl<'t> Events<'t> {
             return Event::Notice(notice);
         }
         let freed = self.settler.in_flight.freed();
-        let poll_coalescing = room.and_then(|_| self.poll_coalescing.until());
+        let coalescing = room.and_then(|_| self.poll_coalescing.until());
+        let flush = self.wants_flush(room);
+        let Settler { source, outlets, .. } = &mut self.settler;
         tokio::select! {
             biased;
             Some(outcome) = self.outcomes.recv() => Event::Outcome(outcome),
-            event = poll_or_tend(&mut self.settler.source, room), if poll_coalescing.is_none() => event,
-            () = async { sleep_until(poll_coalescing.unwrap_or_else(Instant::now)).await }, if poll_coalescing.is_some() => Event::Freed,
+            ready = outlets.work(flush), if flush || outlets.are_busy() => Event::Ready(ready),
+            event = poll_or_watch(source, room), if coalescing.is_none() => event,
+            () = async { sleep_until(coalescing.unwrap_or_else(Instant::now)).await }, if coalescing.is_some() => Event::Freed,
             () = freed, if room.is_none() => Event::Freed,
             notice = self.control.wait() => Event::Notice(notice),
         }
@@ -163,6 +168,7 @@ impl<'t> Events<'t> {
                     .await??;
             }
             Event::Ended(error) => return Err(IncarnationEnd::Failed(error)),
+            Event::Ready(ready) => ready.map_err(IncarnationEnd::Failed)?,
             Event::Freed => {}
             Event::Notice(notice) => {
                 self.control.take(notice)?;
@@ -182,8 +188,7 @@ impl<'t> Events<'t> {
         sequence: Sequence,
         condemned: Vec<Condemned>,
     ) -> Result<(), IncarnationEnd> {
-        run_controlled(&mut self.control, "writing dead letters", self.settler.refuse(lane, sequence, condemned))
-            .await?
+        run_controlled(&mut self.control, "rejecting records", self.settler.refuse(lane, sequence, condemned)).await?
     }
 
     /// Commits what a batch settled of which nothing goes to the sink.
@@ -244,7 +249,7 @@ impl<'t> Events<'t> {
 }
 
 /// Takes records when there is room for some, and else looks after the connection.
-async fn poll_or_tend(source: &mut Box<dyn Source>, room: Option<Limits>) -> Event {
+async fn poll_or_watch(source: &mut Box<dyn Source>, room: Option<Limits>) -> Event {
     match room {
         Some(limits) => Event::Polled(source.poll(limits).await),
         None => Event::Ended(source.watch_connection().await),

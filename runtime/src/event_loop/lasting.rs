@@ -1,10 +1,6 @@
 //! What outlives an incarnation of a task's data path.
 
-use super::{
-    open::{Outlets, Rested},
-    refusal_log::RefusalLog,
-    stall::Stall,
-};
+use super::{inlet::Rested, outlets::Outlets, refusal_log::RefusalLog, stall::Stall};
 use crate::{definition::Definition, log_limiter::LogLimiter, watchdog::Watchdog};
 
 /// What outlives an incarnation.
@@ -36,7 +32,7 @@ impl Lasting {
 
     /// Closes what was kept open for the next try.
     pub(crate) async fn let_go(&mut self, watchdog: &Watchdog) {
-        Outlets::close(&mut self.outlets, watchdog).await;
+        Outlets::close_kept(&mut self.outlets, watchdog).await;
         Rested::close(&mut self.source, watchdog).await;
     }
 }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use gantry_sdk::{
-    Error, Lane, Sink, Source,
+    Batch, Error, Lane, Source,
     ledger::Sequence,
-    receipt::{Outcome, OutcomeReceiver},
+    receipt::{Outcome, OutcomeReceiver, Outlet},
 };
 
 use super::{
     ending::IncarnationEnd,
+    outlets::Outlets,
     refusal_log::{Fate, RefusalLog},
 };
 use crate::{
@@ -18,12 +19,11 @@ use crate::{
     in_flight::{Condemned, Consequence, InFlight},
 };
 
-/// The side of an event loop that settles: everything but the sink, so that it works on while the sink makes the flow wait.
+/// The side of an event loop that settles.
 pub(super) struct Settler {
     pub(super) in_flight: InFlight,
     pub(super) source: Box<dyn Source>,
-    /// The sink of the dead letters, if they are written somewhere.
-    pub(super) dead_letter: Option<Box<dyn Sink>>,
+    pub(super) outlets: Outlets,
     pub(super) definition: Arc<Definition>,
     pub(super) task: u32,
     pub(super) refusal_log: RefusalLog,
@@ -72,25 +72,21 @@ impl Settler {
                 Ok(())
             }
             (Tolerance::All, Some(DeadLetterTarget::Reject)) => self.reject(lane, sequence, &condemned).await,
-            (Tolerance::All, Some(DeadLetterTarget::Sink(_))) => {
-                self.send_dead_letters(lane, sequence, condemned).await
-            }
+            (Tolerance::All, Some(DeadLetterTarget::Sink(_))) => self.send_dead_letters(lane, sequence, condemned),
         }
     }
 
     /// Hands refused records to the dead letter; its own confirm settles them.
-    async fn send_dead_letters(
+    fn send_dead_letters(
         &mut self,
         lane: Lane,
         sequence: Sequence,
         condemned: Vec<Condemned>,
     ) -> Result<(), IncarnationEnd> {
-        let Some(sink) = self.dead_letter.as_deref_mut() else {
-            return Err(IncarnationEnd::Failed(Error::internal("the dead letter is not open")));
-        };
         let Some(receipt) = self.in_flight.condemn(lane, sequence, &condemned) else { return Ok(()) };
         self.refusal_log.tell(&self.definition.name, self.task, Fate::DeadLetters, &condemned);
-        dead_letter::put(sink, &self.definition, self.task, condemned, receipt).await.map_err(IncarnationEnd::Failed)
+        let records = dead_letter::records(&self.definition, self.task, condemned);
+        self.outlets.write(Outlet::DeadLetter, Batch { records, receipt }).map_err(IncarnationEnd::Failed)
     }
 
     /// Hands refused records to the source's own dead letter. They are settled with that: nobody confirms it.

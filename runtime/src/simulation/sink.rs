@@ -1,6 +1,7 @@
 //! The destination's side: takes records in order, and tells of them later, from outside.
 
 use std::{
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
@@ -21,7 +22,11 @@ pub(super) struct SimulatedSink {
     health: Health,
     dead_letter: bool,
     taken: Arc<Mutex<TakenBatches>>,
+    /// A batch that has not got in yet.
+    putting: Option<Putting>,
 }
+
+type Putting = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
 #[derive(Default)]
 struct TakenBatches {
@@ -42,19 +47,27 @@ struct Taken {
 
 impl SimulatedSink {
     pub(super) fn new(world: Arc<World>, health: Health, dead_letter: bool) -> Self {
-        Self { world, health, dead_letter, taken: Arc::default() }
+        Self { world, health, dead_letter, taken: Arc::default(), putting: None }
     }
 
     fn taken(&self) -> MutexGuard<'_, TakenBatches> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
+/// Takes batches for a sink.
+struct Acceptor {
+    taken: Arc<Mutex<TakenBatches>>,
+    dead_letter: bool,
+}
+
+impl Acceptor {
     /// Takes the records in order; what gets through is decided here, what is told of it comes later.
-    fn accept(&self, batch: Batch) {
+    fn accept(&self, world: &World, batch: Batch) {
         let mut own = Taken { batch, refused: vec![], failed: vec![], forgotten: false };
-        let misfortune = self.world.nature.misfortune;
-        let mut taken = self.taken();
-        let mut state = self.world.state();
+        let misfortune = world.nature.misfortune;
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = world.state();
         for (index, record) in (0..).zip(own.batch.records.iter()) {
             let id = id_of(record);
             taken.broken |= state.random.one_in(misfortune.broken);
@@ -77,12 +90,30 @@ impl SimulatedSink {
             taken.untold.push(own);
         }
     }
+}
 
-    async fn wait_until_up(&self) {
-        while self.world.state().is_down() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+/// A batch on its way into the sink: it may have to wait, for ever if need be.
+async fn put(world: Arc<World>, acceptor: Acceptor, batch: Batch) -> Result<()> {
+    while world.state().is_down() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    world.may_hang(Call::Put).await;
+    acceptor.accept(&world, batch);
+    world.changed.notify_waiters();
+    let misfortune = world.nature.misfortune;
+    let wait = {
+        let mut state = world.state();
+        if state.random.one_in(misfortune.outage) {
+            let time = Duration::from_millis(state.random.below(20_000) as u64);
+            state.down_until = tokio::time::Instant::now() + time;
+        }
+        state.random.below(3) as u64
+    };
+    tokio::time::sleep(Duration::from_millis(wait)).await;
+    if world.state().random.one_in(misfortune.failed_put) {
+        return Err(Error::disconnected("the world cut the sink"));
+    }
+    Ok(())
 }
 
 impl TakenBatches {
@@ -146,25 +177,17 @@ impl Sink for SimulatedSink {
         Ok(())
     }
 
-    async fn put(&mut self, batch: Batch) -> Result<()> {
-        self.wait_until_up().await;
-        self.world.may_hang(Call::Put).await;
-        self.accept(batch);
-        self.world.changed.notify_waiters();
-        let misfortune = self.world.nature.misfortune;
-        let wait = {
-            let mut state = self.world.state();
-            if state.random.one_in(misfortune.outage) {
-                let time = Duration::from_millis(state.random.below(20_000) as u64);
-                state.down_until = tokio::time::Instant::now() + time;
-            }
-            state.random.below(3) as u64
-        };
-        tokio::time::sleep(Duration::from_millis(wait)).await;
-        if self.world.state().random.one_in(misfortune.failed_put) {
-            return Err(Error::disconnected("the world cut the sink"));
-        }
-        Ok(())
+    fn start(&mut self, batch: Batch) {
+        assert!(self.putting.is_none(), "started before it was ready");
+        let acceptor = Acceptor { taken: self.taken.clone(), dead_letter: self.dead_letter };
+        self.putting = Some(Box::pin(put(self.world.clone(), acceptor, batch)));
+    }
+
+    async fn ready(&mut self) -> Result<()> {
+        let Some(putting) = &mut self.putting else { return Ok(()) };
+        let put = putting.await;
+        self.putting = None;
+        put
     }
 
     async fn flush(&mut self) -> Result<()> {
@@ -176,6 +199,7 @@ impl Sink for SimulatedSink {
 
     async fn close(&mut self) -> Result<()> {
         self.world.may_hang(Call::CloseSink).await;
+        self.putting = None;
         let mut taken = self.taken();
         taken.untold.clear();
         taken.lost.clear();

@@ -31,6 +31,7 @@ mod watch;
 mod writer;
 
 use std::{
+    pin::Pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -42,6 +43,7 @@ use rdkafka::producer::Producer as _;
 use delivery::{Delivery, Token};
 use open::Client;
 use plan::Plan;
+use poll_thread::SinkState;
 use topics::{Found, Known, Topics};
 use writer::{Obstacle, Stamp, Writer};
 
@@ -71,14 +73,25 @@ struct Running {
     scratch: Scratch,
     /// When the topic's limit was read.
     limit_read: Instant,
+    sending: Option<Sending>,
+    /// What the cluster is asked before `sending` goes on. It outlives a call of [`Sink::ready`] that is dropped.
+    asking: Option<Pin<Box<dyn Future<Output = Answer> + Send>>>,
 }
 
 /// A batch that is on its way into librdkafka. Dropped early, it lets go of what was not sent.
-struct Sending<'a> {
-    delivery: &'a Delivery,
+struct Sending {
+    delivery: Arc<Delivery>,
     records: Arc<Vec<Record>>,
     slot: u32,
     next: usize,
+}
+
+/// What came of a question to the cluster.
+enum Answer {
+    /// Whether a topic can be written to; `None`: nobody waits for it any more.
+    Topic(String, Option<Found>),
+    /// The topic's limit was read again.
+    Limit,
 }
 
 /// Why sending cannot go on now.
@@ -112,23 +125,35 @@ impl Sink for KafkaSink {
             topics: Topics::default(),
             scratch: Scratch::default(),
             limit_read: Instant::now(),
+            sending: None,
+            asking: None,
         });
         Ok(())
     }
 
-    async fn put(&mut self, batch: Batch) -> Result<()> {
-        self.running()?.put(batch).await;
+    fn start(&mut self, batch: Batch) {
+        if let Some(running) = &mut self.running {
+            running.start(batch);
+        }
+    }
+
+    async fn ready(&mut self) -> Result<()> {
+        self.running()?.ready().await;
         Ok(())
     }
 
     async fn flush(&mut self) -> Result<()> {
-        self.running()?.flush().await;
+        let running = self.running()?;
+        running.ready().await;
+        let shared = Arc::clone(&running.client.shared);
+        flush(&shared).await;
         Ok(())
     }
 
     async fn close(&mut self) -> Result<()> {
-        if let Some(running) = self.running.take() {
-            running.client.stop().await;
+        if let Some(Running { client, sending, asking, .. }) = self.running.take() {
+            drop((sending, asking));
+            client.stop().await;
         }
         Ok(())
     }
@@ -137,31 +162,45 @@ impl Sink for KafkaSink {
 // === impl Running ===
 
 impl Running {
-    async fn put(&mut self, batch: Batch) {
-        let shared = Arc::clone(&self.client.shared);
-        let delivery = &*shared.delivery;
-        for topic in delivery.take_vanished() {
+    fn start(&mut self, batch: Batch) {
+        let shared = &self.client.shared;
+        debug_assert!(self.sending.is_none(), "started before it was ready");
+        for topic in shared.delivery.take_vanished() {
             self.topics.forget(&topic);
         }
-        let mut sending = Sending::new(delivery, batch);
+        self.sending = Some(Sending::new(Arc::clone(&shared.delivery), batch));
         if shared.writer.is_limit_doubtful() && self.is_limit_old() {
-            self.read_limit().await;
+            self.read_limit();
         }
+    }
+
+    /// Works off the batch that was started. Cancel-safe.
+    async fn ready(&mut self) {
+        let delivery = Arc::clone(&self.client.shared.delivery);
         loop {
+            if let Some(asking) = &mut self.asking {
+                let answer = asking.await;
+                self.asking = None;
+                self.take(answer);
+            }
             let moved = delivery.moved();
-            match self.advance(&mut sending) {
+            match self.advance() {
                 None => return,
                 Some(Pause::Wait) => {
                     let _ = tokio::time::timeout(LOOK, moved).await;
                 }
-                Some(Pause::LookUp(topic)) => self.look_up(&topic).await,
-                Some(Pause::ReadLimit) => self.read_limit().await,
+                Some(Pause::LookUp(topic)) => {
+                    self.asking = Some(Box::pin(look_up(Arc::clone(&self.client.shared), topic)));
+                }
+                Some(Pause::ReadLimit) => self.read_limit(),
             }
         }
     }
 
     /// Sends as much as it can without waiting; `None` when nothing is left.
-    fn advance(&mut self, sending: &mut Sending<'_>) -> Option<Pause> {
+    fn advance(&mut self) -> Option<Pause> {
+        let limit_is_old = self.is_limit_old();
+        let sending = self.sending.as_mut()?;
         let shared = &*self.client.shared;
         // Only recovery takes it too, and may hold it for long.
         let Some(_gate) = shared.delivery.try_gate() else { return Some(Pause::Wait) };
@@ -183,63 +222,75 @@ impl Running {
                     return Some(Pause::Wait);
                 }
                 Err(Obstacle::Unknown(topic)) => return Some(Pause::LookUp(topic)),
-                Err(Obstacle::TooLarge(_)) if self.is_limit_old() => return Some(Pause::ReadLimit),
+                Err(Obstacle::TooLarge(_)) if limit_is_old => return Some(Pause::ReadLimit),
                 Err(Obstacle::TooLarge(failure) | Obstacle::Failed(failure)) => shared.delivery.refuse(token, failure),
             }
             sending.next += 1;
         }
+        self.sending = None;
         None
     }
 
-    /// Finds out whether a topic can be written to. While the cluster does not answer it waits as long as a record may
-    /// be retried.
-    async fn look_up(&mut self, topic: &str) {
-        let shared = &self.client.shared;
-        let begun = Instant::now();
-        let timeout = shared.writer.plan.context.retry.timeout;
-        let error = loop {
-            match topics::look_up(shared, topic).await {
-                Ok(Found::Ready) => return self.topics.ready(topic),
-                Ok(Found::Missing(reason)) => return self.topics.unusable(topic, reason),
-                Ok(Found::Denied(reason)) => break Error::new(ErrorKind::Refused, reason),
-                Err(error) if error.kind() != ErrorKind::Disconnected => break error,
-                Err(error) if timeout.is_some_and(|timeout| begun.elapsed() >= timeout) => break error,
-                Err(_) if shared.delivery.is_halted() => return,
-                Err(_) => tokio::time::sleep(RETRY).await,
-            }
-        };
-        shared.delivery.stop(Failure::ended(STAGE, &error));
+    fn take(&mut self, answer: Answer) {
+        match answer {
+            Answer::Topic(topic, Some(Found::Ready)) => self.topics.ready(&topic),
+            Answer::Topic(topic, Some(Found::Missing(reason))) => self.topics.unusable(&topic, reason),
+            Answer::Topic(..) => {}
+            Answer::Limit => self.limit_read = Instant::now(),
+        }
     }
 
     fn is_limit_old(&self) -> bool {
         self.limit_read.elapsed() >= LIMIT_AGE
     }
 
-    /// Reads again how large a record may be: somebody may have changed it.
-    async fn read_limit(&mut self) {
-        let (shared, plan) = (&self.client.shared, &self.client.shared.writer.plan);
-        if let Some(topic) = &plan.topic {
-            let rules = open::rules(plan, topic, Instant::now() + plan.connect_timeout()).await;
-            if !shared.writer.take_limit(&rules) {
-                let reason = format!("topic \"{topic}\" takes less than before: starting anew with smaller batches");
-                shared.delivery.stop(Failure::ended(STAGE, &Error::disconnected(reason)));
-            }
-        }
-        self.limit_read = Instant::now();
+    /// Asks again how large a record may be: somebody may have changed it.
+    fn read_limit(&mut self) {
+        self.asking = Some(Box::pin(read_limit(Arc::clone(&self.client.shared))));
     }
+}
 
-    async fn flush(&self) {
-        let shared = &*self.client.shared;
-        loop {
-            let moved = shared.delivery.moved();
-            if shared.delivery.is_empty() {
-                return;
-            }
-            // Tells librdkafka not to linger; it returns at once, the poll thread serves the reports.
-            let _ = shared.producer().flush(Duration::ZERO);
-            let _ = tokio::time::timeout(LOOK, moved).await;
+async fn flush(shared: &SinkState) {
+    loop {
+        let moved = shared.delivery.moved();
+        if shared.delivery.is_empty() {
+            return;
+        }
+        // Tells librdkafka not to linger; it returns at once, the poll thread serves the reports.
+        let _ = shared.producer().flush(Duration::ZERO);
+        let _ = tokio::time::timeout(LOOK, moved).await;
+    }
+}
+
+/// Finds out whether a topic can be written to. While the cluster does not answer it waits as long as a record may be
+/// retried.
+async fn look_up(shared: Arc<SinkState>, topic: String) -> Answer {
+    let begun = Instant::now();
+    let timeout = shared.writer.plan.context.retry.timeout;
+    let error = loop {
+        match topics::look_up(&shared, &topic).await {
+            Ok(Found::Denied(reason)) => break Error::new(ErrorKind::Refused, reason),
+            Ok(found) => return Answer::Topic(topic, Some(found)),
+            Err(error) if error.kind() != ErrorKind::Disconnected => break error,
+            Err(error) if timeout.is_some_and(|timeout| begun.elapsed() >= timeout) => break error,
+            Err(_) if shared.delivery.is_halted() => return Answer::Topic(topic, None),
+            Err(_) => tokio::time::sleep(RETRY).await,
+        }
+    };
+    shared.delivery.stop(Failure::ended(STAGE, &error));
+    Answer::Topic(topic, None)
+}
+
+async fn read_limit(shared: Arc<SinkState>) -> Answer {
+    let plan = &shared.writer.plan;
+    if let Some(topic) = &plan.topic {
+        let rules = open::rules(plan, topic, Instant::now() + plan.connect_timeout()).await;
+        if !shared.writer.take_limit(&rules) {
+            let reason = format!("topic \"{topic}\" takes less than before: starting anew with smaller batches");
+            shared.delivery.stop(Failure::ended(STAGE, &Error::disconnected(reason)));
         }
     }
+    Answer::Limit
 }
 
 /// Gives a record to librdkafka, if its topic is known.
@@ -264,8 +315,8 @@ fn offer(
 
 // === impl Sending ===
 
-impl<'a> Sending<'a> {
-    fn new(delivery: &'a Delivery, batch: Batch) -> Self {
+impl Sending {
+    fn new(delivery: Arc<Delivery>, batch: Batch) -> Self {
         let slot = delivery.open(&batch);
         Self { delivery, records: batch.records, slot, next: 0 }
     }
@@ -276,7 +327,7 @@ impl<'a> Sending<'a> {
     }
 }
 
-impl Drop for Sending<'_> {
+impl Drop for Sending {
     fn drop(&mut self) {
         let unsent = self.records.len() - self.next;
         if unsent > 0 {

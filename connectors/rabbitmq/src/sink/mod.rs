@@ -56,6 +56,8 @@ pub(crate) struct Sink {
 
 struct Running {
     orders: mpsc::Sender<Order>,
+    /// A batch for which there was no room yet.
+    waiting: Option<Batch>,
     publisher: Task,
     connected: Arc<Connected>,
 }
@@ -88,16 +90,24 @@ impl gantry_sdk::Sink for Sink {
         let (orders, intake) = mpsc::channel(1);
         let publisher = Publisher::new(Arc::clone(&self.plan), opened, intake);
         let publisher = Task { handle: tokio::spawn(publisher.run()), ended: None };
-        self.running = Some(Running { orders, publisher, connected });
+        self.running = Some(Running { orders, waiting: None, publisher, connected });
         Ok(())
     }
 
-    async fn put(&mut self, batch: Batch) -> Result<()> {
-        self.running()?.order(Order::Put(batch)).await
+    fn start(&mut self, batch: Batch) {
+        if let Some(running) = &mut self.running {
+            debug_assert!(running.waiting.is_none(), "started before it was ready");
+            running.waiting = Some(batch);
+        }
+    }
+
+    async fn ready(&mut self) -> Result<()> {
+        self.running()?.hand_over().await
     }
 
     async fn flush(&mut self) -> Result<()> {
         let running = self.running()?;
+        running.hand_over().await?;
         let (done, flushed) = oneshot::channel();
         running.order(Order::Flush(done)).await?;
         match flushed.await {
@@ -107,7 +117,7 @@ impl gantry_sdk::Sink for Sink {
     }
 
     async fn close(&mut self) -> Result<()> {
-        let Some(Running { orders, publisher, connected }) = self.running.take() else { return Ok(()) };
+        let Some(Running { orders, waiting: _, publisher, connected }) = self.running.take() else { return Ok(()) };
         drop(orders);
         drop(publisher);
         connected.say_goodbye().await
@@ -117,6 +127,22 @@ impl gantry_sdk::Sink for Sink {
 // === impl Running ===
 
 impl Running {
+    /// Gives the publisher what waits for room. Cancel-safe.
+    async fn hand_over(&mut self) -> Result<()> {
+        if self.waiting.is_none() {
+            return Ok(());
+        }
+        match self.orders.reserve().await {
+            Ok(room) => {
+                if let Some(batch) = self.waiting.take() {
+                    room.send(Order::Put(batch));
+                }
+                Ok(())
+            }
+            Err(_) => Err(self.publisher.end().await),
+        }
+    }
+
     async fn order(&mut self, order: Order) -> Result<()> {
         match self.orders.send(order).await {
             Ok(()) => Ok(()),

@@ -76,7 +76,7 @@ impl Hand {
         let count = u32::try_from(records.len()).expect("a test's batch fits in 32 bits");
         let sequence = self.ledger.open((self.given as u64).into(), self.given);
         self.given += records.len();
-        let receipt = self.ledger.part(sequence, Outlet::Sink, count).expect("it was just opened");
+        let receipt = self.ledger.part(sequence, Outlet::Sink(0), count).expect("it was just opened");
         self.ledger.routed(sequence);
         Batch { records: Arc::new(records), receipt }
     }

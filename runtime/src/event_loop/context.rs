@@ -1,0 +1,36 @@
+//! What a task tells the connectors that it opens.
+
+use gantry_sdk::{
+    Context, Health,
+    plugin::{CurrentOptions, Plugin, RetryPolicy},
+};
+
+use crate::{assignment::Assignment, definition::Part};
+
+/// For that part of the task's bridge.
+pub(super) fn context<P: Plugin + Clone>(
+    task: &Assignment,
+    part: &Part<P>,
+    health: &Health,
+    dead_letter: bool,
+) -> Context {
+    let definition = &task.definition;
+    let part = part.clone();
+    Context {
+        bridge: definition.name.clone(),
+        task: task.id,
+        health: health.clone(),
+        // A sink has neither, and says none.
+        lag: task.progress.lag(),
+        depth: task.progress.depth(),
+        lost: task.progress.lost(),
+        // Nothing comes after a dead letter: it is tried until it is taken.
+        retry: RetryPolicy {
+            max_attempts: definition.errors.retry.max_attempts.filter(|_| !dead_letter),
+            ..definition.errors.retry
+        },
+        options: CurrentOptions::new(move || part.checked()),
+        dead_letter,
+        in_flight_bytes: definition.limits.in_flight_bytes.min(task.share.even_part()),
+    }
+}
