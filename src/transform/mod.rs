@@ -32,7 +32,10 @@ use gantry_sdk::{
 
 /// Every built-in transform, by the name that selects it in YAML.
 pub static PLUGINS: &[TransformPlugin] = &[
-    TransformPlugin::of::<filter::Options>("filter", "Keeps or drops records by their headers, key, topic or body."),
+    TransformPlugin::of::<filter::Options>(
+        filter::NAME,
+        "Keeps or drops records by their headers, key, topic or body.",
+    ),
     TransformPlugin::of::<route::Options>(
         route::NAME,
         "Says where a record goes (topic, routing key), by template or regular expression.",
