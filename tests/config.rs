@@ -36,6 +36,22 @@ fn a_later_file_adds_to_and_overrides_an_earlier_one() {
 }
 
 #[test]
+fn a_later_file_puts_several_sinks_in_place_of_one() {
+    let several = "bridges:\n  orders:\n    sink:\n    sinks: [ { console: {} }, \
+                   { 'null': {}, when: { keep: { field: key, exists: true } } } ]\n";
+    let files = Files::of(&[("base.yaml", BASE), ("several.yaml", several)]);
+    let ended = files.gantry(&["check", "--strict", "base.yaml", "several.yaml"], &[URL]);
+    let line = "orders: rabbitmq -> [console, null if …]; the slowest of its sinks sets the pace, and one that is away holds \
+                all of it up";
+    assert_eq!(ended.lines(), [line, "ok: 1 bridge, no errors, no warnings"], "{ended:?}");
+
+    let beside = several.replace("    sink:\n", "");
+    let files = Files::of(&[("base.yaml", BASE), ("beside.yaml", &beside)]);
+    let ended = files.gantry(&["check", "base.yaml", "beside.yaml"], &[URL]);
+    assert!(ended.lines()[0].contains("bridges.orders.sinks: stands beside sink: write exactly one"), "{ended:?}");
+}
+
+#[test]
 fn an_error_names_the_file_that_wrote_the_value() {
     let files = Files::of(&[("base.yaml", BASE), ("more.yaml", "bridges: { orders: { tasks: many } }\n")]);
     let ended = files.gantry(&["check", "base.yaml", "more.yaml"], &[URL]);

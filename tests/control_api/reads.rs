@@ -77,6 +77,12 @@ bridges:
     source: { generate: {} }
     sink: { kafka: { connection: { bootstrap_servers: "127.0.0.1:1" }, topic: orders } }
     errors: { dead_letter: { kafka: { connection: { bootstrap_servers: "127.0.0.1:1" }, topic: dead } } }
+  fan:
+    source: { generate: {} }
+    sinks:
+      - kafka: { connection: { bootstrap_servers: "127.0.0.1:1" }, topic: one }
+      - kafka: { connection: { bootstrap_servers: "127.0.0.1:1" }, topic: two }
+        when: { keep: { field: key, exists: true } }
   template:
     source: { generate: {} }
     sink: { kafka: { connection: { bootstrap_servers: "127.0.0.1:1" }, topic: "orders-{header.tenant}" } }
@@ -88,6 +94,9 @@ bridges:
     eventually("the port answers", SOON, async || gantry.get("/healthz")).await;
     let topics = |name: &str| get(gantry.port(), &format!("/connectors/{name}/topics")).json();
     assert_eq!(topics("plain"), json!({ "plain": { "topics": ["dead", "orders"] } }));
+    assert_eq!(topics("fan"), json!({ "fan": { "topics": ["one", "two"] } }), "of every sink");
+    let config = get(gantry.port(), "/connectors/fan/config").json();
+    assert_eq!((&config["sinks.1.kafka.topic"], &config["sinks.1.when.keep.field"]), (&json!("two"), &json!("key")));
     assert_eq!(topics("template"), json!({ "template": { "topics": [] } }));
     assert_eq!(topics("reads"), json!({ "reads": { "topics": ["a", "b"] } }), "what a source reads belongs to it");
     assert_eq!(topics("unknown"), json!({ "unknown": { "topics": [] } }), "as Kafka Connect answers");
