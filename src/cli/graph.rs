@@ -12,7 +12,7 @@ use super::output;
 use crate::{
     config::{self, References},
     graph::{
-        DeadLetterTarget, FlowEnd, Flow,
+        DeadLetterTarget, Flow, FlowEnd,
         diagram::{Diagram, Format},
     },
     registry,

@@ -19,7 +19,7 @@ use super::{
     view::View,
 };
 use crate::{
-    graph::{self, FlowEnd, Flow},
+    graph::{self, Flow, FlowEnd},
     transform::hops::{self, Hops},
 };
 

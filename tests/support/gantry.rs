@@ -256,7 +256,9 @@ impl Drop for Gantry {
             let log = self.log();
             let lines = log.lines().filter(|line| !line.contains(" warning: "));
             let lines = lines.fold(String::new(), |text, line| text + line + "\n");
-            eprintln!("--- gantry's log, without the warnings of its configuration ---\n{lines}--- end of gantry's log ---");
+            eprintln!(
+                "--- gantry's log, without the warnings of its configuration ---\n{lines}--- end of gantry's log ---"
+            );
         }
     }
 }

@@ -4,7 +4,7 @@ use gantry_sdk::Endpoint;
 
 use crate::{
     config::{bridges::Bridge, findings::Findings, path},
-    graph::{self, Circle, FlowEnd, Flow},
+    graph::{self, Circle, Flow, FlowEnd},
 };
 
 /// Two bridges that read the same share its records instead of each getting all.
