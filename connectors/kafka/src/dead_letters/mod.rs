@@ -3,12 +3,15 @@
 //! # The contract
 //! - A topic is read from its beginning to its end at opening, without a consumer group's offsets and committed records
 //!   only. A stream of letters is a partition, a letter's number its offset.
-//! - Marks are records of the same topic: no key, no value, and one header, [`letter::REPLAYED`], that names partitions and offsets.
-//!   They stand behind the letters that they speak of; so the topic is read once for the marks and once for the letters.
-//! - What a Kafka record cannot say of the letter's record stands in two more headers ([`dead_letter_headers`](crate::dead_letter_headers)).
+//! - Marks are records of the same topic: no key, no value, and one header, [`letter::REPLAYED`], that names partitions
+//!   and offsets. They stand behind the letters that they speak of; so the topic is read once for the marks and once
+//!   for the letters.
+//! - What a Kafka record cannot say of the letter's record stands in two more headers
+//!   ([`dead_letter_headers`](crate::dead_letter_headers)).
 //!
 //! # Parts
-//! [`store`] where they are · [`letter`] a message to a letter or a mark · [`reader`] reading partitions · [`marker`] writing marks
+//! [`store`] where they are · [`letter`] a message to a letter or a mark · [`reader`] reading partitions · [`marker`]
+//! writing marks
 
 mod letter;
 mod marker;

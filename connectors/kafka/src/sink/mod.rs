@@ -9,9 +9,10 @@
 //! - Nothing is settled by guessing: what has no report when the sink closes counts as abandoned.
 //!
 //! # Parts
-//! [`config`] what is asked of the options · [`plan`] options made ready · [`open`] connecting · [`writer`] one record into librdkafka · [`delivery`] reports to
-//! receipts · [`poll_thread`] the thread that serves librdkafka · [`recovery`] after a refused batch · [`watch`] health ·
-//! [`topics`] topics of a template's making · [`limit`] sizes · [`times`] timestamps · [`cluster`] questions to the cluster
+//! [`config`] what is asked of the options · [`plan`] options made ready · [`open`] connecting · [`writer`] one record
+//! into librdkafka · [`delivery`] reports to receipts · [`poll_thread`] the thread that serves librdkafka ·
+//! [`recovery`] after a refused batch · [`watch`] health · [`topics`] topics of a template's making · [`limit`] sizes ·
+//! [`times`] timestamps · [`cluster`] questions to the cluster
 //!
 //! [`Condition::Failed`]: gantry_sdk::health::Condition::Failed
 

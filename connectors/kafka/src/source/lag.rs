@@ -55,9 +55,9 @@ pub(super) fn standings(statistics: &[u8]) -> Option<Vec<Standing>> {
 }
 
 impl Standing {
-    /// How many records wait, if `next` is the offset that is handed out next; `None` while the end is not known. The end may
-    /// be a transaction's marker or an aborted record, which never comes: when librdkafka has read up to there and holds
-    /// nothing, nothing waits.
+    /// How many records wait, if `next` is the offset that is handed out next; `None` while the end is not known. The end
+    /// may be a transaction's marker or an aborted record, which never comes: when librdkafka has read up to there and
+    /// holds nothing, nothing waits.
     pub(super) fn lag(&self, next: Option<i64>, committed_only: bool) -> Option<u64> {
         let end = if committed_only { self.stable } else { self.high };
         if end < 0 {

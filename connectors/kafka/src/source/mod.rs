@@ -10,11 +10,11 @@
 //! - librdkafka reconnects by itself and says so by health. What it cannot mend ends the instance.
 //!
 //! # Parts
-//! [`options`] and [`check`] what a person may write · [`config`] what is asked of them · [`plan`] options made ready · [`open`] connecting · [`member`] the
-//! thread that is in the group · [`lane`] one partition while it is ours · [`convert`] messages to records · [`commits`]
-//! what the group is told · [`begin`] where to begin · [`lag`] how far behind · [`losses`] what was gone before it was
-//! read · [`watch`] health · [`failure`] what errors mean · [`events`] librdkafka's callbacks · [`findings`] what only its
-//! log says
+//! [`options`] and [`check`] what a person may write · [`config`] what is asked of them · [`plan`] options made ready ·
+//! [`open`] connecting · [`member`] the thread that is in the group · [`lane`] one partition while it is ours ·
+//! [`convert`] messages to records · [`commits`] what the group is told · [`begin`] where to begin · [`lag`] how far
+//! behind · [`losses`] what was gone before it was read · [`watch`] health · [`failure`] what errors mean · [`events`]
+//! librdkafka's callbacks · [`findings`] what only its log says
 
 mod begin;
 mod check;

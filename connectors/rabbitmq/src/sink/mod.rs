@@ -12,9 +12,10 @@
 //! - When the connection goes, what is not confirmed is abandoned: the runtime opens another sink.
 //!
 //! # Parts
-//! [`options`] and [`map`] what a person writes · [`config`] what is asked of it · [`plan`] options made ready · [`message`] and [`headers`] one record as AMQP writes it ·
-//! [`open`] connecting and checking · [`publisher`] the task that owns the channels · [`channel`] one channel: window, order,
-//! what is sent again · [`item`] one record on its way · [`unconfirmed`] what is not confirmed yet · [`waiting`] what a destination refuses for now
+//! [`options`] and [`map`] what a person writes · [`config`] what is asked of it · [`plan`] options made ready ·
+//! [`message`] and [`headers`] one record as AMQP writes it · [`open`] connecting and checking · [`publisher`] the task
+//! that owns the channels · [`channel`] one channel: window, order, what is sent again · [`item`] one record on its way
+//! · [`unconfirmed`] what is not confirmed yet · [`waiting`] what a destination refuses for now
 
 mod channel;
 mod channel_error;

@@ -1,4 +1,5 @@
-//! What is asked of the options: are they right, what do they speak of, what is in the way at the broker, and the source itself.
+//! What is asked of the options: are they right, what do they speak of, what is in the way at the broker; and the
+//! source itself.
 
 use gantry_sdk::{
     Description, Endpoint, Error, Result,

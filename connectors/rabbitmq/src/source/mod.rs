@@ -5,8 +5,9 @@
 //! - A commit is one `basic.ack(tag, multiple)` on the lane's own channel.
 //! - Every end of a consumer, channel or connection is an error of the next poll, with the reason.
 //! - Memory is bounded by the window of each lane: the client library's own buffer has no other bound.
-//! - [`options`] says what a person may write and [`config`] what is asked of it, [`lane`] has the queue's channel, [`deliveries`] is the seam to
-//!   the client library, [`backlog`] counts what waits when the runtime asks, [`depth`] says it now and then.
+//! - [`options`] says what a person may write and [`config`] what is asked of it, [`lane`] has the queue's channel,
+//!   [`deliveries`] is the seam to the client library, [`backlog`] counts what waits when the runtime asks, [`depth`]
+//!   says it now and then.
 
 mod backlog;
 mod config;
