@@ -17,7 +17,8 @@ use super::{
     path,
     schema::{self, Slot},
     sections::{self, Connections, Section},
-    settings, validate,
+    settings::{self, REJECT},
+    validate,
     view::View,
 };
 use crate::{
@@ -26,9 +27,6 @@ use crate::{
 };
 
 use sinks::Branch;
-
-/// What stands for the source's own dead letter where else a sink's name stands.
-pub(super) const REJECT: &str = "reject";
 
 /// A bridge whose parts are all known.
 #[derive(Debug)]

@@ -18,6 +18,11 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::transform::hops::Hops;
 
+/// What stands for the source's own dead letter where else a sink's name stands.
+pub(super) const REJECT: &str = "reject";
+/// The key of a sink's condition, where a bridge has several.
+pub(super) const CONDITION: &str = "when";
+
 /// What concerns the whole process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {

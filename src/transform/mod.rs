@@ -8,7 +8,7 @@
 //! - What cannot work (no operation, two that contradict each other) is found by `check`, before any record.
 //!
 //! In reading order: the transforms [`filter`], [`route`], [`headers`], [`key`], [`json`], [`timestamp`], [`decompress`] and
-//! [`rabbitmq_envelope`], then what they share: `field`, `body`, `regex`, `policy`. Adding one is a file and a line in
+//! [`rabbitmq_envelope`], then what they share: `field`, `regex`, `policy`, `refusal`. Adding one is a file and a line in
 //! [`PLUGINS`]. [`hops`] is the bridge's own.
 
 pub mod decompress;
@@ -20,15 +20,12 @@ pub mod json;
 pub mod key;
 mod policy;
 pub mod rabbitmq_envelope;
+mod refusal;
 mod regex;
 pub mod route;
 pub mod timestamp;
 
-use gantry_sdk::{
-    Error, Result,
-    config::{Problem, Severity},
-    plugin::TransformPlugin,
-};
+use gantry_sdk::plugin::TransformPlugin;
 
 /// Every built-in transform, by the name that selects it in YAML.
 pub static PLUGINS: &[TransformPlugin] = &[
@@ -50,20 +47,6 @@ pub static PLUGINS: &[TransformPlugin] = &[
         "Wraps a record in the JSON envelope of jcustenborder's RabbitMQ connector, or takes it out.",
     ),
 ];
-
-/// The error of whoever builds without having checked.
-fn refusal(problems: &[Problem]) -> Error {
-    let texts: Vec<_> = problems.iter().map(Problem::to_string).collect();
-    Error::config(texts.join("; "))
-}
-
-/// No problem, or a refusal.
-fn refuse(problems: &[Problem]) -> Result<()> {
-    if problems.iter().any(|problem| problem.severity == Severity::Error) {
-        return Err(refusal(problems));
-    }
-    Ok(())
-}
 
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,7 @@ use crate::{
         plugins::Registered as _,
         schema,
         sections::{self, Connections, Section},
+        settings::CONDITION,
         suggest,
         view::View,
     },
@@ -25,8 +26,6 @@ use crate::{
 const ONE: &str = "sink";
 /// The key of several.
 const SEVERAL: &str = "sinks";
-/// The key of a sink's condition.
-pub(in crate::config) const CONDITION: &str = "when";
 
 /// One of the sinks.
 #[derive(Debug)]
@@ -44,7 +43,7 @@ impl Branch {
 }
 
 /// The transform that a condition is.
-pub(in crate::config) fn condition() -> &'static TransformPlugin {
+fn condition() -> &'static TransformPlugin {
     let found = TransformPlugin::all().iter().find(|plugin| plugin.name() == filter::NAME);
     found.expect("the filter is one of Gantry's own transforms")
 }

@@ -9,8 +9,8 @@ use gantry_sdk::plugin::{ConnectionPlugin, SinkPlugin, SourcePlugin, TransformPl
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value as Json, json};
 
-use super::{bridges::sinks, plugins::Registered, settings};
-use crate::registry;
+use super::{plugins::Registered, settings};
+use crate::{registry, transform::filter};
 
 pub(super) use slot::{Slot, constants, kind_of, words};
 
@@ -60,7 +60,7 @@ fn compose() -> Json {
     exclude(&mut bridge, "sink", "sinks");
     let mut dead_letter = sink;
     dead_letter["type"] = json!(["object", "null"]);
-    dead_letter["properties"][super::bridges::REJECT] = json!({
+    dead_letter["properties"][settings::REJECT] = json!({
         "type": ["object", "null"],
         "description": "The source's own dead letter: for RabbitMQ the dead-letter exchange of the queue.",
         "additionalProperties": false,
@@ -111,16 +111,16 @@ fn section<P: Registered>(definitions: &mut Map<String, Json>) -> Json {
 /// One of several sinks: `{ NAME: { … }, when: { … } }`, with or without the condition.
 fn branch(sink: &Json, transforms: &Json) -> Json {
     let mut branch = sink.clone();
-    let mut when = transforms["properties"][sinks::condition().name].clone();
+    let mut when = transforms["properties"][filter::NAME].clone();
     when["type"] = json!("object");
     when["description"] = json!("Which records go there: those that a `filter` with these options keeps. Absent: all.");
-    branch["properties"][sinks::CONDITION] = when;
+    branch["properties"][settings::CONDITION] = when;
     if let Json::Object(keywords) = &mut branch {
         let count = |count: u32| json!({ "minProperties": count, "maxProperties": count });
         keywords.remove("minProperties");
         keywords.remove("maxProperties");
         // Not as forms, `anyOf`: these are none of their own.
-        keywords.insert("if".to_owned(), json!({ "required": [sinks::CONDITION] }));
+        keywords.insert("if".to_owned(), json!({ "required": [settings::CONDITION] }));
         keywords.insert("then".to_owned(), count(2));
         keywords.insert("else".to_owned(), count(1));
     }
