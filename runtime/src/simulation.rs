@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 
 use self::{
     misfortune::{Call, Misfortune},
-    plugins::{SINK, SOURCE, TRANSFORM},
+    plugins::{CONDITION, SINK, SOURCE, TRANSFORM},
     world::{Nature, Random, World},
 };
 use crate::{
@@ -55,6 +55,16 @@ fn definition(world: u64, limits: BridgeLimits) -> Definition {
         limits,
         file: "simulation".into(),
         raw: serde_json::Value::Null,
+    }
+}
+
+/// A further sink, which gets some of the messages.
+fn branch(world: u64, sink: u16) -> Branch {
+    let options = serde_json::json!({ "world": world, "sink": sink });
+    let condition = serde_json::json!({ "sink": sink });
+    Branch {
+        when: Some(Part { plugin: &CONDITION, options: condition, resolver: Arc::new(()) }),
+        sink: Part { plugin: &SINK, options, resolver: Arc::new(()) },
     }
 }
 
@@ -111,12 +121,16 @@ fn setting(seed: u64, random: &mut Random) -> (Definition, Arc<World>) {
     if random.one_in(4) {
         definition.errors.tolerance = Tolerance::None;
     }
+    let sinks = 1 + [0, 0, 1, 2][random.below(4)];
+    definition.sinks.extend((1..sinks).map(|sink| branch(seed, sink)));
     let world = World::register(
         seed,
         Nature {
             messages: MESSAGES,
             in_flight: limits.in_flight_records,
             prefetch: 1 + random.below(60),
+            sinks,
+            splits: random.one_in(3),
             misfortune: Misfortune::all(detects_stalls),
         },
     );

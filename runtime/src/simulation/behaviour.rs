@@ -11,7 +11,7 @@ use super::{
     change_tolerance, conserved, definition,
     misfortune::{Call, Misfortune},
     start, try_now,
-    world::{Nature, World},
+    world::{Nature, World, is_filtered, is_refused},
 };
 use crate::{
     Bridge, BridgeLimits, Bridges, DeadLetterTarget, Definition, Resolver, Target, TaskState, TaskStatus, Tolerance,
@@ -36,8 +36,14 @@ struct Scene {
 impl Scene {
     /// A calm world with so many messages, and a bridge in it.
     fn set(number: u64, messages: u64, change: impl FnOnce(&mut Definition)) -> Self {
-        let nature =
-            Nature { messages, in_flight: LIMITS.in_flight_records, prefetch: 60, misfortune: Misfortune::default() };
+        let nature = Nature {
+            messages,
+            in_flight: LIMITS.in_flight_records,
+            prefetch: 60,
+            sinks: 1,
+            splits: false,
+            misfortune: Misfortune::default(),
+        };
         let world = World::register(NUMBERS + number, nature);
         let mut definition = definition(NUMBERS + number, LIMITS);
         change(&mut definition);
@@ -538,4 +544,43 @@ async fn another_time_for_the_drain_wakes_nobody() {
     // Who listens counts as a task that lives.
     drop(wanted);
     assert!(scene.bridges.shutdown().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_is_just_opening_is_closed_and_not_dropped() {
+    // What it has taken already would else come back after the next one has taken what follows it.
+    let scene = Scene::set(91, 2000, |_| {});
+    scene.until_taken().await;
+    scene.world.state().opening = MINUTE / 60;
+    for wish in [Target::Stopped, Target::Paused, Target::Running] {
+        let opened = scene.opened().1;
+        scene.bridge.restart(Restart::All);
+        let connects = async {
+            while scene.opened().1 == opened {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(MINUTE, connects).await.expect("it connects again");
+        scene.bridge.restart(Restart::All);
+        scene.bridges.set_target("simulated", wish);
+        scene.bridges.set_target("simulated", Target::Running);
+        scene.until_state(TaskState::Running).await;
+    }
+    assert_eq!(scene.world.state().dropped, 0);
+    scene.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_that_takes_nothing_holds_up_only_what_is_behind_it() {
+    let scene = Scene::set(92, 300, |_| {});
+    scene.world.hang(Call::PutDeadLetter);
+    let held = LIMITS.in_flight_records as u64;
+    scene.until("all credit is used", |status| status.counts.records_in >= held).await;
+    sleep(MINUTE).await;
+    let seen = |id: &u64| scene.world.state().delivered.iter().any(|delivery| delivery.id == *id);
+    let behind = (REFUSED + 1..REFUSED + held - 10).filter(|id| !is_filtered(*id) && !is_refused(*id));
+    assert!(behind.clone().count() > 20 && behind.clone().all(|id| seen(&id)), "the sink goes on");
+    scene.world.mend();
+    scene.bridge.restart(Restart::All);
+    scene.end().await;
 }

@@ -7,6 +7,7 @@ pub(super) enum Call {
     OpenSource,
     Poll,
     Put,
+    PutDeadLetter,
     Commit,
     Reject,
     Suspend,
@@ -17,11 +18,12 @@ pub(super) enum Call {
 }
 
 impl Call {
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::OpenSink,
         Self::OpenSource,
         Self::Poll,
         Self::Put,
+        Self::PutDeadLetter,
         Self::Commit,
         Self::Reject,
         Self::Suspend,

@@ -1,7 +1,7 @@
 //! The world as connectors and a transform that a bridge can name.
 
 use gantry_sdk::{
-    Context, Result, Sink, Source, Transform, Working,
+    Context, Record, Result, Sink, Source, Transform, Value, Working,
     plugin::{SinkConfig, SinkPlugin, SourceConfig, SourcePlugin, TransformConfig, TransformPlugin},
     transform::Verdict,
 };
@@ -11,18 +11,23 @@ use serde::Deserialize;
 use super::{
     sink::SimulatedSink,
     source::SimulatedSource,
-    world::{World, id_of, is_filtered, is_refused_by_transform},
+    world::{World, goes_to, id_of, is_filtered, is_refused_by_transform, pieces_of},
 };
 
 pub(super) static SOURCE: SourcePlugin = SourcePlugin::of::<Options>("simulated", "a broker in memory");
 pub(super) static SINK: SinkPlugin = SinkPlugin::of::<Options>("simulated", "a destination in memory");
-pub(super) static TRANSFORM: TransformPlugin = TransformPlugin::of::<Options>("simulated", "filters and refuses some");
+pub(super) static TRANSFORM: TransformPlugin =
+    TransformPlugin::of::<Options>("simulated", "filters, refuses and splits some");
+pub(super) static CONDITION: TransformPlugin = TransformPlugin::of::<Condition>("condition", "which sink gets what");
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 struct Options {
     world: u64,
     #[serde(default)]
     dead_letter: bool,
+    /// Of a sink: which of the bridge's. Of a condition: which sink's.
+    #[serde(default)]
+    sink: u16,
 }
 
 impl SourceConfig for Options {
@@ -36,17 +41,19 @@ impl SourceConfig for Options {
 impl SinkConfig for Options {
     fn build(self, context: Context) -> Result<Box<dyn Sink>> {
         assert_eq!(context.dead_letter, self.dead_letter);
-        Ok(Box::new(SimulatedSink::new(World::of(self.world), context.health, self.dead_letter)))
+        Ok(Box::new(SimulatedSink::new(World::of(self.world), context.health, self.dead_letter, self.sink)))
     }
 }
 
 impl TransformConfig for Options {
     fn build(self) -> Result<Box<dyn Transform>> {
-        Ok(Box::new(SimulatedTransform))
+        Ok(Box::new(SimulatedTransform { splits: World::of(self.world).nature.splits }))
     }
 }
 
-struct SimulatedTransform;
+struct SimulatedTransform {
+    splits: bool,
+}
 
 impl Transform for SimulatedTransform {
     fn apply(&mut self, batch: &mut Working) {
@@ -55,5 +62,33 @@ impl Transform for SimulatedTransform {
             id if is_refused_by_transform(id) => Err("refused by the transform".to_owned()),
             _ => Ok(Verdict::Keep),
         });
+        if self.splits {
+            batch
+                .split(|record| Ok(Some((0..pieces_of(id_of(record))).map(|piece| numbered(record, piece)).collect())));
+        }
+    }
+}
+
+fn numbered(record: &Record, piece: u8) -> Record {
+    let mut record = record.clone();
+    record.headers.set("piece", Value::I32(piece.into()));
+    record
+}
+
+/// Which records go to a sink.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+struct Condition {
+    sink: u16,
+}
+
+impl TransformConfig for Condition {
+    fn build(self) -> Result<Box<dyn Transform>> {
+        Ok(Box::new(self))
+    }
+}
+
+impl Transform for Condition {
+    fn apply(&mut self, batch: &mut Working) {
+        batch.each(|record| Ok(if goes_to(id_of(record), self.sink) { Verdict::Keep } else { Verdict::Drop }));
     }
 }

@@ -11,7 +11,7 @@ use gantry_sdk::{Batch, Error, Failure, Health, Result, Sink, Value, health::Con
 
 use super::{
     misfortune::Call,
-    world::{Random, World, id_of, is_refused_by_sink},
+    world::{Delivery, Random, World, id_of, is_refused_by_sink, piece_of},
 };
 
 /// With nothing to tell it looks so often whether the sink is still there.
@@ -21,6 +21,8 @@ pub(super) struct SimulatedSink {
     world: Arc<World>,
     health: Health,
     dead_letter: bool,
+    /// Which of the bridge's.
+    sink: u16,
     taken: Arc<Mutex<TakenBatches>>,
     /// A batch that has not got in yet.
     putting: Option<Putting>,
@@ -46,8 +48,8 @@ struct Taken {
 }
 
 impl SimulatedSink {
-    pub(super) fn new(world: Arc<World>, health: Health, dead_letter: bool) -> Self {
-        Self { world, health, dead_letter, taken: Arc::default(), putting: None }
+    pub(super) fn new(world: Arc<World>, health: Health, dead_letter: bool, sink: u16) -> Self {
+        Self { world, health, dead_letter, sink, taken: Arc::default(), putting: None }
     }
 
     fn taken(&self) -> MutexGuard<'_, TakenBatches> {
@@ -59,6 +61,7 @@ impl SimulatedSink {
 struct Acceptor {
     taken: Arc<Mutex<TakenBatches>>,
     dead_letter: bool,
+    sink: u16,
 }
 
 impl Acceptor {
@@ -80,7 +83,7 @@ impl Acceptor {
             } else if is_refused_by_sink(id) {
                 own.refused.push(index);
             } else {
-                state.delivered.push(id);
+                state.delivered.push(Delivery { sink: self.sink, id, piece: piece_of(record) });
             }
         }
         own.forgotten = state.random.one_in(misfortune.forgotten);
@@ -97,7 +100,7 @@ async fn put(world: Arc<World>, acceptor: Acceptor, batch: Batch) -> Result<()> 
     while world.state().is_down() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    world.may_hang(Call::Put).await;
+    world.may_hang(if acceptor.dead_letter { Call::PutDeadLetter } else { Call::Put }).await;
     acceptor.accept(&world, batch);
     world.changed.notify_waiters();
     let misfortune = world.nature.misfortune;
@@ -179,7 +182,7 @@ impl Sink for SimulatedSink {
 
     fn start(&mut self, batch: Batch) {
         assert!(self.putting.is_none(), "started before it was ready");
-        let acceptor = Acceptor { taken: self.taken.clone(), dead_letter: self.dead_letter };
+        let acceptor = Acceptor { taken: self.taken.clone(), dead_letter: self.dead_letter, sink: self.sink };
         self.putting = Some(Box::pin(put(self.world.clone(), acceptor, batch)));
     }
 

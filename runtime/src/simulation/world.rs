@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use gantry_sdk::{ErrorKind, Record};
+use gantry_sdk::{ErrorKind, Record, Value};
 use tokio::{sync::Notify, time::Instant};
 
 use super::misfortune::{Call, Misfortune};
@@ -44,6 +44,10 @@ pub(super) struct Nature {
     pub(super) in_flight: usize,
     /// Most messages that the broker sends ahead.
     pub(super) prefetch: usize,
+    /// Sinks of the bridge: the first gets every message, the others those that [`goes_to`] says.
+    pub(super) sinks: u16,
+    /// Some messages become several records.
+    pub(super) splits: bool,
     pub(super) misfortune: Misfortune,
 }
 
@@ -68,8 +72,8 @@ pub(super) struct State {
     /// The tag up to which records were polled.
     pub(super) polled: u64,
     pub(super) committed: u64,
-    /// Message ids in the order in which the destination took them, repeats included.
-    pub(super) delivered: Vec<u64>,
+    /// In the order in which the sinks took them, repeats included.
+    pub(super) delivered: Vec<Delivery>,
     pub(super) dead: Vec<u64>,
     /// The broker refuses every connection, for that reason.
     pub(super) refuses: Option<ErrorKind>,
@@ -87,6 +91,19 @@ pub(super) struct State {
     pub(super) opened: (u64, u64),
     /// Times that a source gave back and stayed open.
     pub(super) rested: u64,
+    /// How long a source that is connected takes to say so.
+    pub(super) opening: Duration,
+    /// Sources that were dropped with their connection.
+    pub(super) dropped: u64,
+}
+
+/// One record that a sink took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Delivery {
+    pub(super) sink: u16,
+    pub(super) id: u64,
+    /// Which of the records that the message became.
+    pub(super) piece: u8,
 }
 
 /// What becomes of a message by its number: fixed, so that the end can be judged.
@@ -102,7 +119,16 @@ pub(super) const fn is_refused_by_sink(id: u64) -> bool {
     id % 29 == 7 && !is_filtered(id) && !is_refused_by_transform(id)
 }
 
-const fn is_refused(id: u64) -> bool {
+/// How many records a message becomes, where messages are split.
+pub(super) const fn pieces_of(id: u64) -> u8 {
+    if id % 5 == 1 { 2 + (id % 3) as u8 } else { 1 }
+}
+
+pub(super) const fn goes_to(id: u64, sink: u16) -> bool {
+    sink == 0 || id % 3 != sink as u64
+}
+
+pub(super) const fn is_refused(id: u64) -> bool {
     is_refused_by_transform(id) || is_refused_by_sink(id)
 }
 
@@ -112,9 +138,26 @@ pub(super) fn body_of(id: u64, padding: usize) -> Vec<u8> {
     body
 }
 
+/// Of a record that a message was split into; 0 of a message.
+pub(super) fn piece_of(record: &Record) -> u8 {
+    match record.headers.get("piece") {
+        Some(Value::I32(piece)) => u8::try_from(*piece).expect("few"),
+        _ => 0,
+    }
+}
+
 pub(super) fn id_of(record: &Record) -> u64 {
     let value = record.value.as_deref().expect("every message has a body");
     u64::from_be_bytes(value[..8].try_into().expect("eight bytes"))
+}
+
+impl Nature {
+    /// What sinks get of a message that nobody filters or refuses.
+    pub(super) fn deliveries_of(&self, id: u64) -> impl Iterator<Item = Delivery> {
+        let pieces = if self.splits { pieces_of(id) } else { 1 };
+        let sinks = (0..self.sinks).filter(move |sink| goes_to(id, *sink));
+        sinks.flat_map(move |sink| (0..pieces).map(move |piece| Delivery { sink, id, piece }))
+    }
 }
 
 impl World {
@@ -138,6 +181,8 @@ impl World {
             returned: 0,
             opened: (0, 0),
             rested: 0,
+            opening: Duration::ZERO,
+            dropped: 0,
         };
         let world = Arc::new(Self { nature, state: Mutex::new(state), changed: Notify::new() });
         WORLDS.lock().unwrap_or_else(PoisonError::into_inner).insert(seed, world.clone());
@@ -213,13 +258,25 @@ impl World {
     pub(super) fn judge(&self) {
         let state = self.state();
         let mut seen = BTreeSet::new();
-        let firsts: Vec<_> = state.delivered.iter().copied().filter(|id| seen.insert(*id)).collect();
-        assert!(firsts.is_sorted(), "I5: first arrivals are out of order: {firsts:?}");
+        for sink in 0..self.nature.sinks {
+            let own = state.delivered.iter().copied().filter(|delivery| delivery.sink == sink);
+            let firsts: Vec<_> = own.filter(|delivery| seen.insert(*delivery)).collect();
+            assert!(firsts.is_sorted(), "I5: first arrivals are out of order: {firsts:?}");
+        }
         let dead: BTreeSet<_> = state.dead.iter().copied().collect();
         for id in 0..self.nature.messages {
-            assert_eq!(seen.contains(&id), !is_filtered(id) && !is_refused(id), "I6: message {id} delivered or not");
+            let wanted: BTreeSet<_> = self.nature.deliveries_of(id).collect();
+            let got = |delivery: &Delivery| seen.contains(delivery);
+            if is_refused_by_sink(id) {
+                // What others took of it before it was refused, they have.
+            } else if is_filtered(id) || is_refused(id) {
+                assert!(!seen.iter().any(|delivery| delivery.id == id), "I6: message {id} is delivered");
+            } else {
+                assert!(wanted.iter().all(got), "I6: message {id} is not delivered");
+            }
             assert_eq!(dead.contains(&id), is_refused(id), "I6: message {id} dead-lettered or not");
         }
+        assert!(seen.iter().all(|delivery| self.nature.deliveries_of(delivery.id).any(|wanted| wanted == *delivery)));
     }
 }
 
@@ -243,7 +300,9 @@ impl State {
         Instant::now() < self.down_until
     }
 
-    pub(super) fn is_settled(&self, id: u64) -> bool {
-        is_filtered(id) || self.delivered.contains(&id) || self.dead.contains(&id)
+    pub(super) fn is_settled(&self, nature: &Nature, id: u64) -> bool {
+        is_filtered(id)
+            || self.dead.contains(&id)
+            || nature.deliveries_of(id).all(|delivery| self.delivered.contains(&delivery))
     }
 }
