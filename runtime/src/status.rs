@@ -92,7 +92,7 @@ pub struct Counts {
     pub records_in: u64,
     /// Their bytes.
     pub bytes_in: u64,
-    /// Records that the sink confirmed.
+    /// Records of the source of which the sink confirmed all that became of them.
     pub records_out: u64,
     /// Their bytes as the source gave them.
     pub bytes_out: u64,

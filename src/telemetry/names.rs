@@ -66,7 +66,7 @@ macro_rules! metrics {
 metrics! {
     RECORDS_IN: Counter "gantry_records_in_total" TASK, "Records that the source gave; a redelivered record counts again.";
     BYTES_IN: Counter "gantry_bytes_in_total" TASK, "Bytes of the records that the source gave.";
-    RECORDS_OUT: Counter "gantry_records_out_total" TASK, "Records that the sink confirmed.";
+    RECORDS_OUT: Counter "gantry_records_out_total" TASK, "Records of the source that are delivered: the sink confirmed all that became of them.";
     BYTES_OUT: Counter "gantry_bytes_out_total" TASK, "Bytes of the settled records, as the source gave them.";
     RECORDS_FILTERED: Counter "gantry_records_filtered_total" TASK, "Records that an explicit rule dropped.";
     RECORDS_DROPPED: Counter "gantry_records_dropped_total" TASK, "Refused records that errors.tolerance dropped; they count as filtered, too.";

@@ -21,8 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use tracing::warn;
 
-/// AMQP's limit for the name of a header, which other protocols can say too.
-const LONGEST_NAME: usize = 255;
+use super::header_name;
 
 /// Counts the bridges that a record has passed, and stops those that have passed too many.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -59,11 +58,7 @@ impl Default for Hops {
 impl Hops {
     /// What cannot work.
     pub(crate) fn check(&self) -> Option<Problem> {
-        if self.header.is_empty() {
-            return Some(Problem::error("header", "is empty; a header has a name"));
-        }
-        let message = format!("is longer than {LONGEST_NAME} bytes, which AMQP has no room for");
-        (self.header.len() > LONGEST_NAME).then(|| Problem::error("header", message))
+        header_name::check("header", &self.header)
     }
 
     /// The options of the step that does it, for the bridge of this name.

@@ -68,6 +68,11 @@ pub struct Options {
     pub on_invalid: Otherwise,
 }
 
+/// The names on the way to one place in a body, by its path: `order.items.0`.
+pub(super) fn plain_path(text: &str) -> Result<Vec<String>, String> {
+    Path::plain(text).map(|path| path.names())
+}
+
 fn stars() -> Json {
     "****".into()
 }

@@ -7,13 +7,14 @@
 //! - Reasons name fields, types and sizes, never values: a body may hold secrets, and reasons reach logs and headers.
 //! - What cannot work (no operation, two that contradict each other) is found by `check`, before any record.
 //!
-//! In reading order: the transforms [`filter`], [`route`], [`headers`], [`key`], [`json`], [`timestamp`], [`decompress`] and
-//! [`rabbitmq_envelope`], then what they share: `field`, `regex`, `policy`, `refusal`. Adding one is a file and a line in
-//! [`PLUGINS`]. [`hops`] is the bridge's own.
+//! In reading order: the transforms [`filter`], [`route`], [`headers`], [`key`], [`json`], [`split`], [`timestamp`],
+//! [`decompress`] and [`rabbitmq_envelope`], then what they share: `field`, `regex`, `policy`, `refusal`, `header_name`. Adding one
+//! is a file and a line in [`PLUGINS`]. [`hops`] is the bridge's own.
 
 pub mod decompress;
 mod field;
 pub mod filter;
+mod header_name;
 pub mod headers;
 pub mod hops;
 pub mod json;
@@ -23,6 +24,7 @@ pub mod rabbitmq_envelope;
 mod refusal;
 mod regex;
 pub mod route;
+pub mod split;
 pub mod timestamp;
 
 use gantry_sdk::plugin::TransformPlugin;
@@ -40,6 +42,7 @@ pub static PLUGINS: &[TransformPlugin] = &[
     TransformPlugin::of::<headers::Options>("headers", "Decodes, merges, copies, renames, drops and sets headers."),
     TransformPlugin::of::<key::Options>("key", "Sets the key from a template."),
     TransformPlugin::of::<json::Options>("json", "Extracts, renames, drops, masks and inserts fields of a JSON body."),
+    TransformPlugin::of::<split::Options>("split", "Makes one record of each element of a JSON list."),
     TransformPlugin::of::<timestamp::Options>("timestamp", "Sets the timestamp from a field."),
     TransformPlugin::of::<decompress::Options>("decompress", "Decompresses bodies of gzip, zstd or deflate."),
     TransformPlugin::of::<rabbitmq_envelope::Options>(

@@ -12,7 +12,7 @@ fn plugin(name: &str) -> &'static TransformPlugin {
     PLUGINS.iter().find(|plugin| plugin.name == name).expect(name)
 }
 
-fn transform(name: &str, options: &Json) -> Box<dyn Transform> {
+pub(super) fn transform(name: &str, options: &Json) -> Box<dyn Transform> {
     (plugin(name).create)(options).unwrap_or_else(|error| panic!("{name} {options}: {}", error.chain()))
 }
 

@@ -10,6 +10,7 @@ mod delivery;
 mod isolation;
 mod memory;
 mod shutdown;
+mod split;
 
 /// A configuration with both brokers and one bridge `b`, whose source, sink and errors are given.
 pub(crate) fn bridge(source: &str, sink: &str, rest: &str) -> String {
