@@ -1,14 +1,11 @@
 //! The source gives back what it holds and goes on, on a real Kafka.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
-mod support;
-
 use std::collections::BTreeMap;
 
 use gantry_sdk::{Lane, Limits, Polled, Position, Record, Source};
 use serde_json::json;
-use support::{
+
+use crate::support::{
     DEADLINE, Topic, context,
     source::{is_silent, next, number, open_source, producer, source_options, take, write_numbers},
 };

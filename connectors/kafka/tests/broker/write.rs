@@ -1,14 +1,11 @@
 //! What the sink writes is what a reader finds: bodies, keys, timestamps, headers, partitions, order.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
-mod support;
-
 use bytes::Bytes;
 use gantry_kafka::headers::typed;
 use gantry_sdk::{Properties, Record, Timestamp, Value};
 use serde_json::json;
-use support::{Topic, context, open, options, put, record, write};
+
+use crate::support::{self, Topic, context, open, options, put, record, write};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_of_every_kind_arrive_as_they_are() {

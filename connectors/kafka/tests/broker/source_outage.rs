@@ -1,9 +1,5 @@
 //! What the source does when the cluster fails: librdkafka's own mock cluster fails on demand.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
-mod support;
-
 use gantry_sdk::{ErrorKind, health::Condition};
 use rdkafka::{
     ClientConfig,
@@ -12,7 +8,8 @@ use rdkafka::{
     types::{RDKafkaApiKey, RDKafkaRespErr},
 };
 use serde_json::{Value as Json, json};
-use support::{
+
+use crate::support::{
     DEADLINE, context, merge,
     source::{create_source, number, open_source, take},
 };

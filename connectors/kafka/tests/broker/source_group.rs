@@ -1,15 +1,12 @@
 //! The source as one of several members of a group, on a real Kafka.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
-mod support;
-
 use std::time::{Duration, Instant};
 
 use gantry_sdk::{Context, ErrorKind, Limits, Polled};
 use serde_json::json;
-use support::{
-    DEADLINE, Topic, context,
+
+use crate::support::{
+    self, DEADLINE, Topic, context,
     source::{ALL, Arrivals, Worker, next, number, open_source, producer, source_options, take, write_numbers},
     unique,
 };

@@ -1,16 +1,13 @@
 //! A record that Kafka does not take is rejected alone, with the reason.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
-mod support;
-
 use gantry_sdk::{
     FailureKind, Record, Value,
     health::Condition,
     testkit::{Courier, Summary},
 };
 use serde_json::json;
-use support::{DEADLINE, Received, Topic, context, last_writes, open, options, put, record, write};
+
+use crate::support::{DEADLINE, Received, Topic, context, last_writes, open, options, put, record, write};
 
 fn reasons(summary: &Summary) -> Vec<&str> {
     assert!(summary.failed.iter().all(|failure| failure.kind == FailureKind::Rejected), "{:?}", summary.failed);

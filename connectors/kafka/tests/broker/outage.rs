@@ -1,9 +1,5 @@
 //! What becomes of records when the cluster fails: librdkafka's own mock cluster fails on demand.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
-mod support;
-
 use std::time::{Duration, Instant};
 
 use gantry_sdk::{Context, FailureKind, Record, health::Condition, plugin::RetryPolicy, testkit::Courier};
@@ -15,7 +11,8 @@ use rdkafka::{
     types::{RDKafkaApiKey, RDKafkaRespErr},
 };
 use serde_json::{Value as Json, json};
-use support::{DEADLINE, Topic, context, last_writes, merge, open, options, put, record};
+
+use crate::support::{DEADLINE, Topic, context, last_writes, merge, open, options, put, record};
 
 type Mock = MockCluster<'static, DefaultProducerContext>;
 

@@ -1,9 +1,5 @@
 //! Opening says what is wrong and what to do: topics, brokers, logins.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
-mod support;
-
 use std::{
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
@@ -12,7 +8,8 @@ use std::{
 
 use gantry_sdk::{Error, ErrorKind};
 use serde_json::{Value as Json, json};
-use support::{Topic, bootstrap, context, create, options, put, record, unique};
+
+use crate::support::{self, Topic, bootstrap, context, create, options, put, record, unique};
 
 async fn failure(options: &Json) -> Error {
     let mut sink = create(options, context());

@@ -1,14 +1,11 @@
 //! Every record has exactly one outcome, however many there are and however they are cut short.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
-mod support;
-
 use std::{task::Poll, time::Duration};
 
 use gantry_sdk::testkit::Courier;
 use serde_json::json;
-use support::{DEADLINE, Topic, context, open, options, record};
+
+use crate::support::{DEADLINE, Topic, context, open, options, record};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_thousand_records_are_settled_once_each() {

@@ -1,9 +1,5 @@
 //! What the source makes of topics on a real Kafka.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
-mod support;
-
 use std::time::{Duration, Instant};
 
 use gantry_sdk::{Context, ErrorKind, Polled, Value};
@@ -12,8 +8,9 @@ use rdkafka::{
     consumer::{BaseConsumer, CommitMode, Consumer as _},
 };
 use serde_json::{Value as Json, json};
-use support::{
-    DEADLINE, Topic, context,
+
+use crate::support::{
+    self, DEADLINE, Topic, context,
     source::{is_silent, number, open_source, producer, source_options, take, take_once, write_numbers, write_one},
     unique,
 };

@@ -1,14 +1,13 @@
 //! Dead letters out of a real topic: as they were, each once, until they are marked.
 
-mod support;
-
 use bytes::Bytes;
 use gantry_sdk::{
     Context, DeadLetter, DeadLetterId, DeadLetters, Properties, Record, Timestamp, Value,
     dead_letters::{Fidelity, Marks, Reason},
 };
 use serde_json::{Value as Json, json};
-use support::{Topic, context, merge, open, options, put};
+
+use crate::support::{self, Topic, context, merge, open, options, put};
 
 fn dead() -> Context {
     Context { dead_letter: true, ..context() }
