@@ -1,10 +1,8 @@
 //! `gantry check`, `list` and `schema` as a person meets them: every kind of mistake gives one clear line with its place.
 
-#[path = "support/check.rs"]
-mod support;
-
 use serde_json::json;
-use support::{Ended, Files};
+
+use crate::support::{Ended, Files};
 
 const GOOD: &str = r#"connections:
   rabbit: { rabbitmq: { urls: ["amqp://guest:${env:PASSWORD}@rabbit1:5672/%2f"] } }

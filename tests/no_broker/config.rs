@@ -1,11 +1,8 @@
 //! Files, environment variables and secrets, laid over each other by the program itself.
 
-#[path = "support/check.rs"]
-mod support;
-
 use std::fs;
 
-use support::Files;
+use crate::support::Files;
 
 const BASE: &str = r"connections:
   rabbit: { rabbitmq: { urls: ['${env:RABBITMQ_URL}'] } }

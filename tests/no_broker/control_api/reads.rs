@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::{
+use super::{
     VERSION,
     http::{get, request},
     support::{SOON, eventually, gantry::Gantry},

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::{
+use super::{
     ONE_AWAY,
     http::{get, request},
     metric,

@@ -1,6 +1,6 @@
 //! Web pages of other sites, which ask through the browser of someone inside.
 
-use crate::{
+use super::{
     TWO,
     http::{get, raw, request},
     support::gantry::Gantry,

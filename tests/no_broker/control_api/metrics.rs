@@ -1,6 +1,6 @@
 //! What every scrape must hold.
 
-use crate::{
+use super::{
     VERSION,
     http::{get, request},
     support::{SOON, eventually, gantry::Gantry},

@@ -2,9 +2,9 @@
 //!
 //! Needs no broker: bridges go from `generate` to `null`, and one has a broker that is not there.
 
-#[path = "../support/http.rs"]
+#[path = "../../support/http.rs"]
 mod http;
-#[path = "../support/mod.rs"]
+#[path = "../../support/mod.rs"]
 mod support;
 
 mod changes;

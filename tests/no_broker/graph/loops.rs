@@ -1,6 +1,6 @@
 //! Which circles `gantry check` warns of, and which not.
 
-use crate::{THERE_AND_BACK, gantry};
+use super::{THERE_AND_BACK, gantry};
 
 /// The warnings about circles.
 fn circles(yaml: &str) -> Vec<String> {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::{
+use super::{
     http::{get, request, send},
     states,
     support::{SOON, eventually, gantry::Gantry},

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use crate::{Files, THERE_AND_BACK, gantry};
+use super::{Files, THERE_AND_BACK, gantry};
 
 fn page() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations/graph.md");

@@ -1,16 +1,12 @@
 //! `gantry graph` as a person meets it, and the loops that `gantry check` finds.
 
-#[path = "../support/check.rs"]
-mod support;
-
-mod bindings;
 mod loops;
 mod page;
 
-use support::{Ended, Files};
+use crate::support::{Ended, Files};
 
 /// A bridge there and a bridge back, and one that nobody feeds.
-pub(crate) const THERE_AND_BACK: &str = r#"connections:
+const THERE_AND_BACK: &str = r#"connections:
   rabbit: { rabbitmq: { urls: ["amqp://gantry:${env:RABBITMQ_PASSWORD}@rabbit1:5672"] } }
   events: { kafka: { bootstrap_servers: "kafka1:9092" } }
 bridges:
@@ -27,7 +23,7 @@ bridges:
 const SECRET: &[(&str, &str)] = &[("RABBITMQ_PASSWORD", "hunter2")];
 
 /// Runs `gantry COMMAND gantry.yaml MORE` on this configuration.
-pub(crate) fn gantry(command: &str, yaml: &str, more: &[&str]) -> Ended {
+fn gantry(command: &str, yaml: &str, more: &[&str]) -> Ended {
     let ended = Files::of(&[("gantry.yaml", yaml)]).gantry(&[&[command, "gantry.yaml"], more].concat(), SECRET);
     assert!(!ended.out.contains("hunter2") && !ended.err.contains("hunter2"), "a secret is shown: {ended:?}");
     ended

@@ -5,9 +5,6 @@
 //! hurt. A fence that is only a part of a configuration is marked `yaml fragment` and is left out. References to secrets get a
 //! value here: `…URL…` an AMQP URL, any other one `localhost:9092`, which is good for an address and for a password.
 
-#[path = "support/check.rs"]
-mod support;
-
 use std::{
     collections::BTreeSet,
     fs,
@@ -17,7 +14,8 @@ use std::{
 use gantry::telemetry::names;
 use regex::Regex;
 use serde_json::Value as Json;
-use support::Files;
+
+use crate::support::Files;
 
 /// A configuration, and where it stands.
 struct Example {
@@ -220,8 +218,8 @@ fn the_pages_of_connectors_and_transforms_name_every_option() {
 #[test]
 fn every_test_that_the_guarantees_name_exists() {
     let test = Regex::new(r"`[a-z_0-9/]+(?:::[a-z_0-9]+)*::([a-z_0-9]+)`").expect("it compiles");
-    let rust: String =
-        ["src", "tests", "connectors"].iter().flat_map(|below| files(below, &["rs"])).map(|file| read(&file)).collect();
+    let rust = ["src", "tests", "runtime", "connectors"].into_iter().flat_map(|below| files(below, &["rs"]));
+    let rust: String = rust.map(|file| read(&file)).collect();
     let page = read(&root().join("docs/guarantees.md"));
     let named: BTreeSet<&str> = test.captures_iter(&page).map(|found| found.extract::<1>().1[0]).collect();
     assert!(named.len() > 50, "the page names its tests: {named:?}");

@@ -1,6 +1,6 @@
 //! Refusals: each is JSON with its code and a message, whoever refuses.
 
-use crate::{
+use super::{
     http::{Answer, get, request, send},
     two,
 };

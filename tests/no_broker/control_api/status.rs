@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value as Json;
 
-use crate::{
+use super::{
     ONE_AWAY, TWO,
     http::request,
     support::{SOON, eventually, gantry::Gantry},

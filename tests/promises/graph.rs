@@ -1,9 +1,7 @@
-//! Bindings come from a real RabbitMQ's management API.
+//! `gantry graph` takes bindings from a real RabbitMQ's management API.
 
-use std::{
-    sync::atomic::{AtomicU32, Ordering},
-    time::{SystemTime, UNIX_EPOCH},
-};
+#[path = "../support/check.rs"]
+mod check;
 
 use lapin::{
     Connection, ConnectionProperties, ExchangeKind,
@@ -14,20 +12,15 @@ use lapin::{
     types::FieldTable,
 };
 
-use crate::gantry;
+use check::{Ended, Files};
 
-fn amqp_url() -> String {
-    std::env::var("GANTRY_TEST_AMQP_URL").unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:21672/%2f".to_owned())
-}
+use crate::support::{amqp_url, management_url, unique};
 
-fn management_url() -> String {
-    std::env::var("GANTRY_TEST_RABBITMQ_MANAGEMENT").unwrap_or_else(|_| "http://127.0.0.1:21673".to_owned())
-}
-
-fn unique(what: &str) -> String {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let millis = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
-    format!("{what}-{}-{millis}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+/// Runs `gantry graph` on this configuration.
+fn graph(yaml: &str, more: &[&str]) -> Ended {
+    let ended = Files::of(&[("gantry.yaml", yaml)]).gantry(&[&["graph", "gantry.yaml"], more].concat(), &[]);
+    assert!(!ended.out.contains("hunter2") && !ended.err.contains("hunter2"), "a secret is shown: {ended:?}");
+    ended
 }
 
 fn yaml(url: &str, queue: &str) -> String {
@@ -65,7 +58,7 @@ async fn the_exchanges_before_a_queue_are_drawn() {
         .await
         .expect("a binding");
 
-    let ended = gantry("graph", &yaml(&amqp_url(), &queue), &["--management-url", &management_url()]);
+    let ended = graph(&yaml(&amqp_url(), &queue), &["--management-url", &management_url()]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     for there in [&outer, &inner, &queue] {
         assert_eq!(ended.out.matches(there.as_str()).count(), 1, "{there} in {}", ended.out);
@@ -93,7 +86,7 @@ fn what_is_wrong_with_the_api_is_told_without_the_password() {
         (broker, management_url(), "it refuses this user"),
         (elsewhere.as_str(), with_user("guest:guest"), "there is no such virtual host"),
     ] {
-        let ended = gantry("graph", &yaml(broker, "q"), &["--management-url", &url]);
+        let ended = graph(&yaml(broker, "q"), &["--management-url", &url]);
         assert_eq!(ended.code, Some(2), "{url}: {ended:?}");
         assert!(ended.err.contains(expected), "{url}: {ended:?}");
     }

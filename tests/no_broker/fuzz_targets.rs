@@ -2,7 +2,7 @@
 //!
 //! The inputs are the same at each run. `GANTRY_FUZZ_CASES=100000` tries more of them; `scripts/fuzz` looks for new ones.
 
-#[path = "../fuzz/src/lib.rs"]
+#[path = "../../fuzz/src/lib.rs"]
 #[expect(unreachable_pub, reason = "there it is a library")]
 mod targets;
 
@@ -152,7 +152,7 @@ macro_rules! tests {
         fn every_target_has_its_test_and_its_binary() {
             let names: Vec<_> = TARGETS.iter().map(|(name, _)| *name).collect();
             assert_eq!(names, [$(stringify!($target)),*]);
-            let manifest = include_str!("../fuzz/Cargo.toml");
+            let manifest = include_str!("../../fuzz/Cargo.toml");
             let binaries: Vec<_> = manifest.lines().filter_map(|line| line.strip_prefix("path = \"fuzz_targets/")).collect();
             assert_eq!(binaries, names.iter().map(|name| format!("{name}.rs\"")).collect::<Vec<_>>());
         }

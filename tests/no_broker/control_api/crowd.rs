@@ -10,7 +10,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{
+use super::{
     TWO,
     http::{Answer, get, raw, send},
     support::{SOON, eventually, gantry::Gantry},
