@@ -96,7 +96,7 @@ impl TransformConfig for Options {
     }
 
     fn build(self) -> Result<Box<dyn Transform>> {
-        super::refuse(&self.check())?;
+        super::refusal::refuse(&self.check())?;
         Ok(Box::new(Split {
             at: self.path().unwrap_or_default(),
             index_header: self.index_header.into(),

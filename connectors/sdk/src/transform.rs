@@ -44,9 +44,9 @@ impl Working {
         Self { records, ..Self::default() }
     }
 
-    /// A batch that has come out of transforms: its records keep their roots.
+    /// A batch that has come out of transforms: its records keep their roots, and may share them.
     pub fn resume(records: Vec<Record>) -> Self {
-        Self { records, ..Self::default() }
+        Self { records, is_split: true, ..Self::default() }
     }
 
     /// The records that are still in it.
