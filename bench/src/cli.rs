@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum, builder::PossibleValue};
 
-use crate::{case::Case, contender::Direction};
+use crate::{case::Case, direction::Direction};
 
 /// Measures gantry against a bare program, from RabbitMQ to Kafka and from Kafka to RabbitMQ.
 ///

@@ -7,10 +7,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::{case::Case, cli::Options, process::Process};
+use crate::{case::Case, cli::Options, direction::Direction, process::Process};
 
 /// One of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -25,25 +24,6 @@ impl fmt::Display for Contender {
         f.write_str(match self {
             Self::Floor => "floor",
             Self::Gantry => "gantry",
-        })
-    }
-}
-
-/// Which way messages go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Direction {
-    /// From RabbitMQ to Kafka.
-    ToKafka,
-    /// From Kafka to RabbitMQ.
-    ToRabbitmq,
-}
-
-impl fmt::Display for Direction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::ToKafka => "RabbitMQ to Kafka",
-            Self::ToRabbitmq => "Kafka to RabbitMQ",
         })
     }
 }

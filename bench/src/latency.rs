@@ -10,12 +10,13 @@ use hdrhistogram::Histogram;
 use tokio::{runtime::Handle, task::spawn_blocking};
 
 use crate::{
+    bench::Bench,
     case::Case,
-    contender::{Contender, Direction, Journey},
+    contender::{Contender, Journey},
+    direction::Direction,
     kafka::{self, Writer},
     process::{Process, eventually},
     rabbit::{self, Rabbit},
-    run::Bench,
 };
 
 /// How long a program may take until it consumes.

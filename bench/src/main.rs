@@ -11,11 +11,13 @@
 //!
 //! # In reading order
 //! [`cli`], [`case`], [`run`] (what happens when), [`rate`], [`latency`], [`own_cost`], [`report`]; and what they use:
-//! [`contender`], [`process`], [`usage`], [`rabbit`], [`kafka`].
+//! [`bench`], [`contender`], [`direction`], [`process`], [`usage`], [`rabbit`], [`kafka`].
 
+mod bench;
 mod case;
 mod cli;
 mod contender;
+mod direction;
 mod kafka;
 mod latency;
 mod own_cost;

@@ -9,10 +9,11 @@ use anyhow::{Result, bail, ensure};
 use serde::Serialize;
 
 use crate::{
-    contender::{Contender, Direction, Journey},
+    bench::{Bench, Brokers},
+    contender::{Contender, Journey},
+    direction::Direction,
     kafka::Header,
     process::{LOOK, Process, eventually},
-    run::{Bench, Brokers},
     usage::{machine_cpu, own_cpu},
 };
 

@@ -11,7 +11,6 @@ mod frame;
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    io::IsTerminal as _,
     sync::{Arc, mpsc},
     thread::JoinHandle,
     time::{Duration, Instant, SystemTime},
@@ -20,7 +19,7 @@ use std::{
 use console::Term;
 use gantry_runtime::{Bridge, BridgeStatus, Bridges};
 
-use self::canvas::Canvas;
+use self::canvas::{Canvas, is_gone};
 use super::display::Screen;
 use crate::telemetry::log;
 
@@ -90,11 +89,6 @@ fn prints_records(bridges: &[Arc<Bridge>]) -> bool {
         let dead_letter = definition.errors.dead_letter_sink();
         definition.sinks[0].sink.plugin.name == CONSOLE || dead_letter.is_some_and(|sink| sink.plugin.name == CONSOLE)
     })
-}
-
-/// Whether the terminal was closed: nothing can be drawn any more.
-fn is_gone() -> bool {
-    !std::io::stderr().is_terminal()
 }
 
 /// How fast each bridge is.

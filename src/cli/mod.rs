@@ -22,7 +22,7 @@ pub mod steer;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// Moves messages between brokers without losing any.
 ///
@@ -89,8 +89,8 @@ impl Cli {
             Command::Restart(args) => steer::restart(&args),
             Command::Dlq(args) => dlq::run(&args),
             Command::Graph(args) => graph::run(&args),
-            Command::Completions(args) => pages::completions(&args),
-            Command::Man(args) => pages::man(&args),
+            Command::Completions(args) => pages::completions(&args, Self::command()),
+            Command::Man(args) => pages::man(&args, Self::command()),
         }
     }
 }

@@ -3,11 +3,11 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use super::{Cli, output};
+use super::output;
 
 /// Print completions for a shell.
 ///
@@ -34,22 +34,22 @@ pub struct ManArgs {
 }
 
 /// Prints the script.
-pub fn completions(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
+pub fn completions(args: &CompletionsArgs, mut program: Command) -> anyhow::Result<ExitCode> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "gantry", &mut script);
+    clap_complete::generate(args.shell, &mut program, "gantry", &mut script);
     output::print_as_it_is(String::from_utf8(script)?.trim_end())?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Prints the page, or writes all of them.
-pub fn man(args: &ManArgs) -> anyhow::Result<ExitCode> {
+pub fn man(args: &ManArgs, program: Command) -> anyhow::Result<ExitCode> {
     if let Some(directory) = &args.directory {
-        let written = clap_mangen::generate_to(Cli::command(), directory);
+        let written = clap_mangen::generate_to(program, directory);
         written.with_context(|| format!("writing man pages to {}", directory.display()))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut page = Vec::new();
-    Man::new(Cli::command()).render(&mut page)?;
+    Man::new(program).render(&mut page)?;
     output::print_as_it_is(String::from_utf8(page)?.trim_end())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -4,13 +4,13 @@
 //!
 //! Exit code 0: every bridge does what is wanted of it. 1: one does not. 2: nobody answers.
 
+mod overview;
 mod table;
 
 use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, bail};
 use console::Term;
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
@@ -19,6 +19,7 @@ use super::{
     display::Screen,
     output,
 };
+use overview::Overview;
 
 /// A control port answers from memory; one that takes longer is not there.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -61,53 +62,6 @@ fn ask(address: &Address) -> anyhow::Result<Json> {
         (200, answer) => Ok(answer),
         (status, answer) => bail!("asking for /v1/bridges: {}", refusal(status, &answer)),
     }
-}
-
-/// What `/v1/bridges` answers, as far as it is shown.
-#[derive(Debug, Deserialize)]
-struct Overview {
-    at: Timestamp,
-    bridges: Vec<Bridge>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Bridge {
-    name: String,
-    target: String,
-    ready: bool,
-    tasks: Vec<Task>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Task {
-    task: u32,
-    state: String,
-    error: Option<String>,
-    next_try: Option<Timestamp>,
-    last_progress: Option<Timestamp>,
-    counts: Counts,
-    lag: Option<u64>,
-    queue_depth: Option<u64>,
-    #[serde(default)]
-    lost: Vec<Loss>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Loss {
-    records: u64,
-    what: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Counts {
-    records_in: u64,
-    records_out: u64,
-    #[serde(default)]
-    filtered: u64,
-    dead_lettered: u64,
-    in_flight: u64,
-    #[serde(default)]
-    stalls: u64,
 }
 
 #[cfg(test)]

@@ -15,16 +15,14 @@ use super::{
     path,
     schema::{self, Slot},
     sections::{self, Connections, Section},
-    settings, validate,
+    settings::{self, REJECT},
+    validate,
     view::View,
 };
 use crate::{
     graph::{self, Flow, FlowEnd},
     transform::hops::{self, Hops},
 };
-
-/// What stands for the source's own dead letter where else a sink's name stands.
-pub(super) const REJECT: &str = "reject";
 
 /// A bridge whose parts are all known.
 #[derive(Debug)]

@@ -6,7 +6,6 @@ use gantry_sdk::config::{Problem, Severity};
 use serde_json::Value as Json;
 
 use super::{
-    Secrets,
     diagnostic::Diagnostic,
     layers::Tree,
     path,
@@ -17,6 +16,17 @@ use super::{
 
 /// No more errors are told, and no more warnings.
 const MOST: usize = 200;
+
+/// What becomes of references.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Secrets {
+    /// They must be there.
+    Required,
+    /// What a bridge needs only when it connects may come later; that it is missing is a warning.
+    Awaited,
+    /// Nobody looks for them: something harmless stands in for each.
+    Unread,
+}
 
 /// Problems of one configuration.
 #[derive(Debug)]
@@ -119,7 +129,7 @@ impl<'t> Findings<'t> {
         let mut resolved = written.clone();
         let unread = self.secrets == Secrets::Unread;
         secrets::each_text(&mut resolved, "", &mut |at, text| match secrets::expand(text) {
-            _ if unread && !view::references(text).is_empty() => {
+            _ if unread && !secrets::references(text).is_empty() => {
                 self.missing.push(Missing { problem: Problem::error(at, String::new()), later: true });
             }
             Ok(Some(expanded)) => *text = expanded,

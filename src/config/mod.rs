@@ -11,9 +11,10 @@
 //!   of one bridge is that bridge's own matter.
 //!
 //! # In reading order
-//! `settings` (what the options are) → `files`, `yaml` and `layers` (text to one tree with places) → [`secrets`], `typed`
-//! (references and variables put in) → `view` (what may be said of them) → `sections`, `bridges` (what is meant, against [`schema`] by `validate`) →
-//! `warnings` → `redact` (what may be shown), `difference` (what a reload has to do).
+//! `settings` (what the options are) → `files`, `yaml` and `layers` (text to one tree with places) → [`secrets`],
+//! `typed` (references and variables put in) → `view` (what may be said of them; `stand_in`) → `sections`, `bridges`
+//! (what is meant, against [`schema`] by `validate`) → `warnings` → `redact` (what may be shown), `difference` (what a
+//! reload has to do).
 
 mod bridges;
 pub mod catalog;
@@ -30,6 +31,7 @@ mod schema;
 pub mod secrets;
 mod sections;
 mod settings;
+mod stand_in;
 pub(crate) mod suggest;
 mod typed;
 mod validate;
@@ -51,6 +53,7 @@ use view::View;
 
 pub use diagnostic::{Diagnostic, Place};
 pub use difference::reload;
+pub use findings::Secrets;
 pub use redact::redacted;
 pub use resolver::References;
 pub use schema::schema;
@@ -69,17 +72,6 @@ pub struct Loaded {
     pub flows: Vec<Flow>,
     /// What works, and will hurt.
     pub warnings: Vec<Diagnostic>,
-}
-
-/// What becomes of references.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Secrets {
-    /// They must be there.
-    Required,
-    /// What a bridge needs only when it connects may come later; that it is missing is a warning.
-    Awaited,
-    /// Nobody looks for them: something harmless stands in for each.
-    Unread,
 }
 
 /// Loads a configuration to run it. A secret that is missing is a warning: its bridge fails by itself until it is there,

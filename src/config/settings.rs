@@ -18,6 +18,9 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::transform::hops::Hops;
 
+/// What stands for the source's own dead letter where else a sink's name stands.
+pub(super) const REJECT: &str = "reject";
+
 /// What concerns the whole process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {

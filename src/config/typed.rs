@@ -9,7 +9,7 @@ use super::{
     layers::{Tree, to_json},
     path,
     schema::Slot,
-    view, yaml,
+    secrets, stand_in, yaml,
 };
 
 /// Gives the values of environment variables the type that their place takes.
@@ -58,8 +58,8 @@ pub(super) fn references(slot: &Slot<'_>, written: &Json, resolved: &mut Json) {
         }
         (Json::String(written), resolved @ Json::String(_)) if written.contains("${") => {
             let brought = resolved.as_str().unwrap_or_default();
-            let value = match brought == written && !view::references(written).is_empty() {
-                true => view::for_text(slot, written),
+            let value = match brought == written && !secrets::references(written).is_empty() {
+                true => stand_in::for_text(slot, written),
                 false => read(slot, brought).filter(|value| value.is_number() || value.is_boolean()),
             };
             if let Some(value) = value {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json};
 use super::{
     path,
     schema::{self, Slot, kind_of},
-    suggest, view,
+    secrets, suggest,
 };
 
 /// Of the unknown keys of one map no more are told than this.
@@ -46,7 +46,7 @@ struct Instance<'a> {
 impl Instance<'_> {
     /// What to call it when it must not be quoted.
     fn brought(&self) -> Option<String> {
-        let references = view::references(self.concealed?.as_str().unwrap_or_default());
+        let references = secrets::references(self.concealed?.as_str().unwrap_or_default());
         Some(match references.is_empty() {
             true => "it".to_owned(),
             false => format!("what {} brings", suggest::list(references, "and")),

@@ -14,12 +14,7 @@ use std::fmt;
 use gantry_sdk::config::{Problem, Severity};
 use serde_json::Value as Json;
 
-use super::{
-    path, redact,
-    schema::{self, Slot},
-    secrets::{self, Part},
-    suggest, typed, validate,
-};
+use super::{path, redact, schema::Slot, secrets, stand_in, suggest, typed, validate};
 
 /// No more references are named in one message.
 const NAMED: usize = 3;
@@ -180,7 +175,7 @@ fn collect(quotable: &Json, resolved: &Json, at: &str, visit: &mut impl FnMut(&s
             }
         }
         (Json::String(text), resolved) if resolved.as_str() != Some(text) => {
-            let references = references(text);
+            let references = secrets::references(text);
             if references.is_empty() {
                 visit(at, String::new());
             }
@@ -188,16 +183,6 @@ fn collect(quotable: &Json, resolved: &Json, at: &str, visit: &mut impl FnMut(&s
         }
         _ => {}
     }
-}
-
-/// The references in a text, as they were written.
-pub(super) fn references(text: &str) -> Vec<String> {
-    let parts = secrets::parse(text).unwrap_or_default();
-    let reference = |part: &Part| match part {
-        Part::Reference(reference) => Some(reference.to_string()),
-        Part::Literal(_) => None,
-    };
-    parts.iter().filter_map(reference).collect()
 }
 
 fn stand(slot: Option<Slot<'_>>, quotable: &mut Json, resolved: &Json) {
@@ -215,43 +200,14 @@ fn stand(slot: Option<Slot<'_>>, quotable: &mut Json, resolved: &Json) {
             }
         }
         (quotable @ Json::String(_), resolved) if quotable != resolved => {
-            if let Some(stand_in) = slot.and_then(|slot| for_text(&slot, quotable.as_str().unwrap_or_default())) {
+            if let Some(stand_in) =
+                slot.and_then(|slot| stand_in::for_text(&slot, quotable.as_str().unwrap_or_default()))
+            {
                 *quotable = stand_in;
             }
         }
         _ => {}
     }
-}
-
-/// What stands in for a text with references; `None`: the text itself.
-pub(super) fn for_text(slot: &Slot<'_>, text: &str) -> Option<Json> {
-    let keyword = |keyword: &str| slot.forms().iter().find_map(|form| form.get(keyword));
-    if slot.is_template() {
-        return Some(Json::from(in_template(text)));
-    }
-    if let Some(constant) = schema::constants(slot).first() {
-        return Some(Json::from(constant.as_str()));
-    }
-    let takes_text = slot.accepts(&Json::from(""));
-    if takes_text && keyword("pattern").is_none() {
-        return None;
-    }
-    let accepted = |value: &&Json| !value.is_null() && slot.accepts(value);
-    let default = keyword("default").filter(accepted);
-    let example = || keyword("examples").and_then(|examples| examples.get(0)).filter(accepted);
-    let least = || keyword("minimum").filter(accepted);
-    let simple = || [Json::from(1), Json::from(false)].into_iter().find(|value| slot.accepts(value));
-    default.or_else(example).or_else(least).cloned().or_else(simple)
-}
-
-/// References as a template's literal text: its own braces are written twice.
-fn in_template(text: &str) -> String {
-    let Ok(parts) = secrets::parse(text) else { return text.to_owned() };
-    let shown = |part: &Part| match part {
-        Part::Literal(literal) => literal.clone(),
-        Part::Reference(reference) => reference.to_string().replace('{', "{{").replace('}', "}}"),
-    };
-    parts.iter().map(shown).collect()
 }
 
 // === impl Options ===
@@ -281,7 +237,7 @@ pub(super) fn quotable(slot: &Slot<'_>, written: &Json) -> Json {
     redact::each_plain_secret(Some(slot), &mut quotable, &mut |_, text, hidden| *text = hidden);
     secrets::each_text(&mut quotable, "", &mut |_, text| {
         if text.contains("$${")
-            && references(text).is_empty()
+            && secrets::references(text).is_empty()
             && let Ok(Some(plain)) = secrets::expand(text)
         {
             *text = plain;

@@ -15,6 +15,7 @@
 //! In reading order: `server` (connections), `wire` (rules for every request), `site`, `error`, `health`, `native`, `reload`,
 //! `connect`.
 
+mod app;
 mod connect;
 mod error;
 mod health;
@@ -35,23 +36,12 @@ use tokio::{
 
 use crate::{config::Control, reload::Reloads, telemetry::metrics};
 
-use self::{server::Limits, site::Site, wire::Rules};
+use self::{app::App, server::Limits, site::Site, wire::Rules};
 
 /// A bridge's options as Kafka Connect shows them. No interface: the fuzz targets in `fuzz/` reach it here.
 #[doc(hidden)]
 pub fn config_map(definition: &Definition) -> BTreeMap<String, String> {
     connect::config_map(definition)
-}
-
-/// What every handler sees.
-#[derive(Debug, Clone)]
-struct App {
-    bridges: Bridges,
-    reloads: Reloads,
-    /// How many more may wait for a reload.
-    reload_room: Arc<Semaphore>,
-    /// Kafka Connect's name for this process: the address that it listens on.
-    worker_id: Arc<str>,
 }
 
 /// Why the control port does not open.

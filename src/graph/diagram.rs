@@ -3,6 +3,7 @@
 //! What is known only when records flow (a template, a regular expression) is a node of its own, marked as uncertain.
 
 mod dot;
+mod format;
 mod mermaid;
 mod svg;
 
@@ -13,6 +14,8 @@ use gantry_sdk::{
     endpoint::{Name, Route},
 };
 
+pub use format::Format;
+
 use super::{DeadLetterTarget, Flow, FlowEnd, same_broker};
 
 /// All that is drawn.
@@ -22,17 +25,6 @@ pub struct Diagram {
     brokers: Vec<String>,
     nodes: Vec<Node>,
     edges: Vec<Edge>,
-}
-
-/// How a diagram is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// For Markdown: GitHub, GitLab and many editors draw it.
-    Mermaid,
-    /// For Graphviz: `dot -Tpng`.
-    Dot,
-    /// A picture, for a browser.
-    Svg,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,15 +76,6 @@ impl Diagram {
             builder.routes(end, routes);
         }
         builder.finish()
-    }
-
-    /// Writes it.
-    pub fn write(&self, format: Format) -> String {
-        match format {
-            Format::Mermaid => mermaid::write(self),
-            Format::Dot => dot::write(self),
-            Format::Svg => svg::write(self),
-        }
     }
 
     /// The numbers of the nodes in a broker, or of those in none.

@@ -6,6 +6,7 @@
 //! - The record says no longer that its body is compressed.
 //! - A tombstone goes on unchanged, and so does what names no compression that is known here.
 
+mod format;
 mod inflate;
 
 use bytes::Bytes;
@@ -16,9 +17,10 @@ use gantry_sdk::{
     transform::Verdict,
 };
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::policy::Otherwise;
+pub use format::Format;
 use inflate::{Limited, inflate};
 
 /// The header that says it where the property does not.
@@ -47,23 +49,6 @@ const fn default_max_size() -> Size {
     Size::mib(8)
 }
 
-/// How bodies are compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(inline)]
-pub enum Format {
-    /// As the content encoding says, the property or else the header `content-encoding`: `gzip`, `zstd`, `deflate`, or
-    /// several with commas. Without one, or with another one, a record goes on unchanged.
-    #[default]
-    Auto,
-    /// Every body is gzip.
-    Gzip,
-    /// Every body is zstd.
-    Zstd,
-    /// Every body is deflate, with or without zlib's frame.
-    Deflate,
-}
-
 /// Does it to every record.
 #[derive(Debug)]
 struct Decompress {
@@ -79,7 +64,7 @@ impl TransformConfig for Options {
     }
 
     fn build(self) -> Result<Box<dyn Transform>> {
-        super::refuse(&self.check())?;
+        super::refusal::refuse(&self.check())?;
         let Self { format, max_size, on_invalid } = self;
         Ok(Box::new(Decompress { format, max_size: max_size.to_usize(), on_invalid }))
     }

@@ -78,7 +78,7 @@ impl TransformConfig for Options {
     }
 
     fn build(self) -> Result<Box<dyn Transform>> {
-        super::refuse(&self.check())?;
+        super::refusal::refuse(&self.check())?;
         let rules = self.rules();
         let rule = rules.first().ok_or_else(|| gantry_sdk::Error::config("a filter without a rule"))?;
         Ok(Box::new(Filter {

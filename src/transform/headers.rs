@@ -103,7 +103,7 @@ impl TransformConfig for Options {
     }
 
     fn build(self) -> Result<Box<dyn Transform>> {
-        super::refuse(&self.check())?;
+        super::refusal::refuse(&self.check())?;
         Ok(Box::new(Edit {
             decode_json: self.decoded(),
             drop: self.dropped(),

@@ -100,7 +100,7 @@ impl TransformConfig for Options {
     fn build(self) -> Result<Box<dyn Transform>> {
         match self.compile() {
             Ok(edit) => Ok(Box::new(edit)),
-            Err(problems) => Err(super::refusal(&problems)),
+            Err(problems) => Err(super::refusal::refusal(&problems)),
         }
     }
 }

@@ -3,13 +3,13 @@
 //! # The contract
 //! - A record stays bytes until a field of its body is asked for.
 //! - A transform that cannot do to a record what it was told to *fails* the record, with the reason; it never does half
-//!   of it. Options (`missing`, `on_invalid`, `no_match`) say where a record may go on unchanged instead.
+//!   of it. Options (`missing`, `on_invalid`, `no_match`, `on_other`) say where a record may go on unchanged instead.
 //! - Reasons name fields, types and sizes, never values: a body may hold secrets, and reasons reach logs and headers.
 //! - What cannot work (no operation, two that contradict each other) is found by `check`, before any record.
 //!
 //! In reading order: the transforms [`filter`], [`route`], [`headers`], [`key`], [`json`], [`split`], [`timestamp`],
-//! [`decompress`] and [`rabbitmq_envelope`], then what they share: `field`, `regex`, `policy`, `header_name`. Adding one is a
-//! file and a line in [`PLUGINS`]. [`hops`] is the bridge's own.
+//! [`decompress`] and [`rabbitmq_envelope`], then what they share: `field`, `regex`, `policy`, `header_name`, `refusal`.
+//! Adding one is a file and a line in [`PLUGINS`]. [`hops`] is the bridge's own.
 
 pub mod decompress;
 mod field;
@@ -21,16 +21,13 @@ pub mod json;
 pub mod key;
 mod policy;
 pub mod rabbitmq_envelope;
+mod refusal;
 mod regex;
 pub mod route;
 pub mod split;
 pub mod timestamp;
 
-use gantry_sdk::{
-    Error, Result,
-    config::{Problem, Severity},
-    plugin::TransformPlugin,
-};
+use gantry_sdk::plugin::TransformPlugin;
 
 /// Every built-in transform, by the name that selects it in YAML.
 pub static PLUGINS: &[TransformPlugin] = &[
@@ -50,20 +47,6 @@ pub static PLUGINS: &[TransformPlugin] = &[
         "Wraps a record in the JSON envelope of jcustenborder's RabbitMQ connector, or takes it out.",
     ),
 ];
-
-/// The error of whoever builds without having checked.
-fn refusal(problems: &[Problem]) -> Error {
-    let texts: Vec<_> = problems.iter().map(Problem::to_string).collect();
-    Error::config(texts.join("; "))
-}
-
-/// No problem, or a refusal.
-fn refuse(problems: &[Problem]) -> Result<()> {
-    if problems.iter().any(|problem| problem.severity == Severity::Error) {
-        return Err(refusal(problems));
-    }
-    Ok(())
-}
 
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@
 //! - Wrapped and unwrapped, a message is what it was in everything that the original can say.
 //! - A tombstone goes on unchanged.
 
+mod key;
 mod schema;
 mod unwrap;
 mod value;
@@ -18,6 +19,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::policy::Otherwise;
+pub use key::Key;
 use wrap::Wrapper;
 
 /// The options of the `rabbitmq_envelope` transform.
@@ -50,18 +52,6 @@ pub enum Action {
     Unwrap,
 }
 
-/// What becomes the key of a wrapped record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-pub enum Key {
-    /// It keeps the key that it has.
-    #[default]
-    Keep,
-    /// The connector's struct `MessageKey`: `{"messageId":"m-1"}`. Without a message id all records share a key.
-    MessageKey,
-}
-
 impl TransformConfig for Options {
     fn check(&self) -> Vec<Problem> {
         let only_wrap = |option| Problem::error(option, "is for do: wrap; unwrap takes what there is");
@@ -80,7 +70,7 @@ impl TransformConfig for Options {
     }
 
     fn build(self) -> Result<Box<dyn Transform>> {
-        super::refuse(&self.check())?;
+        super::refusal::refuse(&self.check())?;
         Ok(match self.action {
             Action::Wrap => Box::new(Wrapper::new(self.schemas_enable, self.key)),
             Action::Unwrap => Box::new(Unwrap { on_invalid: self.on_invalid }),

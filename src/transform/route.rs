@@ -61,7 +61,7 @@ impl TransformConfig for Options {
     }
 
     fn build(self) -> Result<Box<dyn Transform>> {
-        super::refuse(&self.check())?;
+        super::refusal::refuse(&self.check())?;
         let to = Target::parse(&self.to, self.regex.as_ref()).map_err(gantry_sdk::Error::config)?;
         let matching = self.field.zip(self.regex);
         Ok(Box::new(RouteTransform { to, matching, no_match: self.no_match, missing: self.missing }))

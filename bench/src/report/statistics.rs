@@ -1,6 +1,5 @@
 //! Medians and ratios.
 
-use super::place;
 use crate::{contender::Contender, rate::Rate, run::CaseResults};
 
 /// The middle one; between two, their mean. `None` of none.
@@ -36,10 +35,18 @@ pub(super) const fn cpu(run: &Rate) -> f64 {
     run.cpu_us_per_message
 }
 
+/// The place of a program in a round.
+pub(super) const fn place(contender: Contender) -> usize {
+    match contender {
+        Contender::Floor => 0,
+        Contender::Gantry => 1,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{case::Case, contender::Direction};
+    use crate::{case::Case, direction::Direction};
 
     fn run(messages_per_second: f64) -> Rate {
         Rate {

@@ -5,9 +5,8 @@ use std::fmt::Write as _;
 use comfy_table::{Cell, CellAlignment, Table, presets::ASCII_MARKDOWN};
 
 use super::{
-    place,
-    statistics::{cpu, median, median_of, median_ratio, rate, ratio_of_medians},
-    verdicts,
+    statistics::{cpu, median, median_of, median_ratio, place, rate, ratio_of_medians},
+    verdicts::verdicts,
 };
 use crate::{
     own_cost::{OwnCost, OwnRun},

@@ -8,9 +8,9 @@ use gantry_sdk::{
 };
 
 use crate::{
+    blocking::blocking,
     line::{self, Entry, Line},
     log::{self, Log, Snapshot},
-    sink::blocking,
 };
 
 /// The stream of lines that are no records of ours, by their number.

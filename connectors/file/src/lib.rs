@@ -10,6 +10,7 @@
 pub mod line;
 pub mod sink;
 
+mod blocking;
 mod dead_letters;
 mod log;
 

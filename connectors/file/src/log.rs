@@ -14,6 +14,7 @@
 
 mod lines;
 mod mode;
+mod words;
 
 use std::{
     fs::{File, Metadata, OpenOptions, TryLockError},
@@ -27,6 +28,7 @@ use std::{
 use gantry_sdk::{Error, ErrorKind, Result};
 
 pub(crate) use lines::{Snapshot, skipped};
+use words::words;
 
 /// Only its owner reads it: it holds whole messages.
 const MODE: u32 = 0o600;
@@ -193,12 +195,6 @@ impl Log {
 /// The directory of a path; that of a bare name is the one that gantry was started in.
 fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
-}
-
-/// The error without its number.
-fn words(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_owned()
 }
 
 /// What can never hold lines.

@@ -29,7 +29,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{dead_letters::FileDeadLetters, line, log::Log};
+use crate::{blocking::blocking, dead_letters::FileDeadLetters, line, log::Log};
 
 /// Which part failed a record, in Kafka Connect's words.
 const STAGE: &str = "TASK_PUT";
@@ -241,12 +241,6 @@ impl Writer {
 #[allow(clippy::disallowed_methods, reason = "bounded by credit: no more batches than the task has in flight (I4)")]
 fn queue() -> (mpsc::UnboundedSender<Batch>, mpsc::UnboundedReceiver<Batch>) {
     mpsc::unbounded_channel()
-}
-
-/// Runs what blocks on a thread that may.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|_| Err(Error::internal("the thread that works on the file panicked or was stopped")))
 }
 
 /// A name that no other writer has, here or on another day.

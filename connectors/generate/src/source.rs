@@ -8,6 +8,7 @@
 //! - With a `rate` records fall due one by one; without one it gives as many as it is asked for.
 
 mod committed;
+mod options;
 mod shape;
 
 use async_trait::async_trait;
@@ -16,45 +17,15 @@ use gantry_sdk::{
     config::{Problem, Size},
     plugin::{Context, SourceConfig},
 };
-use schemars::JsonSchema;
-use serde::Deserialize;
-use std::{
-    collections::BTreeMap,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::{pace::Pace, pattern::Pattern, payload};
+use crate::{pace::Pace, payload};
 use committed::Committed;
+pub use options::Options;
 use shape::Shape;
-
-const DEFAULT_SIZE: Size = Size(200);
 
 /// The only lane.
 const LANE: Lane = Lane(0);
-
-/// The options of the `generate` source.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Options {
-    /// Records a second; may be a fraction (`0.5` is one every two seconds). Without it as fast as they are taken.
-    #[schemars(range(min = 0.001, max = 1e9))]
-    pub rate: Option<f64>,
-    /// Records in all; then the source has ended. Without it there is no end.
-    #[schemars(range(min = 1))]
-    pub count: Option<u64>,
-    /// Bytes of the body that is made when `body` is not given, at least `64B`. It is JSON with the record's number,
-    /// and every byte of it can be checked. Default: `200B`.
-    pub size: Option<Size>,
-    /// The body instead, as text: `{n}` becomes the record's number, `{n%100}` its remainder, `{now}` milliseconds
-    /// since 1970; other braces stay, so JSON can be written as it is.
-    pub body: Option<Pattern>,
-    /// The key, with the same parts as `body`. Without it records have no key.
-    pub key: Option<Pattern>,
-    /// The message id, with the same parts as `body`. Without it records have none.
-    pub message_id: Option<Pattern>,
-    /// Headers by name; their text has the same parts as `body`.
-    pub headers: BTreeMap<String, Pattern>,
-}
 
 impl SourceConfig for Options {
     fn check(&self) -> Vec<Problem> {

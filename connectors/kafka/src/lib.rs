@@ -7,7 +7,7 @@
 //! 4. `sink`: options, opening, producing, delivery reports, taking back a refused batch
 //! 5. `source`: options, the member of the group, partitions as lanes, commits
 //! 6. `client`: what librdkafka says of itself
-//! 7. `letters`: reading dead letters back
+//! 7. `dead_letters`: reading dead letters back; `dead_letter_headers`: what else they carry
 //! 8. `names`: what Kafka takes as a topic's name and a partition's number
 //! 9. `error`: what its error codes mean
 //! 10. `probe`: what `gantry check --connect` asks
@@ -20,6 +20,7 @@ pub mod headers;
 pub mod partitioner;
 
 mod client;
+mod dead_letter_headers;
 mod dead_letters;
 mod error;
 mod names;

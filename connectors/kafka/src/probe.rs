@@ -24,7 +24,7 @@ use rdkafka::{
 };
 
 use crate::{
-    ConnectionOptions, SinkOptions, SourceOptions,
+    ConnectionOptions,
     client::{ANY_TOPIC, BaseContext, ClientState},
     error,
 };
@@ -36,60 +36,30 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// What no broker takes for `acks` (Kafka's protocol guide, Produce: 0, 1 or -1).
 const IMPOSSIBLE_ACKS: &str = "7";
 
-/// Everything that stands in a source's way.
-pub(crate) async fn source(options: SourceOptions, context: Context) -> Result<Vec<Obstacle>> {
-    on_a_thread(move || {
-        let group = options.group.clone().unwrap_or_else(|| format!("gantry-{}", context.bridge));
-        let cluster = Cluster::reach(&options.connection, &context, &group)?;
-        let mut found = Vec::new();
-        for topic in options.named() {
-            match cluster.topic(topic)? {
-                Topic::There => found.extend(cluster.reading(topic)?),
-                Topic::Missing => found.push(cluster.missing(topic)),
-                Topic::Denied => found.push(cluster.denied(topic, "read", "Read")),
-            }
-        }
-        found.extend(cluster.using_group(&group, options.named().next().unwrap_or(ANY_TOPIC))?);
-        Ok(found)
-    })
-    .await
-}
-
-/// Everything that stands in a sink's way.
-pub(crate) async fn sink(options: SinkOptions, context: Context) -> Result<Vec<Obstacle>> {
-    on_a_thread(move || {
-        let cluster = Cluster::reach(&options.connection, &context, "gantry-check")?;
-        let Some(topic) = options.topic.as_literal() else { return Ok(Vec::new()) };
-        Ok(match cluster.topic(topic)? {
-            Topic::There => cluster.writing(topic)?.into_iter().collect(),
-            Topic::Missing if options.declare.is_some() => Vec::new(),
-            Topic::Missing => vec![cluster.missing(topic)],
-            Topic::Denied => vec![cluster.denied(topic, "write", "Write")],
-        })
-    })
-    .await
-}
-
-async fn on_a_thread(probe: impl FnOnce() -> Result<Vec<Obstacle>> + Send + 'static) -> Result<Vec<Obstacle>> {
+/// Asks on a thread that may block.
+pub(crate) async fn on_a_thread(
+    probe: impl FnOnce() -> Result<Vec<Obstacle>> + Send + 'static,
+) -> Result<Vec<Obstacle>> {
     let answer = tokio::task::spawn_blocking(probe).await;
     answer.unwrap_or_else(|panic| Err(Error::internal(format!("asking Kafka: {panic}"))))
 }
 
+/// Whether a topic is there for us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Topic {
+pub(crate) enum Topic {
     There,
     Missing,
     Denied,
 }
 
 /// A cluster that let us in.
-struct Cluster {
+pub(crate) struct Cluster {
     connection: ConnectionOptions,
     consumer: BaseConsumer<BaseContext>,
 }
 
 impl Cluster {
-    fn reach(connection: &ConnectionOptions, context: &Context, group: &str) -> Result<Self> {
+    pub(crate) fn reach(connection: &ConnectionOptions, context: &Context, group: &str) -> Result<Self> {
         let mut config = config_of(connection, context);
         config.set("group.id", group).set("enable.auto.commit", "false").set("enable.partition.eof", "true");
         let base_context = connection.base_context(Arc::new(ClientState::new(context.bridge.clone())));
@@ -116,7 +86,7 @@ impl Cluster {
         }
     }
 
-    fn topic(&self, name: &str) -> Result<Topic> {
+    pub(crate) fn topic(&self, name: &str) -> Result<Topic> {
         let metadata = self.consumer.fetch_metadata(Some(name), ANSWER).map_err(|failed| self.silent(&failed))?;
         let found = metadata.topics().iter().find(|found| found.name() == name);
         Ok(match found.map(|found| found.error().map(Code::from)) {
@@ -128,7 +98,7 @@ impl Cluster {
     }
 
     /// Reads at the end of a partition: there is nothing to read, and a right is asked for all the same.
-    fn reading(&self, topic: &str) -> Result<Option<Obstacle>> {
+    pub(crate) fn reading(&self, topic: &str) -> Result<Option<Obstacle>> {
         let mut list = TopicPartitionList::with_capacity(1);
         let assigned = list.add_partition_offset(topic, 0, Offset::End).and_then(|()| self.consumer.assign(&list));
         assigned.map_err(|failed| self.silent(&failed))?;
@@ -147,7 +117,7 @@ impl Cluster {
         Ok(denied.then(|| self.denied(topic, "read", "Read")))
     }
 
-    fn using_group(&self, group: &str, topic: &str) -> Result<Option<Obstacle>> {
+    pub(crate) fn using_group(&self, group: &str, topic: &str) -> Result<Option<Obstacle>> {
         let mut list = TopicPartitionList::with_capacity(1);
         list.add_partition(topic, 0);
         let Err(failed) = self.consumer.committed_offsets(list, ANSWER) else { return Ok(None) };
@@ -157,7 +127,7 @@ impl Cluster {
         }))
     }
 
-    fn writing(&self, topic: &str) -> Result<Option<Obstacle>> {
+    pub(crate) fn writing(&self, topic: &str) -> Result<Option<Obstacle>> {
         let mut config = ClientConfig::new();
         self.connection.apply(&mut config);
         config.set("client.id", "gantry-check").set("acks", IMPOSSIBLE_ACKS).set("linger.ms", "0");
@@ -176,7 +146,7 @@ impl Cluster {
         Ok(denied.then(|| self.denied(topic, "write", "Write")))
     }
 
-    fn missing(&self, topic: &str) -> Obstacle {
+    pub(crate) fn missing(&self, topic: &str) -> Obstacle {
         let (address, name) = (self.connection.address(), shell_word(topic));
         Obstacle::new(
             format!("topic \"{topic}\" on Kafka at {address} does not exist"),
@@ -184,7 +154,7 @@ impl Cluster {
         )
     }
 
-    fn denied(&self, topic: &str, doing: &str, operation: &str) -> Obstacle {
+    pub(crate) fn denied(&self, topic: &str, doing: &str, operation: &str) -> Obstacle {
         let problem = format!(
             "{} may not {doing} topic \"{topic}\" on Kafka at {}: it lacks {} and DESCRIBE, or one of them",
             self.whom(),

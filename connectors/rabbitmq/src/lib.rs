@@ -7,10 +7,13 @@
 //! 3. `sink`: publishing with confirms, a window on each of several channels
 //! 4. `convert`: AMQP deliveries, properties and typed header tables to records, and values back
 //! 5. `arguments`: typed arguments of queues, exchanges, bindings and consumers, as YAML says them
-//! 6. `letters`: dead letters out of their queue, and what the sink writes so that they come back whole
+//! 6. `dead_letters`: dead letters out of their queue, and what the sink writes so that they come back whole
 //! 7. `error`: what RabbitMQ and the client library say, in the kinds that the runtime acts on
 //! 8. `management`: bindings, asked of the management API for `gantry graph`
 //! 9. `probe`: what `gantry check --connect` asks
+//! 10. `declare`: queues, exchanges and bindings that are created
+//! 11. `header_size`: what headers take in a frame
+//! 12. `names`: names as AMQP writes them
 //!
 //! # Architecture invariants
 //! - Automatic recovery of the client library is off. An instance connects once and ends with its connection; the
@@ -22,8 +25,11 @@ mod arguments;
 mod connection;
 mod convert;
 mod dead_letters;
+mod declare;
 mod error;
+mod header_size;
 mod management;
+mod names;
 mod probe;
 mod reserved;
 mod sink;
@@ -36,8 +42,9 @@ use gantry_sdk::plugin::{ConnectionPlugin, SinkPlugin, SourcePlugin};
 
 pub use arguments::Arguments;
 pub use connection::{AuthMechanism, ConnectionOptions, TlsOptions};
+pub use declare::{BindingOptions, DeclareOptions, ExchangeOptions, QueueOptions};
 pub use sink::{BrokerHeaders, HeaderEncoding, PropertyOptions, QueueMap, SinkOptions, Tombstones, Unroutable};
-pub use source::{BindingOptions, DeclareOptions, ExchangeOptions, GiveBack, QueueOptions, SourceOptions};
+pub use source::{GiveBack, SourceOptions};
 
 /// `connections: { x: { rabbitmq: … } }`.
 pub const CONNECTION: ConnectionPlugin = ConnectionPlugin::of::<ConnectionOptions>("rabbitmq")

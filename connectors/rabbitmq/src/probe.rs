@@ -18,7 +18,7 @@ use lapin::{
 };
 
 use crate::{
-    ConnectionOptions, DeclareOptions, SinkOptions, SourceOptions,
+    ConnectionOptions, DeclareOptions,
     connection::{Connected, connect},
     convert::short_string,
     error::{During, kind, translate},
@@ -27,82 +27,41 @@ use crate::{
 /// A value that neither an expiration nor a consumer's priority can have.
 const IMPOSSIBLE: &str = "gantry check";
 
-/// Everything that stands in a source's way.
-pub(crate) async fn source(options: SourceOptions, context: Context) -> Result<Vec<Obstacle>> {
-    let broker = Broker::reach(&options.connection, &context).await?;
-    let mut found = broker.bound_exchanges(options.declare.as_ref()).await?;
-    let declared = options.declare.as_ref().is_some_and(|declare| declare.queue.is_some());
-    for queue in options.queues() {
-        match broker.queue(queue).await? {
-            Found::Missing if declared => {}
-            Found::Missing => found.push(broker.missing_queue(queue)),
-            Found::There => found.extend(broker.consuming(queue).await?),
-        }
-    }
-    broker.leave(found).await
-}
-
-/// Everything that stands in a sink's way.
-pub(crate) async fn sink(options: SinkOptions, context: Context) -> Result<Vec<Obstacle>> {
-    let broker = Broker::reach(&options.connection, &context).await?;
-    let declare = options.declare.as_ref();
-    let mut found = broker.bound_exchanges(declare).await?;
-    let queues = options.fixed_queues();
-    for queue in &queues {
-        let declared = declare.is_some_and(|declare| declare.queue.is_some());
-        if broker.queue(queue).await? == Found::Missing && !declared {
-            found.push(broker.missing_queue(queue));
-        }
-    }
-    let exchange = options.exchange.as_ref().map_or(Some(""), |exchange| exchange.as_literal());
-    if let Some(name) = exchange {
-        let declared = declare.and_then(|declare| declare.exchange.as_ref()).is_some_and(|own| own.name == name);
-        match broker.exchange(name).await? {
-            Found::Missing if declared => {}
-            Found::Missing => found.push(broker.missing_exchange(name)),
-            Found::There => {
-                let key = options.routing_key.as_ref().and_then(|key| key.as_literal());
-                found.extend(broker.publishing(name, key).await?);
-            }
-        }
-    }
-    broker.leave(found).await
-}
-
+/// Whether a thing is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Found {
+pub(crate) enum Found {
     There,
     Missing,
 }
 
 /// A broker that let us in.
-struct Broker {
+pub(crate) struct Broker {
     connected: Connected,
     user: String,
 }
 
 impl Broker {
-    async fn reach(options: &ConnectionOptions, context: &Context) -> Result<Self> {
+    pub(crate) async fn reach(options: &ConnectionOptions, context: &Context) -> Result<Self> {
         let connected = connect(options, &format!("gantry check {}", context.bridge), &context.options).await?;
         let uri = options.endpoints().ok().and_then(|uris| uris.into_iter().next());
         let user = uri.map_or_else(|| "USER".to_owned(), |uri| uri.authority.userinfo.username);
         Ok(Self { connected, user })
     }
 
-    async fn leave(self, found: Vec<Obstacle>) -> Result<Vec<Obstacle>> {
+    pub(crate) async fn leave(self, found: Vec<Obstacle>) -> Result<Vec<Obstacle>> {
         // What was found counts; how the goodbye went does not.
         let _ = self.connected.close().await;
         Ok(found)
     }
 
     /// A channel of its own for each question, because a "no" closes it.
-    async fn queue(&self, name: &str) -> Result<Found> {
+    pub(crate) async fn queue(&self, name: &str) -> Result<Found> {
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         let channel = self.connected.channel().await?;
         there(channel.queue_declare(amqp(name)?, options, FieldTable::default()).await)
     }
 
-    async fn exchange(&self, name: &str) -> Result<Found> {
+    pub(crate) async fn exchange(&self, name: &str) -> Result<Found> {
         if name.is_empty() {
             return Ok(Found::There);
         }
@@ -112,7 +71,7 @@ impl Broker {
     }
 
     /// Exchanges that something is to be bound to and that nobody creates.
-    async fn bound_exchanges(&self, declare: Option<&DeclareOptions>) -> Result<Vec<Obstacle>> {
+    pub(crate) async fn bound_exchanges(&self, declare: Option<&DeclareOptions>) -> Result<Vec<Obstacle>> {
         let Some(declare) = declare else { return Ok(Vec::new()) };
         let own = declare.exchange.as_ref().map(|exchange| exchange.name.as_str());
         let mut names: Vec<_> = declare.bindings.iter().filter_map(|binding| binding.exchange.as_deref()).collect();
@@ -130,7 +89,7 @@ impl Broker {
 
     /// Whether we may consume. A consumer's priority is a number (RabbitMQ's consumer priorities guide): with a text there
     /// is no consumer, and nothing is delivered.
-    async fn consuming(&self, queue: &str) -> Result<Option<Obstacle>> {
+    pub(crate) async fn consuming(&self, queue: &str) -> Result<Option<Obstacle>> {
         let channel = self.connected.channel().await?;
         let mut arguments = FieldTable::default();
         arguments.insert("x-priority".into(), AMQPValue::LongString(LongString::from(IMPOSSIBLE)));
@@ -155,7 +114,7 @@ impl Broker {
 
     /// Whether we may publish. An expiration is a number (RabbitMQ's TTL guide): with a text the message goes nowhere.
     /// Without a routing key that is always the same, the rights to single topics are nobody's matter here.
-    async fn publishing(&self, exchange: &str, routing_key: Option<&str>) -> Result<Option<Obstacle>> {
+    pub(crate) async fn publishing(&self, exchange: &str, routing_key: Option<&str>) -> Result<Option<Obstacle>> {
         let channel = self.connected.channel().await?;
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let properties = BasicProperties::default().with_expiration(IMPOSSIBLE.into());
@@ -170,12 +129,12 @@ impl Broker {
         Ok(refused.map(|_| self.denied("publish to", "exchange", name, "write (the second of the three expressions)")))
     }
 
-    fn missing_queue(&self, name: &str) -> Obstacle {
+    pub(crate) fn missing_queue(&self, name: &str) -> Obstacle {
         let problem = format!("queue \"{name}\" on {}: there is no such queue", self.connected.place());
         Obstacle::new(problem, format!("{} queue name={} durable=true", self.declare(), shell_word(name)))
     }
 
-    fn missing_exchange(&self, name: &str) -> Obstacle {
+    pub(crate) fn missing_exchange(&self, name: &str) -> Obstacle {
         let problem = format!("exchange \"{name}\" on {}: there is no such exchange", self.connected.place());
         Obstacle::new(problem, format!("{} exchange name={} type=topic durable=true", self.declare(), shell_word(name)))
     }

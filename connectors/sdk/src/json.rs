@@ -9,6 +9,7 @@
 
 mod raw;
 mod scan;
+mod string;
 
 use bytes::Bytes;
 

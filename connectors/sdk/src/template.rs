@@ -19,6 +19,7 @@
 mod field;
 mod function;
 mod parse;
+mod part;
 
 use std::{borrow::Cow, fmt};
 
@@ -29,20 +30,14 @@ use serde::{Deserialize, Deserializer, de};
 use crate::Record;
 
 pub use field::Field;
-use function::Expression;
 pub use function::{FUNCTIONS, FunctionInfo};
+use part::Part;
 
 /// A compiled template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     text: String,
     parts: Vec<Part>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
-    Literal(String),
-    Field { expression: Expression, default: Option<String> },
 }
 
 impl Template {
@@ -92,19 +87,6 @@ impl Template {
             }
         }
         Some(out.into())
-    }
-}
-
-// === impl Part ===
-
-impl Part {
-    fn render(&self, record: &Record) -> Option<Bytes> {
-        match self {
-            Self::Literal(text) => Some(Bytes::copy_from_slice(text.as_bytes())),
-            Self::Field { expression, default } => {
-                expression.get(record).or_else(|| default.as_ref().map(|text| Bytes::copy_from_slice(text.as_bytes())))
-            }
-        }
     }
 }
 

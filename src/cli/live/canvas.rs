@@ -4,13 +4,12 @@
 //! their rows are counted by the width that the terminal has by then.
 
 use std::{
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use console::{Term, measure_text_width};
 
-use super::is_gone;
 use crate::telemetry::log;
 
 /// What is on the terminal.
@@ -31,6 +30,11 @@ impl Canvas {
     fn lock(&self) -> MutexGuard<'_, Vec<String>> {
         self.drawn.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether the terminal was closed: nothing can be drawn any more.
+pub(super) fn is_gone() -> bool {
+    !std::io::stderr().is_terminal()
 }
 
 impl log::Display for Canvas {

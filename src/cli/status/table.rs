@@ -7,7 +7,7 @@ use super::{
         display::{Screen, Tone, count, next_try, truncate, urgency, wrap},
         output::printable,
     },
-    Bridge, Loss, Overview, Task,
+    overview::{Bridge, Loss, Overview, Task},
 };
 
 /// Between two columns.

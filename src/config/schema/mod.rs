@@ -58,7 +58,7 @@ fn compose() -> Json {
     put(&mut bridge, "/properties/transforms/items", transforms);
     let mut dead_letter = sinks;
     dead_letter["type"] = json!(["object", "null"]);
-    dead_letter["properties"][super::bridges::REJECT] = json!({
+    dead_letter["properties"][settings::REJECT] = json!({
         "type": ["object", "null"],
         "description": "The source's own dead letter: for RabbitMQ the dead-letter exchange of the queue.",
         "additionalProperties": false,

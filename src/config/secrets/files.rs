@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
-use super::{Part, each_text, parse, reference::Reference};
+use super::{
+    reference::{Part, Reference, parse},
+    texts::each_text,
+};
 
 /// The files that references in these options name, each once.
 pub fn files(options: &Json) -> Vec<PathBuf> {

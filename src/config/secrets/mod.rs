@@ -13,13 +13,14 @@
 
 mod files;
 mod reference;
+mod texts;
 
 use gantry_sdk::config::Problem;
 use serde_json::Value as Json;
 
-use super::path;
 pub use files::files;
-pub(super) use reference::{Part, parse};
+pub(super) use reference::{Part, parse, references};
+pub(super) use texts::each_text;
 
 /// The same options with every reference resolved, as text; to be used and dropped. The problem says where and what is
 /// missing, and holds no secret.
@@ -34,24 +35,6 @@ pub(super) fn resolve(options: &Json) -> Result<Json, Problem> {
         }
     });
     first.map_or(Ok(resolved), Err)
-}
-
-/// Visits every text in a tree, with its path.
-pub(super) fn each_text(value: &mut Json, at: &str, visit: &mut impl FnMut(&str, &mut String)) {
-    match value {
-        Json::String(text) => visit(at, text),
-        Json::Array(items) => {
-            for (index, item) in items.iter_mut().enumerate() {
-                each_text(item, &path::index(at, index), visit);
-            }
-        }
-        Json::Object(entries) => {
-            for (key, entry) in entries {
-                each_text(entry, &path::key(at, key), visit);
-            }
-        }
-        Json::Null | Json::Bool(_) | Json::Number(_) => {}
-    }
 }
 
 /// What the text says when its references are resolved; `None` when it has none and no escapes.

@@ -135,3 +135,13 @@ fn bounded(path: &Path) -> io::Result<Vec<u8>> {
     }
     files::read(&path, LARGEST)
 }
+
+/// The references in a text, as they were written.
+pub(in crate::config) fn references(text: &str) -> Vec<String> {
+    let parts = parse(text).unwrap_or_default();
+    let reference = |part: &Part| match part {
+        Part::Reference(reference) => Some(reference.to_string()),
+        Part::Literal(_) => None,
+    };
+    parts.iter().filter_map(reference).collect()
+}

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use gantry_runtime::Definition;
 use serde_json::Value as Json;
 
-use super::entities::ConnectorType;
+use super::connector_type::ConnectorType;
 use crate::config;
 
 /// The whole map of a bridge.

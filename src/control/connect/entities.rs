@@ -5,14 +5,14 @@ use std::{borrow::Cow, collections::BTreeMap};
 use gantry_runtime::{BridgeStatus, Definition, Target, TaskState, TaskStatus};
 use serde::Serialize;
 
-use super::config_map::{self, class_of};
+use super::{
+    config_map::{self, class_of},
+    connector_type::ConnectorType,
+};
 
 /// The API level that clients gate their features on. They parse it as numbers, so ours is in a field of its own.
 const CONNECT_VERSION: &str = "4.1.0";
 const GANTRY_VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// The connector whose side decides what Connect calls source or sink: it moves records into Kafka or out of it.
-pub(super) const KAFKA: &str = "kafka";
 
 /// `GET /`.
 #[derive(Debug, Serialize)]
@@ -33,22 +33,6 @@ impl ServerInfo {
             kafka_cluster_id: "gantry",
             gantry_version: GANTRY_VERSION,
         }
-    }
-}
-
-/// What a connector is to Connect: its type, seen from Kafka.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum ConnectorType {
-    Source,
-    Sink,
-}
-
-impl ConnectorType {
-    /// `sink` for what leaves Kafka for elsewhere, `source` for the rest.
-    pub(super) fn of(definition: &Definition) -> Self {
-        let (source, sink) = (definition.source.plugin.name, definition.sinks[0].sink.plugin.name);
-        if source == KAFKA && sink != KAFKA { Self::Sink } else { Self::Source }
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod change;
 mod config_map;
+mod connector_type;
 mod entities;
 mod lifecycle;
 mod read;

@@ -17,9 +17,10 @@ use super::{
         wire::{Pairs, is_true, task_number},
     },
     config_map::{self, sink_class, source_class, transform_class},
+    connector_type::KAFKA,
     entities::{
-        ActiveTopics, ConnectorInfo, ConnectorStateInfo, Expanded, KAFKA, PluginInfo, ServerInfo, TaskInfo,
-        TaskStateInfo, present,
+        ActiveTopics, ConnectorInfo, ConnectorStateInfo, Expanded, PluginInfo, ServerInfo, TaskInfo, TaskStateInfo,
+        present,
     },
 };
 use crate::registry;

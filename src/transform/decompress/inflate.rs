@@ -4,7 +4,7 @@ use std::io::Read;
 
 use flate2::{Decompress, FlushDecompress, Status, bufread::MultiGzDecoder};
 
-use super::Format;
+use super::format::Format;
 
 /// Why nothing came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use gantry_sdk::{Headers, Properties, Record, Timestamp};
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use super::{Key, schema, value};
+use super::{key::Key, schema, value};
 
 /// Wraps one record after the other.
 pub(super) struct Wrapper {

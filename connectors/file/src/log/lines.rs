@@ -8,7 +8,7 @@ use std::{
 
 use gantry_sdk::{Error, Result};
 
-use super::words;
+use super::words::words;
 
 /// No line of ours is longer: a message of 128 MiB in base64, twice over.
 const LONGEST: u64 = 512 << 20;

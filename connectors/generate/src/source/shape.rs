@@ -9,7 +9,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use gantry_sdk::{Headers, Limits, Origin, Properties, Record, Value};
 
-use super::{DEFAULT_SIZE, Options};
+use super::options::{DEFAULT_SIZE, Options};
 use crate::{pattern::Pattern, payload};
 
 #[derive(Debug)]

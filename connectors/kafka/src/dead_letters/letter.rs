@@ -7,8 +7,14 @@ use gantry_sdk::{
 };
 use rdkafka::{Message as _, message::BorrowedMessage};
 
-use super::{KEY, REPLAYED, Store, TIMESTAMP};
-use crate::headers::decode::{self, Native, Rebuilt};
+use super::store::Store;
+use crate::{
+    dead_letter_headers::{KEY, TIMESTAMP},
+    headers::decode::{self, Native, Rebuilt},
+};
+
+/// The header that names replayed letters.
+pub(super) const REPLAYED: &str = "gantry.replayed";
 
 pub(super) fn id(message: &BorrowedMessage<'_>) -> DeadLetterId {
     DeadLetterId::new(message.partition().to_string(), message.offset().unsigned_abs())

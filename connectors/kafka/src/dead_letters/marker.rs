@@ -11,7 +11,7 @@ use rdkafka::{
     util::Timeout,
 };
 
-use super::{REPLAYED, Store};
+use super::{letter::REPLAYED, store::Store};
 use crate::{client::BaseContext, error};
 
 /// How long a mark is tried for. After that its letters count as not replayed.

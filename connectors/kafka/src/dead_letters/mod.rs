@@ -3,65 +3,34 @@
 //! # The contract
 //! - A topic is read from its beginning to its end at opening, without a consumer group's offsets and committed records
 //!   only. A stream of letters is a partition, a letter's number its offset.
-//! - Marks are records of the same topic: no key, no value, and one header, [`REPLAYED`], that names partitions and offsets.
-//!   They stand behind the letters that they speak of; so the topic is read once for the marks and once for the letters.
-//! - What a Kafka record cannot say of the letter's record stands in two more headers ([`keep`]).
+//! - Marks are records of the same topic: no key, no value, and one header, [`letter::REPLAYED`], that names partitions
+//!   and offsets. They stand behind the letters that they speak of; so the topic is read once for the marks and once
+//!   for the letters.
+//! - What a Kafka record cannot say of the letter's record stands in two more headers
+//!   ([`dead_letter_headers`](crate::dead_letter_headers)).
 //!
 //! # Parts
-//! [`letter`] a message to a letter or a mark · [`reader`] reading partitions · [`marker`] writing marks
+//! [`store`] where they are · [`letter`] a message to a letter or a mark · [`reader`] reading partitions · [`marker`]
+//! writing marks
 
 mod letter;
 mod marker;
 mod reader;
+mod store;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use gantry_sdk::{
-    DeadLetter, DeadLetters, Error, Record, Result,
+    DeadLetter, DeadLetters, Error, Result,
     dead_letters::{Feed, Marks},
     plugin::{Context, DeadLettersConfig},
 };
 
-use crate::{
-    SinkOptions,
-    client::{BaseContext, ClientState},
-    connection::{ConnectionOptions, Properties},
-    headers::{Out, decode::Decoder},
-};
+use crate::{SinkOptions, headers::decode::Decoder};
 use marker::Marker;
 use reader::Reader;
-
-/// The header that names replayed letters.
-const REPLAYED: &str = "gantry.replayed";
-/// The header with the record's own timestamp in milliseconds: Kafka's says when it became a dead letter.
-pub(crate) const TIMESTAMP: &str = "gantry.timestamp";
-/// The header with the record's own key, where the dead letter's `key` replaced it.
-const KEY: &str = "gantry.key";
-
-/// How many headers [`keep`] adds at most.
-pub(crate) const KEPT: usize = 2;
-
-/// Adds what of a dead letter's record would be lost otherwise, behind all other headers.
-pub(crate) fn keep(record: &Record, replaces_key: bool, out: &mut impl Out) {
-    if let Some(timestamp) = record.timestamp {
-        out.add(TIMESTAMP, Some(timestamp.to_string().as_bytes()));
-    }
-    if replaces_key {
-        out.add(KEY, record.key.as_deref());
-    }
-}
-
-/// Where the letters are.
-#[derive(Debug)]
-struct Store {
-    connection: ConnectionOptions,
-    /// The sink's own properties, for the producer of marks.
-    properties: Properties,
-    topic: String,
-    decoder: Decoder,
-    context: Context,
-}
+use store::Store;
 
 struct KafkaDeadLetters {
     store: Arc<Store>,
@@ -84,23 +53,6 @@ impl DeadLettersConfig for SinkOptions {
         let decoder = Decoder::new(&self.header_mapping, self.headers.into_keys().collect());
         let store = Store { connection: self.connection, properties: self.properties, topic, decoder, context };
         Ok(Box::new(KafkaDeadLetters { store: Arc::new(store), opened: None }))
-    }
-}
-
-impl Store {
-    /// A name for logs and quotas.
-    fn client_id(&self) -> String {
-        let default = || format!("gantry-{}-dead-letters", self.context.bridge);
-        self.connection.client_id.clone().unwrap_or_else(default)
-    }
-
-    /// What a client of ours says goes to its log and nowhere else.
-    fn base_context(&self) -> BaseContext {
-        self.connection.base_context(Arc::new(ClientState::new(self.client_id().into())))
-    }
-
-    fn doing(&self) -> String {
-        format!("reading dead letters from topic \"{}\" at {}", self.topic, self.connection.address())
     }
 }
 

@@ -12,7 +12,7 @@ use rdkafka::{
     types::RDKafkaErrorCode as Code,
 };
 
-use super::Store;
+use super::store::Store;
 use crate::{client::BaseContext, error};
 
 /// One look for messages.

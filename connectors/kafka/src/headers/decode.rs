@@ -50,6 +50,14 @@ pub fn native<H: NativeHeaders>(headers: Option<&H>) -> Result<Vec<Native<'_>>, 
     catch_unwind(AssertUnwindSafe(read)).map_err(|_| Unreadable)
 }
 
+pub(super) fn native_value(value: Option<&[u8]>) -> Value {
+    match value {
+        None => Value::Null,
+        Some(bytes) if std::str::from_utf8(bytes).is_ok() => Value::String(Bytes::copy_from_slice(bytes)),
+        Some(bytes) => Value::Bytes(Bytes::copy_from_slice(bytes)),
+    }
+}
+
 impl Decoder {
     /// The way back of that mapping, to which the sink adds headers of these names.
     pub fn new(mapping: &HeaderMapping, added: Vec<String>) -> Self {

@@ -5,66 +5,23 @@
 //! value that stops a record. `docs/connectors/kafka.md` has the table. [`decode`] is the way back, and [`read`]
 //! what the source makes of anybody's headers. `confluent` is another connector's convention.
 
+mod check;
 mod confluent;
 pub mod decode;
+mod mapping;
 mod nested;
+mod out;
 mod properties;
 pub mod read;
 mod text;
 pub mod typed;
 
-use gantry_sdk::{Record, config::Problem};
-use schemars::JsonSchema;
-use serde::Deserialize;
+use gantry_sdk::Record;
 
-/// How message properties and headers become Kafka headers.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct HeaderMapping {
-    /// How values are written. Default: `text`, and `typed` for dead letters, so that they can be replayed as they were.
-    pub encoding: Option<Encoding>,
-    /// What becomes headers.
-    pub include: Vec<Include>,
-    /// What the names of property and origin headers begin with.
-    pub property_prefix: String,
-    /// What the names of the application's headers begin with.
-    pub header_prefix: String,
-}
+use out::prefixed;
 
-/// How header values are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Encoding {
-    /// As text that other tools expect; the types are lost.
-    #[default]
-    Text,
-    /// The same text, and one more header, `gantry.types`, from which the original can be rebuilt bit for bit.
-    Typed,
-    /// As Confluent's RabbitMQ source connector writes them: 17 headers `rabbitmq.…` on every record, null where it has
-    /// nothing, then the application's headers under `rabbitmq.`. The types are lost.
-    Confluent,
-}
-
-/// The default of [`HeaderMapping::property_prefix`].
-const PROPERTY_PREFIX: &str = "amqp.";
-
-/// What can become headers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Include {
-    /// The message properties: message id, content type and so on.
-    Properties,
-    /// The application's own headers.
-    Headers,
-    /// Exchange, routing key and queue (or topic) that the record came from.
-    Origin,
-}
-
-/// Where Kafka headers are written to, in order.
-pub trait Out {
-    /// One more header; `None` is Kafka's null value.
-    fn add(&mut self, name: &str, value: Option<&[u8]>);
-}
+pub use mapping::{Encoding, HeaderMapping, Include};
+pub use out::{Out, Scratch};
 
 /// A mapping made ready: every name is put together once.
 #[derive(Debug)]
@@ -75,51 +32,6 @@ pub struct Mapper {
     properties: Option<[String; properties::COUNT]>,
     headers: Option<String>,
     origin: Option<[String; 3]>,
-}
-
-/// Memory that is used again for every record.
-#[derive(Debug, Default)]
-pub struct Scratch {
-    name: String,
-    text: Vec<u8>,
-    types: Vec<u8>,
-}
-
-// === impl HeaderMapping ===
-
-impl Default for HeaderMapping {
-    fn default() -> Self {
-        Self {
-            encoding: None,
-            include: vec![Include::Properties, Include::Headers],
-            property_prefix: PROPERTY_PREFIX.to_owned(),
-            header_prefix: String::new(),
-        }
-    }
-}
-
-impl HeaderMapping {
-    /// What contradicts itself.
-    pub(crate) fn check(&self) -> Vec<Problem> {
-        if self.encoding == Some(Encoding::Confluent) { confluent::check(self) } else { Vec::new() }
-    }
-
-    /// The same for a sink, which writes them.
-    pub(crate) fn check_sink(&self) -> Vec<Problem> {
-        let mut problems = self.check();
-        if self.encoding == Some(Encoding::Confluent) && !self.include.contains(&Include::Properties) {
-            let message = "encoding: confluent always writes the properties: leave it out, or write [properties]";
-            problems.push(Problem::error("include", message));
-        }
-        problems
-    }
-
-    /// The same for a sink of dead letters.
-    pub(crate) fn check_dead_letter(&self) -> Option<Problem> {
-        let message =
-            "a dead letter in encoding confluent could not be replayed as it was: leave it out, or write typed";
-        (self.encoding == Some(Encoding::Confluent)).then(|| Problem::error("encoding", message))
-    }
 }
 
 // === impl Mapper ===
@@ -198,16 +110,6 @@ impl Mapper {
             }
         }
     }
-}
-
-fn prefixed<'a>(prefix: &str, name: &'a str, scratch: &'a mut String) -> &'a str {
-    if prefix.is_empty() {
-        return name;
-    }
-    scratch.clear();
-    scratch.push_str(prefix);
-    scratch.push_str(name);
-    scratch
 }
 
 #[cfg(test)]

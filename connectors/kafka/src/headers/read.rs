@@ -5,13 +5,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use bytes::Bytes;
-use gantry_sdk::{Headers, Properties, Record, Value};
+use gantry_sdk::{Headers, Properties, Record};
 use rdkafka::message::Headers as NativeHeaders;
 
 use super::{
     Encoding, HeaderMapping, Include, confluent,
-    decode::{Native, is_property},
+    decode::{Native, is_property, native_value},
     typed,
 };
 
@@ -99,16 +98,11 @@ impl HeaderReader {
     }
 }
 
-pub(super) fn native_value(value: Option<&[u8]>) -> Value {
-    match value {
-        None => Value::Null,
-        Some(bytes) if std::str::from_utf8(bytes).is_ok() => Value::String(Bytes::copy_from_slice(bytes)),
-        Some(bytes) => Value::Bytes(Bytes::copy_from_slice(bytes)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use gantry_sdk::Value;
+
     use super::*;
 
     const LIST: &[Native<'_>] = &[

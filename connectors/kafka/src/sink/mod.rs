@@ -9,14 +9,16 @@
 //! - Nothing is settled by guessing: what has no report when the sink closes counts as abandoned.
 //!
 //! # Parts
-//! [`plan`] options made ready · [`open`] connecting · [`writer`] one record into librdkafka · [`delivery`] reports to
-//! receipts · [`poll_thread`] the thread that serves librdkafka · [`recovery`] after a refused batch · [`watch`] health ·
-//! [`topics`] topics of a template's making · [`limit`] sizes · [`times`] timestamps · [`cluster`] questions to the cluster
+//! [`config`] what is asked of the options · [`plan`] options made ready · [`open`] connecting · [`writer`] one record
+//! into librdkafka · [`delivery`] reports to receipts · [`poll_thread`] the thread that serves librdkafka ·
+//! [`recovery`] after a refused batch · [`watch`] health · [`topics`] topics of a template's making · [`limit`] sizes ·
+//! [`times`] timestamps · [`cluster`] questions to the cluster
 //!
 //! [`Condition::Failed`]: gantry_sdk::health::Condition::Failed
 
 mod check;
 mod cluster;
+mod config;
 mod delivery;
 mod events;
 mod limit;
@@ -24,7 +26,10 @@ mod open;
 mod options;
 mod plan;
 mod poll_thread;
+mod probe;
 mod recovery;
+mod sink_state;
+mod stage;
 mod times;
 mod topics;
 mod watch;
@@ -43,7 +48,8 @@ use rdkafka::producer::Producer as _;
 use delivery::{Delivery, Token};
 use open::Client;
 use plan::Plan;
-use poll_thread::SinkState;
+use sink_state::SinkState;
+use stage::STAGE;
 use topics::{Found, Known, Topics};
 use writer::{Obstacle, Stamp, Writer};
 
@@ -51,8 +57,6 @@ use crate::headers::Scratch;
 
 pub use options::{Compression, Declare, SinkOptions};
 
-/// Which part refused a record, in Kafka Connect's word.
-const STAGE: &str = "KAFKA_PRODUCE";
 /// How long a wait may last before the reason for it is looked at again.
 const LOOK: Duration = Duration::from_millis(20);
 /// Between two attempts to look up a topic while the cluster does not answer.

@@ -20,7 +20,8 @@ use super::{
     events::{Events, Producer},
     limit,
     plan::Plan,
-    poll_thread::{PollThread, SinkState},
+    poll_thread::PollThread,
+    sink_state::SinkState,
     topics::{self, Found},
     writer::Writer,
 };
@@ -98,7 +99,7 @@ async fn reach(plan: &Plan, shared: &Arc<SinkState>, deadline: Instant) -> Resul
             Ok(Ok(TopicState::Unsure(code))) => format!("{doing}: {}", error::words(code)),
             Ok(Ok(_)) => return Ok(()),
             Ok(Err(error)) if !cluster::is_silence(&error) => return Err(error::client_error(doing, &error)),
-            Ok(Err(error)) => format!("{doing}: {}", topics::silence(shared, &error)),
+            Ok(Err(error)) => format!("{doing}: {}", shared.silence(&error)),
             Err(panic) => return Err(Error::internal(format!("{doing}: {panic}"))),
         };
         if let Some(refusal) = shared.client_state.errors().refusal {

@@ -3,20 +3,16 @@
 use std::collections::BTreeMap;
 
 use gantry_sdk::{
-    Context, Description, Endpoint, Result, Sink, Template,
-    config::{DurationText, Problem, Size},
-    plugin::SinkConfig,
-    probe::Probing,
+    Template,
+    config::{DurationText, Size},
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{KafkaSink, check, plan::Plan};
 use crate::{
     connection::{ConnectionOptions, Properties},
     headers::HeaderMapping,
     partitioner::Partitioner,
-    probe,
 };
 
 /// What `sink: { kafka: … }` holds.
@@ -113,33 +109,6 @@ const fn default_batch_records() -> u32 {
 /// `declare:` with nothing after it would otherwise read as "do not declare".
 fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
-}
-
-impl SinkConfig for SinkOptions {
-    fn check(&self) -> Vec<Problem> {
-        check::check(self)
-    }
-
-    fn check_dead_letter(&self) -> Vec<Problem> {
-        self.header_mapping.check_dead_letter().map(|problem| problem.under("header_mapping")).into_iter().collect()
-    }
-
-    fn describe(&self) -> Description {
-        Description {
-            broker: self.connection.bootstrap_servers.0.clone(),
-            endpoints: vec![Endpoint::templated("topic", &self.topic)],
-            destination: Some("topic"),
-            ..Description::default()
-        }
-    }
-
-    fn probe(self, context: Context) -> Probing {
-        Box::pin(probe::sink(self, context))
-    }
-
-    fn build(self, context: Context) -> Result<Box<dyn Sink>> {
-        Ok(Box::new(KafkaSink::new(Plan::new(self, context)?)))
-    }
 }
 
 // === impl Compression ===

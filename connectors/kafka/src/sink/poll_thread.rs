@@ -4,10 +4,7 @@
 //! batch ([`super::recovery`]) and keeps the sink's health true ([`super::watch`]).
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     thread,
     time::Duration,
 };
@@ -15,43 +12,15 @@ use std::{
 use gantry_sdk::{Error, Result};
 use rdkafka::producer::Producer as _;
 
-use super::{
-    delivery::{Delivery, Reach},
-    events::Producer,
-    recovery,
-    watch::Watch,
-    writer::Writer,
-};
-use crate::client::ClientState;
+use super::{delivery::Reach, recovery, sink_state::SinkState, watch::Watch};
 
 /// How long one look for events takes. Events are served as they come; it is also how long a stop may wait.
 const TURN: Duration = Duration::from_millis(50);
-
-/// What the sink and its poll thread share.
-pub(super) struct SinkState {
-    pub writer: Writer,
-    pub delivery: Arc<Delivery>,
-    pub client_state: Arc<ClientState>,
-    /// Health is watched: opening is over.
-    pub watching: AtomicBool,
-    pub stopping: AtomicBool,
-}
 
 /// A running poll_thread. Dropping it stops it soon; [`PollThread::join`] waits for that.
 #[derive(Debug)]
 pub(super) struct PollThread {
     thread: Option<thread::JoinHandle<()>>,
-}
-
-impl SinkState {
-    pub(super) fn producer(&self) -> &Producer {
-        &self.writer.producer
-    }
-
-    /// Serves events for that long.
-    pub(super) fn poll(&self, time: Duration) {
-        self.producer().poll(time);
-    }
 }
 
 impl PollThread {

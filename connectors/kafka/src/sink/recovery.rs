@@ -19,7 +19,7 @@ use rdkafka::{producer::Producer as _, types::RDKafkaErrorCode};
 use super::{
     STAGE,
     delivery::{Held, Reach, Refusal, Token},
-    poll_thread::SinkState,
+    sink_state::SinkState,
     writer::{Obstacle, Stamp},
 };
 use crate::{error, headers::Scratch};

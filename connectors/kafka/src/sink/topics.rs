@@ -7,12 +7,11 @@ use std::{
 };
 
 use gantry_sdk::{Error, Result};
-use rdkafka::error::KafkaError;
 
 use super::{
     cluster::{self, TopicState},
     options::Declare,
-    poll_thread::SinkState,
+    sink_state::SinkState,
 };
 use crate::error;
 
@@ -133,15 +132,9 @@ async fn ask(shared: &Arc<SinkState>, name: &str, timeout: Duration) -> Result<T
     match answer {
         Ok(Ok(state)) => Ok(state),
         Ok(Err(error)) if cluster::is_silence(&error) => {
-            Err(Error::disconnected(format!("{}: {}", doing(), silence(shared, &error))))
+            Err(Error::disconnected(format!("{}: {}", doing(), shared.silence(&error))))
         }
         Ok(Err(error)) => Err(error::client_error(doing(), &error)),
         Err(panic) => Err(Error::internal(format!("{}: {panic}", doing()))),
     }
-}
-
-/// Why nobody answered, as well as librdkafka has said it so far.
-pub(super) fn silence(shared: &SinkState, error: &KafkaError) -> String {
-    let trouble = shared.client_state.errors();
-    trouble.refusal.or(trouble.transport).unwrap_or_else(|| error::plain(error))
 }

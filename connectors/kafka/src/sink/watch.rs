@@ -15,8 +15,7 @@ use rdkafka::producer::Producer as _;
 use super::{
     STAGE,
     cluster::{self, TopicState},
-    poll_thread::SinkState,
-    topics,
+    sink_state::SinkState,
 };
 use crate::client::{ANY_TOPIC, LOCKED_OUT};
 
@@ -100,7 +99,7 @@ fn trouble(shared: &SinkState, stalled: bool) -> Result<Option<String>, String> 
     let topic: Arc<str> = plan.topic.clone().unwrap_or_else(|| ANY_TOPIC.into());
     let address = plan.options.connection.address();
     match cluster::topic_state(shared.producer(), &topic, PROBE) {
-        Err(error) => Err(format!("no connection to Kafka at {address}: {}", topics::silence(shared, &error))),
+        Err(error) => Err(format!("no connection to Kafka at {address}: {}", shared.silence(&error))),
         Ok(TopicState::Ready { leaderless }) if plan.topic.is_some() && !leaderless.is_empty() => {
             Ok(Some(format!("partitions {leaderless:?} of topic \"{topic}\" have no leader")))
         }

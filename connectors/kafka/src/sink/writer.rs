@@ -23,7 +23,7 @@ use super::{
     times::{Bounds, Times},
 };
 use crate::{
-    dead_letters,
+    dead_letter_headers,
     error::{self, Meaning},
     headers::{Out, Scratch},
     names,
@@ -261,7 +261,7 @@ impl Writer {
 
     fn headers(&self, record: &Record, untimely: Option<i64>, scratch: &mut Scratch) -> Option<OwnedHeaders> {
         let plan = &*self.plan;
-        let kept = if plan.context.dead_letter { dead_letters::KEPT } else { usize::from(untimely.is_some()) };
+        let kept = if plan.context.dead_letter { dead_letter_headers::KEPT } else { usize::from(untimely.is_some()) };
         let count = plan.mapper.count(record) + plan.headers.len() + kept;
         if count == 0 {
             return None;
@@ -274,9 +274,9 @@ impl Writer {
             }
         }
         if plan.context.dead_letter {
-            dead_letters::keep(record, plan.key.is_some(), &mut headers);
+            dead_letter_headers::keep(record, plan.key.is_some(), &mut headers);
         } else if let Some(time) = untimely {
-            headers.add(dead_letters::TIMESTAMP, Some(time.to_string().as_bytes()));
+            headers.add(dead_letter_headers::TIMESTAMP, Some(time.to_string().as_bytes()));
         }
         headers.0
     }
@@ -296,7 +296,7 @@ fn tell_untimely(plan: &Plan, time: i64, topic: &str) {
         bridge = &*plan.context.bridge,
         "topic \"{topic}\" refuses the timestamp {time} of a record, which is too far from its broker's clock: the record is \
          sent with the time of sending, and its header {} has its own; others like it are not told",
-        dead_letters::TIMESTAMP
+        dead_letter_headers::TIMESTAMP
     );
 }
 

@@ -9,8 +9,9 @@ use rdkafka::{Offset, TopicPartitionList, consumer::Consumer as _, error::KafkaE
 use super::{
     OnTopicRecreated, Start,
     commits::committed_for,
-    events::{Consumer, Place, list_of},
+    events::Consumer,
     failure, losses,
+    place::{Place, list_of},
     plan::Plan,
 };
 use crate::error;

@@ -23,14 +23,11 @@ use rdkafka::{
     topic_partition_list::TopicPartitionListElem,
 };
 
-use super::{
-    events::{Consumer, Place},
-    lane::Lane,
-};
+use super::{events::Consumer, lane::PartitionLane, place::Place};
 use crate::error;
 
 /// Lanes by their place.
-pub(super) type Lanes = BTreeMap<Place, Arc<Lane>>;
+pub(super) type Lanes = BTreeMap<Place, Arc<PartitionLane>>;
 
 /// What the text that Kafka keeps with an offset begins with.
 const TOPIC_ID: &str = "gantry topic-id=";
@@ -52,7 +49,7 @@ pub(super) struct Commits {
 }
 
 struct Sent {
-    offsets: Vec<(Arc<Lane>, i64)>,
+    offsets: Vec<(Arc<PartitionLane>, i64)>,
     answer: Receiver<KafkaResult<()>>,
 }
 

@@ -20,18 +20,12 @@ use rdkafka::{
 use super::{
     findings::{Findings, Reset},
     lag::{self, Standing},
+    place::{Place, places},
 };
 use crate::client::BaseContext;
 
 /// Our consumer.
 pub(super) type Consumer = BaseConsumer<Events>;
-
-/// A partition of a topic.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
-    pub topic: String,
-    pub partition: i32,
-}
 
 /// What happened, in order.
 #[derive(Debug)]
@@ -147,18 +141,4 @@ impl ConsumerContext for Events {
             News::Revoked { places, lost: consumer.assignment_lost() }
         });
     }
-}
-
-fn places(list: &TopicPartitionList) -> Vec<Place> {
-    let elements = list.elements().into_iter();
-    elements.map(|element| Place { topic: element.topic().to_owned(), partition: element.partition() }).collect()
-}
-
-/// The places as librdkafka takes them, without offsets.
-pub(super) fn list_of<'a>(places: impl IntoIterator<Item = &'a Place>) -> TopicPartitionList {
-    let mut list = TopicPartitionList::new();
-    for place in places {
-        list.add_partition(&place.topic, place.partition);
-    }
-    list
 }

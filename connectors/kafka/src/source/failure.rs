@@ -3,11 +3,7 @@
 use gantry_sdk::{Error, ErrorKind};
 use rdkafka::{consumer::Consumer as _, error::KafkaError, types::RDKafkaErrorCode as Code};
 
-use super::{
-    events::{Consumer, Place},
-    lane::Lane,
-    plan::Plan,
-};
+use super::{events::Consumer, lane::PartitionLane, place::Place, plan::Plan};
 use crate::error;
 
 /// An error that belongs to no partition; `None` when librdkafka mends it by itself.
@@ -61,7 +57,7 @@ pub(super) fn of_group(code: Code, plan: &Plan) -> Option<Error> {
 }
 
 /// An error that came out of a partition's queue.
-pub(super) fn of_lane(failed: &KafkaError, lane: &Lane, plan: &Plan) -> Error {
+pub(super) fn of_lane(failed: &KafkaError, lane: &PartitionLane, plan: &Plan) -> Error {
     let (topic, partition) = (&lane.topic, lane.partition);
     match failed.rdkafka_error_code() {
         Some(Code::AutoOffsetReset | Code::NoOffset) => Error::new(

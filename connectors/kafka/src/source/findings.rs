@@ -11,7 +11,7 @@ use std::{
     sync::Arc,
 };
 
-use super::events::Place;
+use super::place::Place;
 use crate::client::without_thread;
 
 /// What of librdkafka's log lines is needed.

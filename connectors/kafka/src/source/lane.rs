@@ -16,18 +16,19 @@ use std::{
 };
 
 use bytestring::ByteString;
-use gantry_sdk::{Lane as LaneId, Limits, Record};
+use gantry_sdk::{Lane, Limits, Record};
 use rdkafka::{Message as _, consumer::base_consumer::PartitionQueue, error::KafkaError};
 use tokio::sync::Notify;
 
 use super::{
     convert::Converter,
-    events::{Consumer, Events, Place},
+    events::{Consumer, Events},
+    place::Place,
 };
 
 /// A lane, shared by the source and the member's thread.
-pub(super) struct Lane {
-    pub id: LaneId,
+pub(super) struct PartitionLane {
+    pub id: Lane,
     pub topic: ByteString,
     pub partition: i32,
     /// Which topic of that name it is.
@@ -67,7 +68,7 @@ pub(super) struct Taken {
     pub error: Option<KafkaError>,
 }
 
-impl Lane {
+impl PartitionLane {
     /// Takes the partition's messages out of the consumer's queue; before it is assigned, so that none goes there.
     pub(super) fn open(
         id: u32,
@@ -106,7 +107,7 @@ impl Lane {
             end: None,
         };
         Self {
-            id: LaneId(id),
+            id: Lane(id),
             topic: place.topic.as_str().into(),
             partition: place.partition,
             topic_id: None,

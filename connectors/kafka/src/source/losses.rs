@@ -7,13 +7,7 @@ use std::{
 
 use rdkafka::consumer::Consumer as _;
 
-use super::{
-    OffsetReset,
-    commits::Lanes,
-    events::{Consumer, Place},
-    findings::Reset,
-    plan::Plan,
-};
+use super::{OffsetReset, commits::Lanes, events::Consumer, findings::Reset, place::Place, plan::Plan};
 
 /// Kafka deleted records before they were read: retention, or somebody by hand.
 const RETENTION: &str = "retention";

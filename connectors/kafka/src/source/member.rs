@@ -32,10 +32,11 @@ use rdkafka::{
 use super::{
     OnTopicRecreated, begin,
     commits::{Commits, Lanes},
-    events::{Consumer, News, Place, list_of},
+    events::{Consumer, News},
     failure,
-    lane::Lane,
+    lane::PartitionLane,
     losses::{Losses, tell_recreated},
+    place::{Place, list_of},
     plan::Plan,
     shared::MemberState,
     watch::Watch,
@@ -182,9 +183,9 @@ impl Member {
     }
 
     /// A new lane for a partition that has none.
-    fn open(&mut self, place: &Place, begin: Option<i64>) -> Result<Arc<Lane>> {
+    fn open(&mut self, place: &Place, begin: Option<i64>) -> Result<Arc<PartitionLane>> {
         let id = self.consumer.context().topic_id(&place.topic);
-        let lane = Lane::open(self.next_lane, place, id, begin, &self.consumer, self.shared.wake());
+        let lane = PartitionLane::open(self.next_lane, place, id, begin, &self.consumer, self.shared.wake());
         let lane = Arc::new(lane.ok_or_else(|| Error::internal("librdkafka has no queue for a partition"))?);
         self.next_lane += 1;
         self.lanes.insert(place.clone(), Arc::clone(&lane));
@@ -210,7 +211,7 @@ impl Member {
     fn look_for_others(&mut self) -> Result<()> {
         for topic in self.consumer.context().take_recreated() {
             let id = self.consumer.context().topic_id(&topic);
-            let is_old = |lane: &Lane| *lane.topic == *topic && lane.topic_id != id && !lane.is_leaving();
+            let is_old = |lane: &PartitionLane| *lane.topic == *topic && lane.topic_id != id && !lane.is_leaving();
             let old = self.lanes.iter().filter(|(_, lane)| is_old(lane));
             let old: Vec<_> = old.map(|(place, lane)| (place.clone(), Arc::clone(lane))).collect();
             for (place, lane) in old {

@@ -10,15 +10,16 @@
 //! - librdkafka reconnects by itself and says so by health. What it cannot mend ends the instance.
 //!
 //! # Parts
-//! [`options`] and [`check`] what a person may write · [`plan`] options made ready · [`open`] connecting · [`member`] the
-//! thread that is in the group · [`lane`] one partition while it is ours · [`convert`] messages to records · [`commits`]
-//! what the group is told · [`begin`] where to begin · [`lag`] how far behind · [`losses`] what was gone before it was
-//! read · [`watch`] health · [`failure`] what errors mean · [`events`] librdkafka's callbacks · [`findings`] what only its
-//! log says
+//! [`options`] and [`check`] what a person may write · [`config`] what is asked of them · [`plan`] options made ready ·
+//! [`open`] connecting · [`member`] the thread that is in the group · [`lane`] one partition while it is ours ·
+//! [`convert`] messages to records · [`commits`] what the group is told · [`begin`] where to begin · [`lag`] how far
+//! behind · [`losses`] what was gone before it was read · [`watch`] health · [`failure`] what errors mean · [`events`]
+//! librdkafka's callbacks · [`findings`] what only its log says
 
 mod begin;
 mod check;
 mod commits;
+mod config;
 mod convert;
 mod events;
 mod failure;
@@ -29,18 +30,20 @@ mod losses;
 mod member;
 mod open;
 mod options;
+mod place;
 mod plan;
+mod probe;
 mod shared;
 mod watch;
 
 use std::{sync::Arc, thread, time::Duration};
 
 use async_trait::async_trait;
-use gantry_sdk::{Error, Lane as LaneId, Limits, Polled, Position, Result, Source, health::Condition};
+use gantry_sdk::{Error, Lane, Limits, Polled, Position, Result, Source, health::Condition};
 use tokio::sync::oneshot;
 
 use convert::Converter;
-use lane::Lane;
+use lane::PartitionLane;
 use member::Member;
 use plan::Plan;
 use shared::MemberState;
@@ -60,7 +63,7 @@ struct Running {
     plan: Arc<Plan>,
     member: Thread,
     /// In the order of their numbers.
-    lanes: Vec<Arc<Lane>>,
+    lanes: Vec<Arc<PartitionLane>>,
     /// Whose turn it is: an index.
     turn: usize,
     converter: Converter,
@@ -119,7 +122,7 @@ impl Source for KafkaSource {
         }
     }
 
-    async fn commit(&mut self, lane: LaneId, upto: &Position) -> Result<()> {
+    async fn commit(&mut self, lane: Lane, upto: &Position) -> Result<()> {
         let running = self.running()?;
         running.admit();
         let offset = upto.as_u64().and_then(|offset| i64::try_from(offset).ok());

@@ -1,20 +1,13 @@
 //! The source's options.
 
-use gantry_sdk::{
-    Context, Description, Endpoint, Result, Source, Timestamp,
-    config::{DurationText, Problem},
-    plugin::SourceConfig,
-    probe::Probing,
-};
+use gantry_sdk::{Timestamp, config::DurationText};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value as Json;
 
-use super::{KafkaSource, check, plan::Plan};
 use crate::{
     connection::{ConnectionOptions, Properties},
     headers::HeaderMapping,
-    probe,
 };
 
 /// What `source: { kafka: … }` holds.
@@ -126,32 +119,6 @@ const fn default_commit_interval() -> DurationText {
 // Longer than a sink that is well takes, shorter than anybody waits for a rebalance.
 const fn default_revoke_timeout() -> DurationText {
     DurationText::seconds(30)
-}
-
-impl SourceConfig for SourceOptions {
-    fn check(&self) -> Vec<Problem> {
-        check::check(self)
-    }
-
-    fn describe(&self, bridge: &str) -> Description {
-        let named = self.named().map(|topic| Endpoint::exact("topic", topic));
-        let matching = self.topics_regex.iter().map(|regex| Endpoint::matching("topic", regex));
-        Description {
-            broker: self.connection.bootstrap_servers.0.clone(),
-            endpoints: named.chain(matching).collect(),
-            group: Some(self.group.clone().unwrap_or_else(|| format!("gantry-{bridge}"))),
-            partitioned: true,
-            ..Description::default()
-        }
-    }
-
-    fn probe(self, context: Context) -> Probing {
-        Box::pin(probe::source(self, context))
-    }
-
-    fn build(self, context: Context) -> Result<Box<dyn Source>> {
-        Ok(Box::new(KafkaSource::new(Plan::new(self, context)?)))
-    }
 }
 
 impl SourceOptions {

@@ -5,10 +5,10 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use gantry_sdk::Error;
+use gantry_sdk::{Error, PartitionLag};
 use tokio::sync::{Notify, oneshot};
 
-use super::{IsolationLevel, commits::Lanes, lag::Standing, lane::Lane, plan::Plan};
+use super::{IsolationLevel, commits::Lanes, lag::Standing, lane::PartitionLane, plan::Plan};
 
 /// No statistics came yet.
 const UNKNOWN: u64 = u64::MAX;
@@ -24,7 +24,7 @@ pub(super) struct MemberState {
 #[derive(Default)]
 struct Inner {
     /// Lanes that the source has not seen yet.
-    arrivals: Vec<Arc<Lane>>,
+    arrivals: Vec<Arc<PartitionLane>>,
     failure: Option<Error>,
     /// Somebody waits for everything to be rewound, and for whether that worked.
     rewind: Option<oneshot::Sender<bool>>,
@@ -74,12 +74,12 @@ impl MemberState {
         self.lock().rewind.take()
     }
 
-    pub(super) fn arrive(&self, lanes: Vec<Arc<Lane>>) {
+    pub(super) fn arrive(&self, lanes: Vec<Arc<PartitionLane>>) {
         self.lock().arrivals.extend(lanes);
         self.wake.notify_one();
     }
 
-    pub(super) fn take_arrivals(&self) -> Vec<Arc<Lane>> {
+    pub(super) fn take_arrivals(&self) -> Vec<Arc<PartitionLane>> {
         std::mem::take(&mut self.lock().arrivals)
     }
 
@@ -97,7 +97,11 @@ impl MemberState {
             }
         }
         let ours = standings.iter().filter_map(|standing| Some((standing, lanes.get(&standing.place)?)));
-        let mut lags: Vec<_> = ours.filter_map(|(standing, lane)| standing.lag(lane, committed_only)).collect();
+        let lag = |(standing, lane): (&Standing, &Arc<PartitionLane>)| {
+            let records = standing.lag(lane.next_offset(), committed_only)?;
+            Some(PartitionLag { topic: lane.topic.clone(), partition: lane.partition, records })
+        };
+        let mut lags: Vec<_> = ours.filter_map(lag).collect();
         lags.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
         self.backlog.store(lags.iter().map(|lag| lag.records).sum(), Ordering::Relaxed);
         plan.context.lag.set(lags);

@@ -11,8 +11,8 @@ use lapin::{
 use tokio::time::Instant;
 
 use super::{
-    ConnectionOptions, escape::Escaping, failures, handshake, identity::Credentials, renewal::Renewal, runtime::Kit,
-    socket::Cut,
+    ConnectionOptions, endpoint::endpoint, escape::Escaping, failures, handshake, identity::Credentials,
+    renewal::Renewal, runtime::Kit, socket::Cut,
 };
 use crate::error::{During, translate};
 
@@ -164,16 +164,6 @@ impl Attempt<'_> {
             Some(renewal) => properties.with_auth_provider(renewal),
             None => properties,
         }
-    }
-}
-
-/// `host:port`.
-pub(super) fn endpoint(uri: &AMQPUri) -> String {
-    let host = &uri.authority.host;
-    if host.contains(':') {
-        format!("[{host}]:{}", uri.authority.port)
-    } else {
-        format!("{host}:{}", uri.authority.port)
     }
 }
 

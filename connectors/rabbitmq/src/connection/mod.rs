@@ -8,6 +8,7 @@
 //! No error and no log line holds a password: they name host, port and virtual host.
 
 mod connect;
+mod endpoint;
 mod escape;
 mod failures;
 mod handshake;

@@ -17,7 +17,7 @@ use lapin::{
 };
 use serde_json::Value as Json;
 
-use super::{ConnectionOptions, connect::endpoint};
+use super::{ConnectionOptions, endpoint::endpoint};
 
 /// The broker is told no more often, whatever a token says.
 const SHORTEST: Duration = Duration::from_secs(1);

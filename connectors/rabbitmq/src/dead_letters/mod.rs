@@ -29,17 +29,16 @@ use std::{
 
 use async_trait::async_trait;
 use gantry_sdk::{
-    Context, DeadLetter, DeadLetters, Error, ErrorKind, Result, Template,
+    Context, DeadLetter, DeadLetters, Error, ErrorKind, Result,
     dead_letters::{Feed, Giver, Marks},
-    plugin::DeadLettersConfig,
 };
 use lapin::{Channel, options::BasicAckOptions, types::ShortString};
 use tokio::runtime::Handle;
 
 use crate::{
-    ConnectionOptions, SinkOptions,
+    ConnectionOptions,
     connection::{Connected, connect},
-    convert::{Converter, short_string},
+    convert::Converter,
     error::{During, kind, translate},
 };
 use held::Held;
@@ -50,7 +49,8 @@ use reader::{Reader, State, ask};
 const PATIENCE: Duration = Duration::from_secs(5);
 const TURN: Duration = Duration::from_millis(20);
 
-struct RabbitDeadLetters {
+/// Dead letters in a queue.
+pub(crate) struct RabbitDeadLetters {
     connection: ConnectionOptions,
     queue: ShortString,
     /// Names of headers that the sink adds to each record.
@@ -67,30 +67,17 @@ struct Opened {
     held: Arc<Mutex<Held>>,
 }
 
-impl DeadLettersConfig for SinkOptions {
-    fn dead_letters(self, context: Context) -> Result<Box<dyn DeadLetters>> {
-        let queue = self.one_queue().ok_or_else(|| {
-            Error::config(
-                "the dead letter does not always go to the same queue: letters can be read back only with `queue: NAME`, or \
-                 with the default exchange and a constant routing_key",
-            )
-        })?;
-        let queue = short_string(queue).map_err(|reason| Error::config(format!("queue: {reason}")))?;
-        let added = self.headers.into_keys().collect();
-        Ok(Box::new(RabbitDeadLetters { connection: self.connection, queue, added, context, opened: None }))
-    }
-}
-
-impl SinkOptions {
-    /// The queue to which every record goes that no transform has sent elsewhere.
-    fn one_queue(&self) -> Option<&str> {
-        let by_default = self.exchange.as_ref().is_none_or(|exchange| exchange.as_literal() == Some(""));
-        let key = self.routing_key.as_ref().filter(|_| by_default);
-        self.queue.as_ref().or(key).and_then(Template::as_literal).filter(|_| self.map.is_empty())
-    }
-}
-
 impl RabbitDeadLetters {
+    /// `added` are the names of headers that the sink adds to each record.
+    pub(crate) const fn new(
+        connection: ConnectionOptions,
+        queue: ShortString,
+        added: Vec<String>,
+        context: Context,
+    ) -> Self {
+        Self { connection, queue, added, context, opened: None }
+    }
+
     fn doing(&self, connected: &Connected) -> String {
         format!("reading dead letters from queue \"{}\" on {}", self.queue, connected.place())
     }

@@ -28,8 +28,8 @@ use lapin::{
 use super::properties;
 use crate::{
     convert::{Converter, to_amqp},
+    header_size::{room, shrink, size},
     reserved::is_reserved,
-    sink::headers::{room, shrink, size},
 };
 
 /// The header's name.

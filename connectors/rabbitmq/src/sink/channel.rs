@@ -19,11 +19,12 @@ use lapin::{Channel, options::BasicPublishOptions};
 use super::{
     STAGE, Unroutable,
     channel_error::{self, ChannelError},
+    item::Item,
     limits::Limits,
     message::{Fate, Message, Way},
     open,
     plan::Plan,
-    unconfirmed::{Confirming, Decision, Item, Unconfirmed},
+    unconfirmed::{Confirming, Decision, Unconfirmed},
     waiting::{self, Waiting},
 };
 use crate::connection::Connected;

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     convert::{TOMBSTONE, short_string},
     dead_letters::note::Draft,
-    reserved,
+    header_size, reserved,
 };
 
 /// What `basic.publish` takes.
@@ -219,8 +219,8 @@ impl Plan {
         if table.inner().is_empty() {
             return Ok(properties);
         }
-        let size = headers::size(&table);
-        if limits.frame != 0 && size > headers::room(limits.frame, &properties) {
+        let size = header_size::size(&table);
+        if limits.frame != 0 && size > header_size::room(limits.frame, &properties) {
             return Err(format!(
                 "its headers of {size} bytes do not fit in a frame of {}, RabbitMQ's frame_max",
                 limits.frame

@@ -12,21 +12,26 @@
 //! - When the connection goes, what is not confirmed is abandoned: the runtime opens another sink.
 //!
 //! # Parts
-//! [`options`] and [`map`] what a person writes · [`plan`] options made ready · [`message`] and [`headers`] one record as AMQP writes it ·
-//! [`open`] connecting and checking · [`publisher`] the task that owns the channels · [`channel`] one channel: window, order,
-//! what is sent again · [`unconfirmed`] what is not confirmed yet · [`waiting`] what a destination refuses for now
+//! [`options`] and [`map`] what a person writes · [`config`] what is asked of it · [`plan`] options made ready ·
+//! [`message`] and [`headers`] one record as AMQP writes it · [`open`] connecting and checking · [`publisher`] the task
+//! that owns the channels · [`channel`] one channel: window, order, what is sent again · [`item`] one record on its way
+//! · [`unconfirmed`] what is not confirmed yet · [`waiting`] what a destination refuses for now
 
 mod channel;
 mod channel_error;
+mod config;
 pub(crate) mod headers;
+mod item;
 mod limits;
 mod map;
 mod message;
 mod open;
 mod options;
 mod plan;
+mod probe;
 mod publisher;
 mod returns;
+mod stage;
 mod unconfirmed;
 mod waiting;
 
@@ -44,9 +49,7 @@ pub use map::QueueMap;
 pub use options::{BrokerHeaders, HeaderEncoding, PropertyOptions, SinkOptions, Tombstones, Unroutable};
 use plan::Plan;
 use publisher::{Order, Publisher};
-
-/// Which part refused a record, in the manner of Kafka Connect's words.
-const STAGE: &str = "RABBITMQ_PUBLISH";
+use stage::STAGE;
 
 /// One instance, from connect to close.
 pub(crate) struct Sink {

@@ -3,20 +3,14 @@
 use std::collections::BTreeMap;
 
 use gantry_sdk::{
-    Context, Description, Endpoint, Error, Result, Template,
-    config::{DurationText, Problem, Severity},
-    plugin::SinkConfig,
-    probe::Probing,
+    Template,
+    config::{DurationText, Problem},
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
-use super::{
-    Sink,
-    map::{QueueMap, expression},
-    plan::Plan,
-};
-use crate::{ConnectionOptions, DeclareOptions, convert::short_string, probe, reserved::ROUTES};
+use super::map::{QueueMap, expression};
+use crate::{ConnectionOptions, DeclareOptions, convert::short_string};
 
 /// Publishes to an exchange, or to queues by the default exchange.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -227,91 +221,6 @@ fn number_or_template(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": ["string", "integer", "null"], "format": "template" })
 }
 
-impl SinkConfig for SinkOptions {
-    const COUNTS_ATTEMPTS: bool = true;
-    const ORDERED_OPTIONS: &'static [&'static str] = &["map"];
-
-    fn check(&self) -> Vec<Problem> {
-        let mut problems: Vec<_> =
-            self.connection.check().into_iter().map(|problem| problem.under("connection")).collect();
-        problems.extend(self.check_route());
-        problems.extend(self.check_map());
-        problems.extend(self.properties.check().into_iter().map(|problem| problem.under("properties")));
-        for name in self.headers.keys() {
-            problems.extend(short_string(name).err().map(|reason| Problem::error(format!("headers.{name}"), reason)));
-            if ROUTES.contains(&name.as_str()) {
-                let text = "RabbitMQ takes only a list of routing keys under this name, and a template makes a text";
-                problems.push(Problem::error(format!("headers.{name}"), text));
-            }
-        }
-        problems.extend(self.check_window());
-        if !self.persistent {
-            problems.push(Problem::warning(
-                "persistent",
-                "false: what has no delivery mode is transient, and a restart of RabbitMQ loses it",
-            ));
-        }
-        if let Some(declare) = &self.declare {
-            problems.extend(declare.check().into_iter().map(|problem| problem.under("declare")));
-            if (declare.queue.is_some() || !declare.bindings.is_empty()) && self.fixed_queues().is_empty() {
-                problems.push(Problem::error(
-                    "declare",
-                    "names no queue to create or bind: that takes a constant queue, a map, or a constant routing_key on the \
-                     default exchange",
-                ));
-            }
-        }
-        problems
-    }
-
-    fn check_dead_letter(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        if self.header_mapping == HeaderEncoding::None {
-            let text = "none leaves out why a record is a dead letter, and its own headers; `gantry dlq` wants typed";
-            problems.push(Problem::warning("header_mapping", text));
-        }
-        if self.unroutable == Unroutable::Drop {
-            let text = "drop loses a dead letter that no queue takes, and it counts as kept";
-            problems.push(Problem::warning("unroutable", text));
-        }
-        problems
-    }
-
-    fn describe(&self) -> Description {
-        let mut endpoints: Vec<_> = self.map.queues().map(|queue| Endpoint::exact("queue", queue)).collect();
-        // A destination is a routing key. Only on the default exchange does that name a queue.
-        let mut destination = Some("queue");
-        if let Some(queue) = self.queue.as_ref() {
-            endpoints.push(Endpoint::templated("queue", queue));
-        } else if let Some(exchange) = self.exchange.as_ref().filter(|exchange| exchange.as_literal() != Some("")) {
-            endpoints.push(Endpoint::templated("exchange", exchange));
-            destination = None;
-        } else if let Some(key) = &self.routing_key {
-            endpoints.push(Endpoint::templated("queue", key));
-        }
-        let queues = self.fixed_queues();
-        Description {
-            broker: self.connection.addresses(),
-            endpoints,
-            destination,
-            routes: self.declare.iter().flat_map(|declare| declare.routes(queues.iter().copied())).collect(),
-            ..Description::default()
-        }
-    }
-
-    fn probe(self, context: Context) -> Probing {
-        Box::pin(probe::sink(self, context))
-    }
-
-    fn build(self, context: Context) -> Result<Box<dyn gantry_sdk::Sink>> {
-        let errors: Vec<_> = self.check().into_iter().filter(|problem| problem.severity == Severity::Error).collect();
-        if !errors.is_empty() {
-            return Err(Error::config(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")));
-        }
-        Ok(Box::new(Sink::new(Plan::new(self, context)?)))
-    }
-}
-
 // === impl SinkOptions ===
 
 impl SinkOptions {
@@ -326,7 +235,7 @@ impl SinkOptions {
         queues
     }
 
-    fn check_route(&self) -> Vec<Problem> {
+    pub(super) fn check_route(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.queue.is_some() && (self.exchange.is_some() || self.routing_key.is_some()) {
             problems.push(Problem::error("queue", "instead of exchange and routing_key, not beside them"));
@@ -346,7 +255,7 @@ impl SinkOptions {
         problems
     }
 
-    fn check_map(&self) -> Vec<Problem> {
+    pub(super) fn check_map(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         for (from, queue) in self.map.iter() {
             let path = format!("map.{from}");
@@ -361,7 +270,7 @@ impl SinkOptions {
         problems
     }
 
-    fn check_window(&self) -> Vec<Problem> {
+    pub(super) fn check_window(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.channels == 0 || self.channels > MOST_CHANNELS {
             problems.push(Problem::error("channels", format!("is not between 1 and {MOST_CHANNELS}")));
@@ -388,7 +297,7 @@ impl SinkOptions {
 // === impl PropertyOptions ===
 
 impl PropertyOptions {
-    fn check(&self) -> Vec<Problem> {
+    pub(super) fn check(&self) -> Vec<Problem> {
         let literal = |template: &Option<Template>| template.as_ref().and_then(Template::as_literal).map(str::to_owned);
         let mut problems = Vec::new();
         let mut number = |path: &str, template: &Option<Template>, valid: fn(&str) -> bool, expected: &str| {
@@ -412,7 +321,10 @@ impl PropertyOptions {
 
 #[cfg(test)]
 mod tests {
-    use gantry_sdk::config::deserialize;
+    use gantry_sdk::{
+        config::{Severity, deserialize},
+        plugin::SinkConfig,
+    };
     use serde_json::{Value as Json, json};
 
     use super::*;

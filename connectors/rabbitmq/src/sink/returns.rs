@@ -13,7 +13,7 @@
 
 use lapin::message::BasicReturnMessage;
 
-use super::{limits::Limits, message::Fate, plan::Plan, unconfirmed::Item};
+use super::{item::Item, limits::Limits, message::Fate, plan::Plan};
 
 /// Whether this is what was published of that record.
 pub(super) fn is_of(returned: &BasicReturnMessage, item: &Item, plan: &Plan, limits: &Limits, exactly: bool) -> bool {

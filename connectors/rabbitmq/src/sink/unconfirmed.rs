@@ -5,32 +5,14 @@
 
 use std::{
     collections::VecDeque,
-    sync::Arc,
     task::{Context, Poll, Waker},
-    time::Instant,
 };
 
 use futures_util::future::BoxFuture;
-use gantry_sdk::{Batch, Error, Failure, Record, Result};
+use gantry_sdk::{Error, Result};
 use lapin::{Confirmation, message::BasicReturnMessage};
 
-use super::{limits::Limits, plan::Plan, returns};
-
-/// One record of a batch. Dropped without an outcome, it counts as abandoned once all of its batch are.
-#[derive(Debug)]
-pub(super) struct Item {
-    batch: Arc<Batch>,
-    index: u32,
-    /// Its place among all records of the channel.
-    pub sequence: u64,
-    /// When it came, if it is a dead letter, in milliseconds since 1970: it is in the message, and a message that comes back has
-    /// to be known again.
-    pub written: i64,
-    /// When RabbitMQ refused it first.
-    pub refused_since: Option<Instant>,
-    /// It has waited for a destination that refuses, and is tried now.
-    pub waited: bool,
-}
+use super::{item::Item, limits::Limits, plan::Plan, returns};
 
 /// What became of a message.
 #[derive(Debug)]
@@ -66,27 +48,6 @@ pub(super) struct Looked {
     pub decisions: Vec<Decision>,
     /// Why nothing more will come of this channel.
     pub end: Option<lapin::Error>,
-}
-
-// === impl Item ===
-
-impl Item {
-    pub(super) const fn new(batch: Arc<Batch>, index: u32, sequence: u64, written: i64) -> Self {
-        Self { batch, index, sequence, written, refused_since: None, waited: false }
-    }
-
-    pub(super) fn record(&self) -> &Record {
-        &self.batch.records[self.index as usize]
-    }
-
-    /// RabbitMQ has it, or it is not wanted.
-    pub(super) fn settle(self) {
-        self.batch.receipt.settle(1);
-    }
-
-    pub(super) fn fail(self, failure: Failure) {
-        self.batch.receipt.fail(self.index, failure);
-    }
 }
 
 // === impl Sent ===

@@ -25,7 +25,7 @@ use gantry_sdk::plugin::RetryPolicy;
 use lapin::types::ShortString;
 use tokio::time::Sleep;
 
-use super::{message::Way, unconfirmed::Item};
+use super::{item::Item, message::Way};
 
 #[derive(Debug)]
 pub(super) struct Waiting {

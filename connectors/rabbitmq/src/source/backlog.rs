@@ -9,6 +9,7 @@ use super::lane::missing;
 use crate::{
     connection::Connected,
     error::{During, kind, translate},
+    names,
 };
 
 /// A broker that does not tell in this time is not asked any longer.
@@ -33,7 +34,7 @@ async fn count(connected: &Connected, queues: impl Iterator<Item = &str>) -> Res
     let mut sum = 0;
     for queue in queues {
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        let declared = channel.queue_declare(super::name(queue)?, options, FieldTable::default()).await;
+        let declared = channel.queue_declare(names::checked(queue)?, options, FieldTable::default()).await;
         let declared = declared.map_err(|error| match kind(&error, During::SettingUp) {
             ErrorKind::Missing => missing(queue, &place, &connected.vhost),
             _ => translate(&error, During::SettingUp, format!("counting the messages of queue \"{queue}\" on {place}")),

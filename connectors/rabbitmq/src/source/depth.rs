@@ -20,6 +20,8 @@ use lapin::{
 };
 use tokio::time::{Instant, Sleep};
 
+use crate::names;
+
 /// From an answer to the next question: seldom enough to cost nothing, often enough for a graph.
 const GAP: Duration = Duration::from_secs(15);
 
@@ -37,7 +39,7 @@ pub(super) struct Watch {
 impl Watch {
     /// Asks for the first time as soon as it is observed.
     pub(super) fn new<'a>(channel: Channel, queues: impl Iterator<Item = &'a str>, depth: Depth) -> Result<Self> {
-        let queues = queues.map(super::name).collect::<Result<_>>()?;
+        let queues = queues.map(names::checked).collect::<Result<_>>()?;
         let timer = Box::pin(tokio::time::sleep(Duration::ZERO));
         Ok(Self { channel, queues, depth, asking: None, timer, is_over: false })
     }

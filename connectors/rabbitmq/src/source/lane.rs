@@ -4,11 +4,12 @@
 //! place that has both. Consumers come and go on the channel when the window changes or the lane is suspended; tags go on.
 //!
 //! - [`window`]: how much the broker may have on its way
-//! - [`phase`]: what the consumer is doing, and what comes next
+//! - [`phase`]: what the consumer is doing, and [`advance`] what comes next
 //! - [`subscription`]: how a consumer is started
 //! - [`tags`]: which delivery tags are where
 //! - [`place`]: where a consumer of a stream goes on
 
+mod advance;
 mod memory;
 mod phase;
 mod place;
@@ -48,7 +49,7 @@ use window::Window;
 const BATCHES_IN_WINDOW: u16 = 10;
 
 /// One queue being consumed.
-pub(super) struct Lane {
+pub(super) struct QueueLane {
     channel: Channel,
     deliveries: Deliveries,
     subscription: Subscription,
@@ -77,7 +78,7 @@ pub(super) struct Lane {
 /// Records of one poll, and the tag of the last.
 pub(super) type Taken = (Vec<Record>, u64);
 
-impl Lane {
+impl QueueLane {
     /// Starts consuming. `share` is how many bytes the lane may have on its way.
     pub(super) async fn open(
         connected: &Connected,
@@ -362,7 +363,7 @@ impl Lane {
     }
 }
 
-impl Drop for Lane {
+impl Drop for QueueLane {
     fn drop(&mut self) {
         if let Some(learned) = self.window.learned() {
             memory::remember(&self.consumer, &self.queue, learned);

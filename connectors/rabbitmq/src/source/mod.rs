@@ -5,15 +5,17 @@
 //! - A commit is one `basic.ack(tag, multiple)` on the lane's own channel.
 //! - Every end of a consumer, channel or connection is an error of the next poll, with the reason.
 //! - Memory is bounded by the window of each lane: the client library's own buffer has no other bound.
-//! - [`options`] and [`declare`] say what a person may write, [`lane`] has the queue's channel, [`deliveries`] is the seam to
-//!   the client library, [`backlog`] counts what waits when the runtime asks, [`depth`] says it now and then.
+//! - [`options`] says what a person may write and [`config`] what is asked of it, [`lane`] has the queue's channel,
+//!   [`deliveries`] is the seam to the client library, [`backlog`] counts what waits when the runtime asks, [`depth`]
+//!   says it now and then.
 
 mod backlog;
-mod declare;
+mod config;
 mod deliveries;
 mod depth;
 mod lane;
 mod options;
+mod probe;
 
 use std::{
     task::{Context as TaskContext, Poll},
@@ -22,17 +24,15 @@ use std::{
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use gantry_sdk::{Context, Error, ErrorKind, Lane as LaneId, Limits, Polled, Position, Result, health::Condition};
-use lapin::{Event, types::ShortString};
+use gantry_sdk::{Context, Error, ErrorKind, Lane, Limits, Polled, Position, Result, health::Condition};
+use lapin::Event;
 
 use crate::{
     connection::{Connected, Events, connect},
-    convert::short_string,
     error::{During, translate},
 };
-pub use declare::{BindingOptions, DeclareOptions, ExchangeOptions, QueueOptions};
 use depth::Watch;
-use lane::Lane;
+use lane::QueueLane;
 pub use options::{GiveBack, SourceOptions};
 
 /// How long giving back may take. A broker that is gone gives it all back by itself.
@@ -50,7 +50,7 @@ pub(crate) struct Source {
 
 struct Running {
     // Before the connection: a channel that goes says so over it.
-    lanes: Vec<Lane>,
+    lanes: Vec<QueueLane>,
     depth: Option<Watch>,
     events: Events,
     connected: Connected,
@@ -112,7 +112,7 @@ impl gantry_sdk::Source for Source {
         .await
     }
 
-    async fn commit(&mut self, lane: LaneId, upto: &Position) -> Result<()> {
+    async fn commit(&mut self, lane: Lane, upto: &Position) -> Result<()> {
         let lane = self.running()?.lanes.get_mut(lane.0 as usize);
         match (lane, upto.as_u64()) {
             (Some(lane), Some(tag)) => lane.commit(tag),
@@ -127,14 +127,14 @@ impl gantry_sdk::Source for Source {
         }
         let running = self.running()?;
         running.suspended = true;
-        running.lanes.iter_mut().for_each(Lane::suspend);
+        running.lanes.iter_mut().for_each(QueueLane::suspend);
         Ok(true)
     }
 
     async fn resume(&mut self) -> Result<()> {
         let running = self.running()?;
         running.suspended = false;
-        running.lanes.iter_mut().try_for_each(Lane::resume)
+        running.lanes.iter_mut().try_for_each(QueueLane::resume)
     }
 
     async fn watch_connection(&mut self) -> Error {
@@ -155,7 +155,7 @@ impl gantry_sdk::Source for Source {
         backlog::ready(&running.connected, self.options.queues()).await.map(Some)
     }
 
-    async fn reject(&mut self, lane: LaneId, last: &Position, back: u32) -> Result<()> {
+    async fn reject(&mut self, lane: Lane, last: &Position, back: u32) -> Result<()> {
         let lane = self.running()?.lanes.get_mut(lane.0 as usize);
         // The tags of a lane have no gaps.
         match (lane, last.as_u64().and_then(|last| last.checked_sub(back.into()))) {
@@ -202,7 +202,7 @@ impl Running {
                 Err(error) => Err(self.ended(error)),
             });
         }
-        if self.suspended && self.lanes.iter().all(Lane::is_suspended) {
+        if self.suspended && self.lanes.iter().all(QueueLane::is_suspended) {
             return Poll::Ready(Ok(Polled::Suspended));
         }
         Poll::Pending
@@ -248,7 +248,7 @@ impl Running {
         let Self { mut lanes, connected, depth, .. } = self;
         drop(depth);
         // A lane whose channel ended has nothing to give back any more; the broker took it.
-        let giving_back = join_all(lanes.iter_mut().filter(|lane| lane.is_alive()).map(Lane::give_back));
+        let giving_back = join_all(lanes.iter_mut().filter(|lane| lane.is_alive()).map(QueueLane::give_back));
         if tokio::time::timeout(GIVE_BACK_TIMEOUT, giving_back).await.is_err() {
             return Err(Error::disconnected(format!(
                 "giving back messages to {}: no answer in {GIVE_BACK_TIMEOUT:?}; the connection is cut, and RabbitMQ takes \
@@ -280,7 +280,7 @@ fn not_open() -> Error {
 }
 
 /// Declares what was asked for and starts a consumer a queue. The lanes share what the task may hold, in equal parts.
-async fn set_up(connected: &Connected, options: &SourceOptions, name: &str, bytes: usize) -> Result<Vec<Lane>> {
+async fn set_up(connected: &Connected, options: &SourceOptions, name: &str, bytes: usize) -> Result<Vec<QueueLane>> {
     let (queues, most) = (options.queues().count(), connected.channel_max());
     if queues > most {
         return Err(Error::new(
@@ -300,7 +300,7 @@ async fn set_up(connected: &Connected, options: &SourceOptions, name: &str, byte
     let share = bytes / options.queues().count().max(1);
     let mut lanes = Vec::new();
     for queue in options.queues() {
-        lanes.push(Lane::open(connected, queue, options, name, share).await?);
+        lanes.push(QueueLane::open(connected, queue, options, name, share).await?);
     }
     Ok(lanes)
 }
@@ -321,13 +321,8 @@ fn has_channels_to_ask_on(connected: &Connected, options: &SourceOptions) -> boo
 }
 
 /// Lanes are as many as queues in a file.
-fn lane_id(index: usize) -> LaneId {
-    LaneId(u32::try_from(index).unwrap_or(u32::MAX))
-}
-
-/// A name that the check has already found short enough.
-fn name(text: &str) -> Result<ShortString> {
-    short_string(text).map_err(|reason| Error::config(format!("the name {text} {reason}")))
+fn lane_id(index: usize) -> Lane {
+    Lane(u32::try_from(index).unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]

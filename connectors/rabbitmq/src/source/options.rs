@@ -2,18 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use gantry_sdk::{
-    Description, Endpoint, Error, Result,
-    config::{Problem, Severity},
-    plugin::{Context, SourceConfig},
-    probe::Probing,
-};
+use gantry_sdk::config::Problem;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{DeclareOptions, Source};
-use crate::{Arguments, ConnectionOptions, convert::short_string, probe};
+use crate::{Arguments, ConnectionOptions, DeclareOptions, convert::short_string};
 
 /// Consumes one or more queues.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -85,45 +79,6 @@ const fn yes() -> bool {
     true
 }
 
-impl SourceConfig for SourceOptions {
-    const CAN_REJECT: bool = true;
-
-    fn check(&self) -> Vec<Problem> {
-        let mut problems: Vec<_> =
-            self.connection.check().into_iter().map(|problem| problem.under("connection")).collect();
-        problems.extend(self.check_queues());
-        problems.extend(self.check_prefetch());
-        problems.extend(self.check_consumer());
-        if let Some(declare) = &self.declare {
-            problems.extend(declare.check().into_iter().map(|problem| problem.under("declare")));
-        }
-        problems
-    }
-
-    fn describe(&self, _bridge: &str) -> Description {
-        Description {
-            broker: self.connection.addresses(),
-            endpoints: self.queues().map(|name| Endpoint::exact("queue", name)).collect(),
-            routes: self.declare.iter().flat_map(|declare| declare.routes(self.queues())).collect(),
-            ..Description::default()
-        }
-    }
-
-    fn probe(self, context: Context) -> Probing {
-        Box::pin(probe::source(self, context))
-    }
-
-    fn build(self, context: Context) -> Result<Box<dyn gantry_sdk::Source>> {
-        let problems = self.check();
-        let errors: Vec<_> =
-            problems.iter().filter(|problem| problem.severity == Severity::Error).map(ToString::to_string).collect();
-        if !errors.is_empty() {
-            return Err(Error::config(errors.join("; ")));
-        }
-        Ok(Box::new(Source::new(self, context)))
-    }
-}
-
 impl SourceOptions {
     /// The queues in order; each is a lane.
     pub(crate) fn queues(&self) -> impl Iterator<Item = &str> {
@@ -162,7 +117,7 @@ impl SourceOptions {
         !self.adaptive_prefetch || self.exclusive || preferred || single_active || self.stream_offset_given()
     }
 
-    fn check_queues(&self) -> Vec<Problem> {
+    pub(super) fn check_queues(&self) -> Vec<Problem> {
         if self.queue.is_some() && !self.queues.is_empty() {
             return vec![Problem::error("queues", "instead of queue, not beside it: add that one to the list")];
         }
@@ -184,7 +139,7 @@ impl SourceOptions {
         problems
     }
 
-    fn check_prefetch(&self) -> Option<Problem> {
+    pub(super) fn check_prefetch(&self) -> Option<Problem> {
         match self.prefetch {
             0 => Some(Problem::error(
                 "prefetch",
@@ -203,7 +158,7 @@ impl SourceOptions {
         }
     }
 
-    fn check_consumer(&self) -> Vec<Problem> {
+    pub(super) fn check_consumer(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if let Some(Err(reason)) = self.consumer_tag.as_deref().map(short_string) {
             problems.push(Problem::error("consumer_tag", reason));
@@ -233,7 +188,12 @@ impl SourceOptions {
 
 #[cfg(test)]
 mod tests {
-    use gantry_sdk::{ErrorKind, config::deserialize, testkit};
+    use gantry_sdk::{
+        ErrorKind,
+        config::{Severity, deserialize},
+        plugin::SourceConfig,
+        testkit,
+    };
     use serde_json::{Value as Json, json};
 
     use super::*;

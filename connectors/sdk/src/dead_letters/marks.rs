@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use bytestring::ByteString;
 
-use super::DeadLetterId;
+use super::id::DeadLetterId;
 
 /// A set of letters.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

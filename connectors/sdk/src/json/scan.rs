@@ -9,6 +9,8 @@
 
 use std::ops::Range;
 
+use super::string::{self, plain};
+
 /// How deep lists and objects may lie in each other.
 pub(super) const DEPTH: usize = 512;
 
@@ -88,7 +90,7 @@ impl<'a> Scan<'a> {
                 let mut more = self.open(b'}');
                 while more {
                     let name = self.name()?;
-                    if super::raw::is(&self.text[name], step) {
+                    if string::is(&self.text[name], step) {
                         found = self.walk(rest, depth + 1)?;
                     } else {
                         self.skip_below(depth + 1)?;
@@ -327,30 +329,4 @@ impl Open {
     const fn close(&self) -> u8 {
         if self.is_object() { b'}' } else { b']' }
     }
-}
-
-/// How many bytes stand before the first quote, backslash or control character. Eight at a time: a subtraction borrows
-/// into the high bit of a byte that is below what is taken away, and the lowest such bit is right.
-pub(super) fn plain(text: &[u8]) -> usize {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGH: u64 = ONES * 0x80;
-    let is = |word: u64, byte: u8| {
-        let zero = word ^ (ONES * byte as u64);
-        zero.wrapping_sub(ONES) & !zero
-    };
-    let mut before = 0;
-    let mut words = text.chunks_exact(8);
-    for bytes in &mut words {
-        let Ok(bytes) = bytes.try_into() else { break };
-        let word = u64::from_le_bytes(bytes);
-        let control = word.wrapping_sub(ONES * 0x20) & !word;
-        let stops = (control | is(word, b'"') | is(word, b'\\')) & HIGH;
-        if stops != 0 {
-            return before + stops.trailing_zeros() as usize / 8;
-        }
-        before += 8;
-    }
-    let stops = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
-    let rest = words.remainder();
-    before + rest.iter().position(stops).unwrap_or(rest.len())
 }

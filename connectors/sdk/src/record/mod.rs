@@ -5,6 +5,7 @@
 
 mod headers;
 mod origin;
+mod present;
 mod properties;
 mod value;
 
@@ -12,7 +13,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use serde_json::{Map, Value as Json};
 
 pub use headers::{Header, Headers};
 pub use origin::Origin;
@@ -63,9 +63,4 @@ impl Record {
     pub fn size(&self) -> usize {
         self.key.as_ref().map_or(0, Bytes::len) + self.value.as_ref().map_or(0, Bytes::len) + self.headers.size()
     }
-}
-
-/// An object of what is there; what is not takes no place.
-fn present(fields: impl IntoIterator<Item = (&'static str, Option<Json>)>) -> Map<String, Json> {
-    fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }

@@ -3,7 +3,7 @@
 use bytestring::ByteString;
 use serde_json::{Map, Value as Json};
 
-use super::present;
+use super::present::present;
 
 /// Where a record came from, in the words of its protocol. What a protocol does not have stays empty or `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

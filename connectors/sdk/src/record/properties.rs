@@ -3,7 +3,7 @@
 use bytestring::ByteString;
 use serde_json::{Map, Value as Json};
 
-use super::{Timestamp, present};
+use super::{present::present, value::Timestamp};
 
 /// The properties that AMQP 0-9-1 (`basic` class, §1.8), AMQP 1.0, MQTT 5 and JMS share. Connectors map theirs to and
 /// from these, so any source makes sense with any sink.

@@ -10,9 +10,9 @@
 use bytes::Bytes;
 
 use super::{
-    Part,
     field::{Field, NAMED},
     function::{Call, Expression, FUNCTIONS},
+    part::Part,
 };
 
 /// How deep calls may stand in each other.

@@ -11,7 +11,7 @@ mod text;
 
 use gantry_sdk::{Record, config::Problem};
 
-use super::{HeaderMapping, Include, Out, PROPERTY_PREFIX, Scratch, prefixed};
+use super::{HeaderMapping, Include, Out, Scratch, mapping::PROPERTY_PREFIX, out::prefixed};
 
 pub(super) use read::Reader;
 

@@ -5,7 +5,10 @@ use bytestring::ByteString;
 use gantry_sdk::{Headers, Origin, Properties};
 
 use super::{FIELDS, Field, header_prefix, text};
-use crate::headers::{HeaderMapping, Include, decode::Native, read::native_value};
+use crate::headers::{
+    HeaderMapping, Include,
+    decode::{Native, native_value},
+};
 
 /// A mapping in this encoding, made ready for the way back.
 #[derive(Debug, Clone)]

@@ -6,11 +6,7 @@ use gantry_sdk::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::headers::{
-    Encoding, Mapper,
-    decode::Native,
-    read::{HeaderReader, native_value},
-};
+use crate::headers::{Encoding, Mapper, decode::Native, decode::native_value, read::HeaderReader};
 
 type Written = Vec<(String, Option<Vec<u8>>)>;
 

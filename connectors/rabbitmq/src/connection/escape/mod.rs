@@ -6,7 +6,7 @@
 //!
 //! - A string that is not UTF-8 is written anew, as [`text`] says. Everything else passes byte by byte, in order.
 //! - Only frames that can hold such a string are looked at. Bodies pass where they were read to, without a copy.
-//! - Memory: at most one frame that has not come whole, of at most [`LARGEST`] bytes.
+//! - Memory: at most one frame that has not come whole, of at most [`frame::LARGEST`] bytes.
 
 mod frame;
 mod text;
@@ -22,9 +22,6 @@ use bytes::{Buf as _, BufMut as _, BytesMut};
 use futures_io::{AsyncRead, AsyncWrite};
 
 use frame::{Frame, OVERHEAD};
-
-/// A larger frame passes as it is: RabbitMQ takes no such message by default, and its frames are 128 KiB.
-const LARGEST: usize = 16 << 20;
 
 /// The caller's room is used when there is at least so much of it, or else a buffer of our own of that size.
 const ROOM: usize = 16 << 10;

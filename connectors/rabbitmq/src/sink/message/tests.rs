@@ -170,7 +170,10 @@ fn what_does_not_fit_goes_and_the_reason_stays() {
     // The smallest frame that AMQP allows.
     let tiny = published(&plan(&json!({})), &record, 4096).properties;
     let table = tiny.headers().as_ref().expect("it has headers");
-    assert!(headers::size(table) <= 4096 && table.contains_key("__connect.errors.exception.message"), "{table:?}");
+    assert!(
+        crate::header_size::size(table) <= 4096 && table.contains_key("__connect.errors.exception.message"),
+        "{table:?}"
+    );
     assert_eq!(there_and_back(&plan(&json!({})), &record, 4096).reason.fields.len(), REASON.len());
 }
 

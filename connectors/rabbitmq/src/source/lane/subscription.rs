@@ -8,7 +8,7 @@ use lapin::{
     types::{FieldTable, ShortString},
 };
 
-use crate::{convert::short_string, source::SourceOptions};
+use crate::{convert::short_string, names, source::SourceOptions};
 
 /// The queue and how to consume it.
 pub(super) struct Subscription {
@@ -29,7 +29,7 @@ pub(super) type Asking = BoxFuture<'static, lapin::Result<bool>>;
 impl Subscription {
     pub(super) fn new(queue: &str, options: &SourceOptions, name: &str) -> Result<Self> {
         Ok(Self {
-            queue: crate::source::name(queue)?,
+            queue: names::checked(queue)?,
             tag: options.consumer_tag(name).map_err(Error::config)?,
             options: BasicConsumeOptions { exclusive: options.exclusive, ..BasicConsumeOptions::default() },
             arguments: options.consumer_arguments().map_err(Error::config)?,

@@ -16,6 +16,7 @@ use crate::{
     Arguments,
     convert::short_string,
     error::{During, translate},
+    names,
 };
 
 /// What to create before consuming, if it is not there.
@@ -201,7 +202,7 @@ impl QueueOptions {
             auto_delete: self.auto_delete,
             nowait: false,
         };
-        let (name, arguments) = (super::name(queue)?, table(&self.arguments)?);
+        let (name, arguments) = (names::checked(queue)?, table(&self.arguments)?);
         let declared = channel.queue_declare(name, options, arguments).await;
         declared.map(drop).map_err(|error| translate(&error, During::SettingUp, context()))
     }
@@ -237,7 +238,7 @@ impl ExchangeOptions {
             internal: self.internal,
             nowait: false,
         };
-        let (name, arguments) = (super::name(&self.name)?, table(&self.arguments)?);
+        let (name, arguments) = (names::checked(&self.name)?, table(&self.arguments)?);
         let declared = channel.exchange_declare(name, kind, options, arguments).await;
         declared.map_err(|error| translate(&error, During::SettingUp, context()))
     }
@@ -246,7 +247,8 @@ impl ExchangeOptions {
 impl BindingOptions {
     async fn bind(&self, channel: &Channel, queue: &str, exchange: &str, place: &str) -> Result<()> {
         let context = || format!("binding queue \"{queue}\" to exchange \"{exchange}\" on {place}");
-        let (queue, exchange, key) = (super::name(queue)?, super::name(exchange)?, super::name(&self.routing_key)?);
+        let (queue, exchange, key) =
+            (names::checked(queue)?, names::checked(exchange)?, names::checked(&self.routing_key)?);
         let arguments = table(&self.arguments)?;
         let bound = channel.queue_bind(queue, exchange, key, QueueBindOptions::default(), arguments).await;
         bound.map_err(|error| translate(&error, During::SettingUp, context()))

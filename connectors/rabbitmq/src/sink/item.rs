@@ -1,0 +1,40 @@
+//! One record on its way.
+
+use std::{sync::Arc, time::Instant};
+
+use gantry_sdk::{Batch, Failure, Record};
+
+/// One record of a batch. Dropped without an outcome, it counts as abandoned once all of its batch are.
+#[derive(Debug)]
+pub(super) struct Item {
+    batch: Arc<Batch>,
+    index: u32,
+    /// Its place among all records of the channel.
+    pub sequence: u64,
+    /// When it came, if it is a dead letter, in milliseconds since 1970: it is in the message, and a message that comes back has
+    /// to be known again.
+    pub written: i64,
+    /// When RabbitMQ refused it first.
+    pub refused_since: Option<Instant>,
+    /// It has waited for a destination that refuses, and is tried now.
+    pub waited: bool,
+}
+
+impl Item {
+    pub(super) const fn new(batch: Arc<Batch>, index: u32, sequence: u64, written: i64) -> Self {
+        Self { batch, index, sequence, written, refused_since: None, waited: false }
+    }
+
+    pub(super) fn record(&self) -> &Record {
+        &self.batch.records[self.index as usize]
+    }
+
+    /// RabbitMQ has it, or it is not wanted.
+    pub(super) fn settle(self) {
+        self.batch.receipt.settle(1);
+    }
+
+    pub(super) fn fail(self, failure: Failure) {
+        self.batch.receipt.fail(self.index, failure);
+    }
+}
