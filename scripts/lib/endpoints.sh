@@ -89,6 +89,12 @@ rabbitmq_ready() {
     amqp_answers "$AMQP_PORT"
 }
 
+# The version that the node says it is, if it answers.
+rabbitmq_version() {
+  curl --silent --noproxy '*' --max-time 5 --user guest:guest "http://127.0.0.1:$MANAGEMENT_PORT/api/overview" 2>/dev/null |
+    sed -n 's/.*"rabbitmq_version":"\([^"]*\)".*/\1/p'
+}
+
 # amqp_answers PORT - says hello in AMQP 0-9-1; a broker's first byte back is a method frame.
 amqp_answers() {
   # shellcheck disable=SC2016

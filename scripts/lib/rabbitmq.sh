@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# A RabbitMQ node from the distribution's package, as any user, with everything it writes below $BROKERS_DIR/rabbitmq.
+# A RabbitMQ node from the distribution's package, or a newer one (rabbitmq-4.sh), as any user, with everything it writes below
+# $BROKERS_DIR/rabbitmq.
 # Sourced after common.sh, packages.sh, process.sh.
 
 RABBITMQ_BIN=/usr/lib/rabbitmq/bin
@@ -8,6 +9,10 @@ RABBITMQ_PLUGINS=(rabbitmq_management rabbitmq_prometheus rabbitmq_amqp1_0 rabbi
 
 rabbitmq_install() {
   local fresh=
+  if rabbitmq_is_apart; then
+    rabbitmq_4_install
+    return
+  fi
   have "$RABBITMQ_BIN/rabbitmq-server" || fresh=1
   need_apt "the RabbitMQ that tests and the demo talk to" rabbitmq-server curl
   have "$RABBITMQ_BIN/rabbitmq-server" || die "no $RABBITMQ_BIN/rabbitmq-server: install RabbitMQ, or start a Docker engine"
@@ -86,10 +91,16 @@ rabbitmq_env() (
 )
 
 rabbitmq_start() {
-  rabbitmq_env launch rabbitmq "$RABBITMQ_BIN/rabbitmq-server"
+  local entering
+  mapfile -t entering < <(rabbitmq_entering)
+  rabbitmq_env launch rabbitmq "${entering[@]}" "$RABBITMQ_BIN/rabbitmq-server"
 }
 
-rabbitmq_ctl() { rabbitmq_env "$RABBITMQ_BIN/rabbitmqctl" "$@"; }
+rabbitmq_ctl() {
+  local entering
+  mapfile -t entering < <(rabbitmq_entering)
+  rabbitmq_env "${entering[@]}" "$RABBITMQ_BIN/rabbitmqctl" "$@"
+}
 
 # rabbitmq_evidence - what tells why a node does not answer: the end of its own log, and where the processes of a node
 # that hangs in its start are.

@@ -3,12 +3,15 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
-use gantry_runtime::definition::Definition;
+use gantry_runtime::definition::{Branch, Definition};
 use gantry_sdk::config::Severity;
 use serde_json::json;
 
 use super::{connect, output, runtime};
 use crate::config::{self, Log, Secrets};
+
+/// What is said of a bridge with several sinks. It is no warning: it comes with what was asked for, and nothing mends it.
+const SLOWEST: &str = "; the slowest of its sinks sets the pace, and one that is away holds all of it up";
 
 /// What `gantry check` takes.
 #[derive(Debug, Args)]
@@ -76,15 +79,25 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// `orders: rabbitmq -> filter -> kafka (dead letters: kafka)`.
+/// `orders: rabbitmq -> filter -> kafka, dead letters -> kafka`.
 fn line(bridge: &Definition) -> String {
     let mut stages = vec![bridge.source.plugin.name];
     stages.extend(bridge.transforms.iter().map(|transform| transform.plugin.name));
-    stages.push(bridge.sinks[0].sink.plugin.name);
+    let (to, remark) = match bridge.sinks.as_slice() {
+        [one] => (branch(one), ""),
+        several => (format!("[{}]", several.iter().map(branch).collect::<Vec<_>>().join(", ")), SLOWEST),
+    };
+    stages.push(&to);
     let tasks = if bridge.tasks == 1 { String::new() } else { format!(", {} tasks", bridge.tasks) };
     let dead_letter = bridge.errors.dead_letter.as_ref();
     let dead_letter = dead_letter.map_or_else(String::new, |letter| format!(", dead letters -> {}", letter.name()));
-    format!("{}: {}{tasks}{dead_letter}", bridge.name, stages.join(" -> "))
+    format!("{}: {}{tasks}{dead_letter}{remark}", bridge.name, stages.join(" -> "))
+}
+
+/// `kafka`, or `kafka if …` for one with a condition.
+fn branch(branch: &Branch) -> String {
+    let condition = if branch.when.is_some() { " if …" } else { "" };
+    format!("{}{condition}", branch.sink.plugin.name)
 }
 
 fn summary(passed: bool, errors: usize, warnings: usize, bridges: usize) -> String {

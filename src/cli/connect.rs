@@ -6,7 +6,7 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, stream};
-use gantry_runtime::definition::Definition;
+use gantry_runtime::definition::{Branch, Definition};
 use gantry_sdk::{
     Context, Error, Result,
     config::Severity,
@@ -56,11 +56,13 @@ fn questions(bridge: &Arc<Definition>) -> Vec<impl Future<Output = (String, Vec<
         let probing = options.map(|options| probe(&options, Context { dead_letter, ..Context::new(name, bytes) }));
         async move { (path, answer(probing).await) }
     };
-    let (source, sink) = (&bridge.source, &bridge.sinks[0].sink);
-    let mut all = vec![
-        question("source", source.checked(), source.plugin.probe, false),
-        question("sink", sink.checked(), sink.plugin.probe, false),
-    ];
+    let source = &bridge.source;
+    let mut all = vec![question("source", source.checked(), source.plugin.probe, false)];
+    let is_listed = bridge.raw.get("sinks").is_some();
+    all.extend(bridge.sinks.iter().enumerate().map(|(index, Branch { sink, .. })| {
+        let part = if is_listed { format!("sinks[{index}]") } else { "sink".to_owned() };
+        question(&part, sink.checked(), sink.plugin.probe, false)
+    }));
     let dead_letter = bridge.errors.dead_letter_sink();
     all.extend(dead_letter.map(|sink| {
         let options = sink.checked();

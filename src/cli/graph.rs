@@ -70,7 +70,8 @@ fn brokers<'a>(flows: &'a [Flow], bridges: &'a [Arc<Definition>]) -> Vec<Broker<
             (Some(DeadLetterTarget::Sink(end)), Some(part)) => Some((end, &part.options)),
             _ => None,
         };
-        [(&flow.source, &bridge.source.options), (&flow.sink, &bridge.sinks[0].sink.options)].into_iter().chain(letters)
+        let sinks = flow.sinks.iter().zip(&bridge.sinks).map(|(flow, branch)| (&flow.end, &branch.sink.options));
+        std::iter::once((&flow.source, &bridge.source.options)).chain(sinks).chain(letters)
     });
     let mut each = BTreeMap::new();
     for (end, options) in ends {

@@ -86,8 +86,8 @@ impl Drop for Shown {
 fn prints_records(bridges: &[Arc<Bridge>]) -> bool {
     bridges.iter().any(|bridge| {
         let definition = bridge.definition();
-        let dead_letter = definition.errors.dead_letter_sink();
-        definition.sinks[0].sink.plugin.name == CONSOLE || dead_letter.is_some_and(|sink| sink.plugin.name == CONSOLE)
+        let sinks = definition.sinks.iter().map(|branch| &branch.sink);
+        sinks.chain(definition.errors.dead_letter_sink()).any(|sink| sink.plugin.name == CONSOLE)
     })
 }
 

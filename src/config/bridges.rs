@@ -1,8 +1,10 @@
 //! One bridge: its own options, the sections of its plugins, and whether they go together.
 
+pub(super) mod sinks;
+
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use gantry_runtime::definition::{self, Branch, Definition, ErrorPolicy, Part, Tolerance};
+use gantry_runtime::definition::{self, Definition, ErrorPolicy, Part, Tolerance};
 use gantry_sdk::{
     Description,
     config::{DurationText, Problem},
@@ -20,9 +22,11 @@ use super::{
     view::View,
 };
 use crate::{
-    graph::{self, Flow, FlowEnd},
+    graph::{self, Flow, FlowEnd, FlowSink},
     transform::hops::{self, Hops},
 };
+
+use sinks::Branch;
 
 /// A bridge whose parts are all known.
 #[derive(Debug)]
@@ -33,7 +37,8 @@ pub(super) struct Bridge {
     pub options: settings::Bridge,
     pub source: Section<SourcePlugin>,
     pub transforms: Vec<Section<TransformPlugin>>,
-    pub sink: Section<SinkPlugin>,
+    /// At least one.
+    pub sinks: Vec<Branch>,
     pub dead_letter: Option<DeadLetterTarget>,
     written: Json,
 }
@@ -64,7 +69,7 @@ pub(super) fn read(
     let count = view.written.get("transforms").and_then(Json::as_array).map_or(0, Vec::len);
     let transforms: Vec<_> =
         (0..count).map(|index| part(findings, &at, &format!("/transforms/{index}"), view, connections)).collect();
-    let sink: Option<Section<SinkPlugin>> = part(findings, &at, "/sink", view, connections);
+    let sinks = sinks::read(findings, &at, view, connections);
     let dead_letter = dead_letter(findings, &at, view, connections);
 
     if !findings.is_sound(&at) {
@@ -77,14 +82,13 @@ pub(super) fn read(
     });
     wrong.into_iter().for_each(|problem| findings.add_unless_missing(problem.under(&at)));
     let options = parse(view.resolved).ok()?;
-    let source = source?;
-    if let Some(sink) = sink.as_ref().filter(|sink| !sink.plugin.counts_attempts)
-        && options.errors.retry.max_attempts.is_some()
-    {
-        let message = format!(
-            "the sink {} does not count tries: errors.retry.timeout says how long it may take",
-            sink.plugin.name
-        );
+    let (source, sinks) = (source?, sinks?);
+    if options.errors.retry.max_attempts.is_some() && !sinks.iter().any(|branch| branch.sink.plugin.counts_attempts) {
+        let who = match sinks.as_slice() {
+            [one] => format!("the sink {} does not count", one.sink.plugin.name),
+            _ => "none of the sinks counts".to_owned(),
+        };
+        let message = format!("{who} tries: errors.retry.timeout says how long it may take");
         findings.error(path::key(&at, "errors.retry.max_attempts"), message);
     }
     if matches!(dead_letter, Some(DeadLetterTarget::Reject)) && !source.plugin.can_reject {
@@ -96,7 +100,7 @@ pub(super) fn read(
         options,
         source,
         transforms: transforms.into_iter().collect::<Option<_>>()?,
-        sink: sink?,
+        sinks,
         dead_letter,
         written: view.written.clone(),
         at,
@@ -229,6 +233,7 @@ impl Bridge {
         };
         let sink =
             |section: &Section<SinkPlugin>| FlowEnd { connector: section.plugin.name, description: describe(section) };
+        let branch = |branch: &Branch| FlowSink { end: sink(&branch.sink), conditional: branch.when.is_some() };
         let source = &self.source;
         let broker = (source.plugin.describe)(&source.options.resolved, &self.name).broker;
         let description = Description { broker, ..(source.plugin.describe)(&source.stand_in(), &self.name) };
@@ -236,7 +241,7 @@ impl Bridge {
             bridge: self.name.clone(),
             source: FlowEnd { connector: source.plugin.name, description },
             transforms: self.transforms.iter().map(|transform| transform.plugin.name).collect(),
-            sink: sink(&self.sink),
+            sinks: self.sinks.iter().map(branch).collect(),
             dead_letter: self.dead_letter.as_ref().map(|letter| match letter {
                 DeadLetterTarget::Sink(section) => graph::DeadLetterTarget::Sink(sink(section)),
                 DeadLetterTarget::Reject => graph::DeadLetterTarget::Broker,
@@ -266,7 +271,7 @@ impl Bridge {
             tasks: self.options.tasks,
             source: self.source.to_part(),
             transforms: self.steps(),
-            sinks: vec![Branch { when: None, sink: self.sink.to_part() }],
+            sinks: self.sinks.iter().map(Branch::to_definition).collect(),
             errors: ErrorPolicy {
                 tolerance: self.tolerance(),
                 dead_letter: self.dead_letter.as_ref().map(|letter| match letter {

@@ -180,7 +180,9 @@ fn can_wait(written: &Json, at: &str) -> bool {
     let takes_text = Slot::root(schema::whole()).at(written, at).is_none_or(|slot| slot.accepts(&Json::from("")));
     let in_section = match path::below(at, "bridges") {
         Some(inner) => path::next(&written["bridges"], inner).is_some_and(|(_, _, inner)| {
-            ["source", "sink", "transforms", "errors.dead_letter"].iter().any(|part| path::below(inner, part).is_some())
+            ["source", "sink", "sinks", "transforms", "errors.dead_letter"]
+                .iter()
+                .any(|part| path::below(inner, part).is_some())
         }),
         None => path::below(at, "connections").is_some(),
     };

@@ -81,8 +81,18 @@ pub(super) fn read<P: Registered>(
     connections: &Connections,
 ) -> Option<Section<P>> {
     let plugin = choose::<P>(findings, at, view.written)?;
-    let at = path::key(at, plugin.name());
-    let mut section = Section { plugin, options: options(view.key(plugin.name())), at };
+    read_options(findings, path::key(at, plugin.name()), plugin, view.key(plugin.name()), connections)
+}
+
+/// Reads the options at a path for a plugin that is known.
+pub(super) fn read_options<P: Registered>(
+    findings: &mut Findings<'_>,
+    at: String,
+    plugin: &'static P,
+    view: View<'_>,
+    connections: &Connections,
+) -> Option<Section<P>> {
+    let mut section = Section { plugin, options: options(view), at };
     if !section.options.written.is_object() {
         let found = validate::word_for(&section.options.written);
         findings.error(&section.at, format!("expected a map of options, found {found}"));

@@ -20,6 +20,8 @@ use crate::transform::hops::Hops;
 
 /// What stands for the source's own dead letter where else a sink's name stands.
 pub(super) const REJECT: &str = "reject";
+/// The key of a sink's condition, where a bridge has several.
+pub(super) const CONDITION: &str = "when";
 
 /// What concerns the whole process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +37,7 @@ pub struct Settings {
 }
 
 // It is there for its schema; mod.rs reads each part by itself, so that one wrong part hides no other.
-/// Brokers, and bridges between them. Each bridge moves records from one source through transforms to one sink.
+/// Brokers, and bridges between them. Each bridge moves records from one source through transforms to one sink or several.
 #[derive(Debug, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Gantry configuration")]
@@ -47,7 +49,7 @@ pub(super) struct Root {
     /// Brokers by name, so that bridges share what it takes to reach them: `NAME: { CONNECTOR: { … } }`.
     #[serde(default)]
     connections: BTreeMap<String, Section>,
-    /// The bridges by name. Each moves records from one source through transforms to one sink.
+    /// The bridges by name. Each moves records from one source through transforms to one sink or several.
     #[serde(default)]
     bridges: BTreeMap<String, Section>,
     /// What is logged and how.
@@ -190,7 +192,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// One bridge. Records go from the source through the transforms, in order, to the sink.
+/// One bridge. Records go from the source through the transforms, in order, to the sink or the sinks.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Bridge {
@@ -206,8 +208,16 @@ pub(super) struct Bridge {
     #[expect(dead_code, reason = "for the schema; sections.rs reads it")]
     transforms: Vec<Section>,
     /// Where records go.
-    #[expect(dead_code, reason = "for the schema; sections.rs reads it")]
-    sink: Section,
+    #[serde(default)]
+    #[schemars(with = "Section")]
+    #[expect(dead_code, reason = "for the schema; bridges/sinks.rs reads it")]
+    sink: Option<Section>,
+    /// Where records go, instead of `sink`: several sinks, in a list of `NAME: { … }`. Each record goes to every sink whose
+    /// `when` keeps it, and to each that has none. It is settled when all of them have it; the slowest sets the pace.
+    #[serde(default)]
+    #[schemars(with = "Vec<Section>", length(min = 1, max = 100))]
+    #[expect(dead_code, reason = "for the schema; bridges/sinks.rs reads it")]
+    sinks: Option<Vec<Section>>,
     /// What to do with what fails.
     #[serde(default)]
     pub errors: Errors,

@@ -41,6 +41,7 @@ pub(super) fn find(
     for (bridge, flow) in bridges.iter().zip(flows) {
         order(findings, bridge, flow);
         dead_letter(findings, bridge);
+        nowhere(findings, bridge);
         batch(findings, bridge);
     }
     budget(findings, settings, bridges);
@@ -69,6 +70,7 @@ fn order(findings: &mut Findings<'_>, bridge: &Bridge, flow: &Flow) {
 
 fn dead_letter(findings: &mut Findings<'_>, bridge: &Bridge) {
     let at = path::key(&bridge.at, "errors.tolerance");
+    let sinks = || bridge.sinks.iter().map(|branch| &branch.sink);
     match (&bridge.dead_letter, bridge.tolerance()) {
         (None, Tolerance::All) => findings.warning(
             at,
@@ -76,7 +78,7 @@ fn dead_letter(findings: &mut Findings<'_>, bridge: &Bridge) {
              gantry_records_dropped_total counts them",
         ),
         // A sink without a connection (console, null) takes everything.
-        (None, Tolerance::None) if bridge.sink.options.resolved.get("connection").is_none() => {}
+        (None, Tolerance::None) if sinks().all(|sink| sink.options.resolved.get("connection").is_none()) => {}
         (None, Tolerance::None) => findings.warning(
             &bridge.at,
             "no errors.dead_letter: a poison message will stop this bridge, and stay at its source until someone acts",
@@ -87,6 +89,17 @@ fn dead_letter(findings: &mut Findings<'_>, bridge: &Bridge) {
         ),
         (Some(DeadLetterTarget::Reject), Tolerance::All) => rejects(findings, bridge),
         (Some(DeadLetterTarget::Sink(letters)), Tolerance::All) => own_place(findings, bridge, letters),
+    }
+}
+
+/// What no condition keeps is gone, and nobody asked for that.
+fn nowhere(findings: &mut Findings<'_>, bridge: &Bridge) {
+    if bridge.sinks.iter().all(|branch| branch.when.is_some()) {
+        findings.warning(
+            path::key(&bridge.at, "sinks"),
+            "every sink has a condition: a record for which none holds is dropped and counts as filtered; a sink without \
+             when takes every record",
+        );
     }
 }
 
@@ -116,9 +129,10 @@ fn own_place(findings: &mut Findings<'_>, bridge: &Bridge, letters: &Section<Sin
     let place = |options: &Json| ["connection"].iter().chain(&NAMES).map(|key| options.get(key).cloned()).collect();
     let own: Vec<_> = place(&letters.options.resolved);
     let named = NAMES.iter().zip(&own[1..]).find(|(_, value)| value.is_some());
+    let is_here =
+        |sink: &Section<SinkPlugin>| letters.plugin.name == sink.plugin.name && own == place(&sink.options.resolved);
     if let Some((key, _)) = named
-        && letters.plugin.name == bridge.sink.plugin.name
-        && own == place(&bridge.sink.options.resolved)
+        && bridge.sinks.iter().any(|branch| is_here(&branch.sink))
     {
         let message = "the same as the sink's: nobody could tell the dead letters from the good records, and a replay would \
                        send those again; give the dead letters a place of their own";

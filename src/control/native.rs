@@ -9,7 +9,7 @@ use axum::{
     extract::{Path, State},
     routing::get,
 };
-use gantry_runtime::{Bridge, BridgeStatus, Counts, DeadLetterTarget, Target, TaskStatus};
+use gantry_runtime::{Branch, Bridge, BridgeStatus, Counts, DeadLetterTarget, Target, TaskStatus};
 use gantry_sdk::Loss;
 use serde::Serialize;
 
@@ -43,10 +43,19 @@ struct BridgeView {
     ready: bool,
     source: &'static str,
     transforms: Vec<&'static str>,
+    /// The first; with several, `sinks` has them all.
     sink: &'static str,
+    sinks: Vec<SinkView>,
     dead_letter: Option<&'static str>,
     file: String,
     tasks: Vec<TaskView>,
+}
+
+#[derive(Serialize)]
+struct SinkView {
+    name: &'static str,
+    /// Only records go there for which a condition holds.
+    conditional: bool,
 }
 
 #[derive(Serialize)]
@@ -109,11 +118,18 @@ impl BridgeView {
             ready: status.is_ready(),
             source: definition.source.plugin.name,
             transforms: definition.transforms.iter().map(|part| part.plugin.name).collect(),
-            sink: definition.sinks[0].sink.plugin.name,
+            sink: definition.sinks.first().map_or("", |branch| branch.sink.plugin.name),
+            sinks: definition.sinks.iter().map(SinkView::of).collect(),
             dead_letter: definition.errors.dead_letter.as_ref().map(DeadLetterTarget::name),
             file: definition.file.display().to_string(),
             tasks: status.tasks.into_iter().map(TaskView::of).collect(),
         }
+    }
+}
+
+impl SinkView {
+    fn of(branch: &Branch) -> Self {
+        Self { name: branch.sink.plugin.name, conditional: branch.when.is_some() }
     }
 }
 

@@ -44,14 +44,17 @@ pub(crate) fn circles(flows: &[Flow]) -> Vec<Circle<'_>> {
     found
 }
 
-/// The bridges that read what this one writes; by the sink rather than by the dead letter when both lead there.
+/// The bridges that read what this one writes; by a sink rather than by the dead letter when both lead there.
 fn edges<'f>(topology: &Topology<'f>, flows: &'f [Flow], flow: &'f Flow) -> Vec<(usize, Step<'f>)> {
-    let sink = (!flow.counts_hops).then_some(&flow.sink);
-    let step = |end: Option<&'f FlowEnd>, reader: &'f Flow, dead_letters| {
-        let through = topology.reaches(end?, &reader.source)?;
+    let sinks = if flow.counts_hops { &[] } else { flow.sinks.as_slice() };
+    let step = |end: &'f FlowEnd, reader: &'f Flow, dead_letters| {
+        let through = topology.reaches(end, &reader.source)?;
         Some(Step { flow, through, dead_letters })
     };
-    let to = |reader| step(sink, reader, false).or_else(|| step(flow.dead_letters(), reader, true));
+    let to = |reader| {
+        let by_sink = sinks.iter().find_map(|sink| step(&sink.end, reader, false));
+        by_sink.or_else(|| step(flow.dead_letters()?, reader, true))
+    };
     flows.iter().enumerate().filter_map(|(index, reader)| Some((index, to(reader)?))).collect()
 }
 

@@ -56,6 +56,8 @@ struct Edge {
 enum Way {
     /// A bridge reads or writes.
     Records,
+    /// A bridge writes what fulfils a condition.
+    Conditional,
     /// A bridge writes what it cannot deliver.
     DeadLetters,
     /// The broker passes on.
@@ -70,8 +72,7 @@ impl Diagram {
         for flow in flows {
             builder.flow(flow);
         }
-        let told = flows.iter().flat_map(|flow| [Some(&flow.source), Some(&flow.sink), flow.dead_letters()]).flatten();
-        let told = told.map(|end| (end, &end.description.routes));
+        let told = flows.iter().flat_map(Flow::ends).map(|end| (end, &end.description.routes));
         for (end, routes) in routes.iter().map(|(end, routes)| (end, routes)).chain(told) {
             builder.routes(end, routes);
         }
@@ -89,6 +90,7 @@ impl Way {
     const fn label(self) -> Option<&'static str> {
         match self {
             Self::Records | Self::Inside => None,
+            Self::Conditional => Some("on condition"),
             Self::DeadLetters => Some("dead letters"),
         }
     }
@@ -111,8 +113,11 @@ impl<'f> Builder<'f> {
         lines.extend(flow.counts_hops.then(|| "counts hops".to_owned()));
         let bridge = self.node(Node { kind: Kind::Bridge, lines, broker: None });
         self.edges.extend(inputs.into_iter().map(|from| Edge { from, to: bridge, way: Way::Records }));
-        let outputs = self.end(&flow.sink, None);
-        self.edges.extend(outputs.into_iter().map(|to| Edge { from: bridge, to, way: Way::Records }));
+        for sink in &flow.sinks {
+            let way = if sink.conditional { Way::Conditional } else { Way::Records };
+            let outputs = self.end(&sink.end, None);
+            self.edges.extend(outputs.into_iter().map(|to| Edge { from: bridge, to, way }));
+        }
         let letters = match &flow.dead_letter {
             None => Vec::new(),
             Some(DeadLetterTarget::Sink(end)) => self.end(end, None),

@@ -25,8 +25,8 @@ pub struct Flow {
     pub source: FlowEnd,
     /// The names of its transforms, in order.
     pub transforms: Vec<&'static str>,
-    /// What it writes.
-    pub sink: FlowEnd,
+    /// What it writes; at least one.
+    pub sinks: Vec<FlowSink>,
     /// Where records go that can never be delivered.
     pub dead_letter: Option<DeadLetterTarget>,
     /// It counts hops, so what goes round ends.
@@ -42,6 +42,15 @@ pub struct FlowEnd {
     pub description: Description,
 }
 
+/// One of the sinks of a bridge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlowSink {
+    /// Where it is.
+    pub end: FlowEnd,
+    /// Only records go there for which a condition holds.
+    pub conditional: bool,
+}
+
 /// Where records go that can never be delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeadLetterTarget {
@@ -53,15 +62,23 @@ pub enum DeadLetterTarget {
 
 impl Flow {
     /// Takes for unknown what a transform decides: with a `route` a name that a destination replaces stands only for what that
-    /// leaves alone. What the sink uses whatever the destination (RabbitMQ's exchange) stays what it is.
+    /// leaves alone. What a sink uses whatever the destination (RabbitMQ's exchange) stays what it is.
     pub(crate) fn routed(mut self) -> Self {
         if self.transforms.contains(&crate::transform::route::NAME) {
-            let Description { endpoints, destination, .. } = &mut self.sink.description;
-            for endpoint in endpoints.iter_mut().filter(|endpoint| Some(endpoint.kind) == *destination) {
-                endpoint.name = Name::Template(format!("{{destination|{}}}", endpoint.name.as_str()));
+            for sink in &mut self.sinks {
+                let Description { endpoints, destination, .. } = &mut sink.end.description;
+                for endpoint in endpoints.iter_mut().filter(|endpoint| Some(endpoint.kind) == *destination) {
+                    endpoint.name = Name::Template(format!("{{destination|{}}}", endpoint.name.as_str()));
+                }
             }
         }
         self
+    }
+
+    /// All that it reads and writes.
+    fn ends(&self) -> impl Iterator<Item = &FlowEnd> {
+        let sinks = self.sinks.iter().map(|sink| &sink.end);
+        std::iter::once(&self.source).chain(sinks).chain(self.dead_letters())
     }
 
     /// The sink that dead letters are written to, if they are.

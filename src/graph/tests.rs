@@ -18,7 +18,8 @@ fn topic(name: &str) -> FlowEnd {
 
 fn flow(bridge: &str, source: FlowEnd, sink: FlowEnd) -> Flow {
     let bridge = bridge.to_owned();
-    Flow { bridge, source, transforms: Vec::new(), sink, dead_letter: None, counts_hops: false }
+    let sinks = vec![FlowSink { end: sink, conditional: false }];
+    Flow { bridge, source, transforms: Vec::new(), sinks, dead_letter: None, counts_hops: false }
 }
 
 /// `there b> back a>`: each bridge of each circle, and what the next one reads.
@@ -90,7 +91,7 @@ fn a_destination_changes_only_what_it_names() {
     // On RabbitMQ a destination is the routing key: the exchange stays, and so do its bindings.
     let exchange = end("rabbit", "r1:5672", Endpoint::exact("exchange", "in"));
     let routed = Flow { transforms: vec!["route"], ..flow("mirror", source, exchange) }.routed();
-    assert_eq!(routed.sink.description.endpoints, [Endpoint::exact("exchange", "in")]);
+    assert_eq!(routed.sinks[0].end.description.endpoints, [Endpoint::exact("exchange", "in")]);
     assert_eq!(found(&[routed]), ["mirror a>"]);
 }
 
@@ -124,4 +125,27 @@ fn dead_letters_that_another_bridge_brings_back_are_a_circle() {
     let there =
         Flow { dead_letter: Some(DeadLetterTarget::Sink(topic("dead"))), ..flow("there", queue("a"), topic("b")) };
     assert_eq!(found(&[there, flow("redo", topic("dead"), queue("a"))]), ["there dead!> redo a>"]);
+}
+
+#[test]
+fn every_sink_can_close_a_circle() {
+    let more = |end: FlowEnd| FlowSink { end, conditional: true };
+    let mut there = flow("there", queue("a"), topic("b"));
+    there.sinks.extend([more(topic("c")), more(queue("d"))]);
+    assert_eq!(found(std::slice::from_ref(&there)), [""; 0]);
+    assert_eq!(found(&[there.clone(), flow("back", queue("d"), queue("a"))]), ["there d> back a>"]);
+    assert_eq!(found(&[Flow { counts_hops: true, ..there.clone() }, flow("back", queue("d"), queue("a"))]), [""; 0]);
+    there.sinks.push(more(queue("a")));
+    assert_eq!(found(&[there]), ["there a>"]);
+}
+
+#[test]
+fn a_destination_changes_every_sink() {
+    let mut named = topic("b");
+    named.description.destination = Some("topic");
+    let mut both = flow("there", topic("a"), named.clone());
+    both.sinks.push(FlowSink { end: named, conditional: true });
+    let routed = Flow { transforms: vec!["route"], ..both }.routed();
+    let is_open = |sink: &FlowSink| matches!(sink.end.description.endpoints[0].name, Name::Template(_));
+    assert!(routed.sinks.iter().all(is_open));
 }

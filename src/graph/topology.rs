@@ -40,7 +40,7 @@ pub(super) struct Topology<'f> {
 
 impl<'f> Topology<'f> {
     pub(super) fn new(flows: &'f [Flow]) -> Self {
-        let ends = flows.iter().flat_map(|flow| [Some(&flow.source), Some(&flow.sink), flow.dead_letters()]).flatten();
+        let ends = flows.iter().flat_map(Flow::ends);
         Self { routes: ends.flat_map(|end| end.description.routes.iter().map(move |route| (end, route))).collect() }
     }
 

@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 
 pub use test::{Scalar, Test};
 
+/// The name that selects it in YAML.
+pub const NAME: &str = "filter";
+
 /// The options of the `filter` transform: exactly one rule.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

@@ -3,13 +3,13 @@
 //! # The contract
 //! - A record stays bytes until a field of its body is asked for.
 //! - A transform that cannot do to a record what it was told to *fails* the record, with the reason; it never does half
-//!   of it. Options (`missing`, `on_invalid`, `no_match`, `on_other`) say where a record may go on unchanged instead.
+//!   of it. Options (`missing`, `on_invalid`, `no_match`) say where a record may go on unchanged instead.
 //! - Reasons name fields, types and sizes, never values: a body may hold secrets, and reasons reach logs and headers.
 //! - What cannot work (no operation, two that contradict each other) is found by `check`, before any record.
 //!
 //! In reading order: the transforms [`filter`], [`route`], [`headers`], [`key`], [`json`], [`split`], [`timestamp`],
-//! [`decompress`] and [`rabbitmq_envelope`], then what they share: `field`, `regex`, `policy`, `header_name`, `refusal`.
-//! Adding one is a file and a line in [`PLUGINS`]. [`hops`] is the bridge's own.
+//! [`decompress`] and [`rabbitmq_envelope`], then what they share: `field`, `regex`, `policy`, `refusal`, `header_name`. Adding one
+//! is a file and a line in [`PLUGINS`]. [`hops`] is the bridge's own.
 
 pub mod decompress;
 mod field;
@@ -31,7 +31,10 @@ use gantry_sdk::plugin::TransformPlugin;
 
 /// Every built-in transform, by the name that selects it in YAML.
 pub static PLUGINS: &[TransformPlugin] = &[
-    TransformPlugin::of::<filter::Options>("filter", "Keeps or drops records by their headers, key, topic or body."),
+    TransformPlugin::of::<filter::Options>(
+        filter::NAME,
+        "Keeps or drops records by their headers, key, topic or body.",
+    ),
     TransformPlugin::of::<route::Options>(
         route::NAME,
         "Says where a record goes (topic, routing key), by template or regular expression.",

@@ -6,6 +6,7 @@ mod support;
 mod bad_input;
 mod echo;
 mod fan_in;
+mod fan_out;
 mod million;
 mod mirror;
 mod shovel;

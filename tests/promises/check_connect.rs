@@ -92,6 +92,22 @@ async fn a_right_that_is_missing_is_told_and_asking_leaves_no_trace() {
 }
 
 #[test]
+fn every_sink_of_several_is_asked() {
+    let (queue, one, other) = (unique("queue"), unique("one"), unique("other"));
+    let configuration = bridge(&format!("queue: {queue}"), &format!("topic: {one}"), "");
+    let sinks = format!(
+        "sinks: [ {{ kafka: {{ connection: events, topic: {one} }} }}, {{ console: {{}} }}, \
+         {{ kafka: {{ connection: events, topic: {other} }}, when: {{ keep: {{ field: key, exists: true }} }} }} ]"
+    );
+    let start = configuration.find("sink: ").expect("it has a sink");
+    let end = start + configuration[start..].find('\n').expect("it ends");
+    let report = ask(&format!("{}{sinks}{}", &configuration[..start], &configuration[end..]));
+    assert_eq!(errors(&report, "path"), ["bridges.b.source", "bridges.b.sinks[0]", "bridges.b.sinks[2]"], "{report}");
+    let messages = errors(&report, "message");
+    assert!(messages[1].contains(&one) && messages[2].contains(&other), "{report}");
+}
+
+#[test]
 fn a_broker_that_is_not_there_is_told_and_the_others_are_asked_all_the_same() {
     let queue = unique("queue");
     let configuration = bridge(&format!("queue: {queue}"), "topic: t", "");

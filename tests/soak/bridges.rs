@@ -2,7 +2,11 @@
 
 use lapin::types::{AMQPValue, FieldTable};
 
-use crate::support::{kafka, rabbit::Rabbit, unique};
+use crate::support::{
+    kafka,
+    rabbit::{self, Rabbit},
+    unique,
+};
 
 /// One bridge, its queue and its topics.
 #[derive(Debug, Clone)]
@@ -81,6 +85,10 @@ impl Bridge {
         let mut arguments = FieldTable::default();
         if matches!(self.kind, Kind::Quorum | Kind::Limited) {
             arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+        }
+        // No argument is no limit before RabbitMQ 4.0, -1 since.
+        if self.kind == Kind::Quorum && rabbit::major_version() >= 4 {
+            arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(-1));
         }
         if self.is_ordered() {
             arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));

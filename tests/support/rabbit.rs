@@ -171,6 +171,16 @@ pub fn publish_nested(queue: &str, depth: usize) -> String {
     nested
 }
 
+/// 3 or 4.
+///
+/// # Panics
+/// When RabbitMQ does not tell.
+pub fn major_version() -> u32 {
+    let overview = management("/api/overview").expect("the management API answers");
+    let version = overview["rabbitmq_version"].as_str().expect("RabbitMQ tells its version");
+    version.split('.').next().and_then(|major| major.parse().ok()).expect("a version begins with a number")
+}
+
 /// Asks the management API.
 pub fn management(path: &str) -> Option<serde_json::Value> {
     let url = format!("{}{path}", super::management_url());

@@ -33,7 +33,8 @@ const LOOK: Duration = Duration::from_millis(100);
 /// An error ends a replay; trying again by itself would send the same letters again and again.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// Send dead letters through their bridge again: its transforms and its sink, as they are configured now.
+/// Send dead letters through their bridge again: its transforms and its sink, as they are configured now. Of several sinks it
+/// goes to all whose conditions hold, also to those that have the record already.
 ///
 /// A letter is marked as replayed when the sink has confirmed its record, a rule has filtered it, or, if it was refused
 /// again, its new dead letter is written; out of a queue of RabbitMQ it is removed then. Killed at any moment it loses
@@ -156,8 +157,11 @@ fn definition(store: &Store, letters: &Marks, dry_run: bool) -> anyhow::Result<D
     definition.errors.backoff = (NEVER, NEVER);
     if dry_run {
         let null = registry::sinks().iter().find(|plugin| plugin.name == "null").context("there is no null sink")?;
-        definition.sinks[0].sink = Part { plugin: null, options: json!({}), resolver: Arc::new(()) };
-        definition.errors.dead_letter = Some(DeadLetterTarget::Sink(definition.sinks[0].sink.clone()));
+        let nowhere = Part { plugin: null, options: json!({}), resolver: Arc::new(()) };
+        for branch in &mut definition.sinks {
+            branch.sink = nowhere.clone();
+        }
+        definition.errors.dead_letter = Some(DeadLetterTarget::Sink(nowhere));
         definition.errors.tolerance = Tolerance::All;
     }
     Ok(definition)

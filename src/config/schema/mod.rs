@@ -10,7 +10,7 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value as Json, json};
 
 use super::{plugins::Registered, settings};
-use crate::registry;
+use crate::{registry, transform::filter};
 
 pub(super) use slot::{Slot, constants, kind_of, words};
 
@@ -48,15 +48,17 @@ fn compose() -> Json {
     let mut root = root();
 
     let sources = section::<SourcePlugin>(&mut definitions);
-    let sinks = section::<SinkPlugin>(&mut definitions);
+    let sink = section::<SinkPlugin>(&mut definitions);
     let transforms = section::<TransformPlugin>(&mut definitions);
     let named = section::<ConnectionPlugin>(&mut definitions);
 
     strip(&mut bridge);
     put(&mut bridge, "/properties/source", sources);
-    put(&mut bridge, "/properties/sink", sinks.clone());
+    put(&mut bridge, "/properties/sink", sink.clone());
+    put(&mut bridge, "/properties/sinks/items", branch(&sink, &transforms));
     put(&mut bridge, "/properties/transforms/items", transforms);
-    let mut dead_letter = sinks;
+    exclude(&mut bridge, "sink", "sinks");
+    let mut dead_letter = sink;
     dead_letter["type"] = json!(["object", "null"]);
     dead_letter["properties"][settings::REJECT] = json!({
         "type": ["object", "null"],
@@ -104,6 +106,32 @@ fn section<P: Registered>(definitions: &mut Map<String, Json>) -> Json {
         "minProperties": 1,
         "maxProperties": 1,
     })
+}
+
+/// One of several sinks: `{ NAME: { … }, when: { … } }`, with or without the condition.
+fn branch(sink: &Json, transforms: &Json) -> Json {
+    let mut branch = sink.clone();
+    let mut when = transforms["properties"][filter::NAME].clone();
+    when["type"] = json!("object");
+    when["description"] = json!("Which records go there: those that a `filter` with these options keeps. Absent: all.");
+    branch["properties"][settings::CONDITION] = when;
+    if let Json::Object(keywords) = &mut branch {
+        let count = |count: u32| json!({ "minProperties": count, "maxProperties": count });
+        keywords.remove("minProperties");
+        keywords.remove("maxProperties");
+        // Not as forms, `anyOf`: these are none of their own.
+        keywords.insert("if".to_owned(), json!({ "required": [settings::CONDITION] }));
+        keywords.insert("then".to_owned(), count(2));
+        keywords.insert("else".to_owned(), count(1));
+    }
+    branch
+}
+
+/// Lets an object have exactly one of two keys.
+fn exclude(schema: &mut Json, one: &str, other: &str) {
+    schema["if"] = json!({ "required": [one] });
+    schema["then"] = json!({ "not": { "required": [other] } });
+    schema["else"] = json!({ "required": [other] });
 }
 
 /// The options of one plugin, as a person may write them.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use gantry_runtime::Definition;
 use serde_json::Value as Json;
 
-use super::connector_type::ConnectorType;
+use super::connector_type::{ConnectorType, main_sink};
 use crate::config;
 
 /// The whole map of a bridge.
@@ -26,7 +26,7 @@ pub(in crate::control) fn of(definition: &Definition) -> BTreeMap<String, String
 pub(super) fn class_of(definition: &Definition) -> String {
     match ConnectorType::of(definition) {
         ConnectorType::Source => source_class(definition.source.plugin.name),
-        ConnectorType::Sink => sink_class(definition.sinks[0].sink.plugin.name),
+        ConnectorType::Sink => sink_class(main_sink(definition)),
     }
 }
 

@@ -17,7 +17,14 @@ pub(super) enum ConnectorType {
 impl ConnectorType {
     /// `sink` for what leaves Kafka for elsewhere, `source` for the rest.
     pub(super) fn of(definition: &Definition) -> Self {
-        let (source, sink) = (definition.source.plugin.name, definition.sinks[0].sink.plugin.name);
-        if source == KAFKA && sink != KAFKA { Self::Sink } else { Self::Source }
+        let source = definition.source.plugin.name;
+        if source == KAFKA && main_sink(definition) != KAFKA { Self::Sink } else { Self::Source }
     }
+}
+
+/// The sink that stands for all: the first that is not Kafka, or the first.
+pub(super) fn main_sink(definition: &Definition) -> &'static str {
+    let mut names = definition.sinks.iter().map(|branch| branch.sink.plugin.name);
+    let first = names.clone().next().unwrap_or_default();
+    names.find(|name| *name != KAFKA).unwrap_or(first)
 }

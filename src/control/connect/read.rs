@@ -96,7 +96,7 @@ pub(super) async fn topics(State(app): State<App>, Path(name): Path<String>) -> 
 fn literal_topics(definition: &Definition) -> Vec<String> {
     let source = &definition.source;
     let read = (source.plugin.name == KAFKA).then(|| (source.plugin.describe)(&source.options, &definition.name));
-    let sinks = [Some(&definition.sinks[0].sink), definition.errors.dead_letter_sink()].into_iter().flatten();
+    let sinks = definition.sinks.iter().map(|branch| &branch.sink).chain(definition.errors.dead_letter_sink());
     let written = sinks.filter(|part| part.plugin.name == KAFKA).map(|part| (part.plugin.describe)(&part.options));
     let mut topics: Vec<String> = read
         .into_iter()

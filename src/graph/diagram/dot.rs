@@ -21,6 +21,7 @@ pub(super) fn write(diagram: &Diagram) -> String {
         let style = match edge.way {
             Way::Records => String::new(),
             Way::Inside => " [style=bold]".to_owned(),
+            Way::Conditional => format!(" [label=\"{}\"]", edge.way.label().unwrap_or_default()),
             Way::DeadLetters => format!(" [style=dashed, label=\"{}\"]", edge.way.label().unwrap_or_default()),
         };
         let _ = writeln!(out, "  n{} -> n{}{style};", edge.from, edge.to);

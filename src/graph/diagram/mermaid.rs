@@ -21,6 +21,7 @@ pub(super) fn write(diagram: &Diagram) -> String {
         let arrow = match edge.way {
             Way::Records => "-->".to_owned(),
             Way::Inside => "==>".to_owned(),
+            Way::Conditional => format!("-->|{}|", edge.way.label().unwrap_or_default()),
             Way::DeadLetters => format!("-. {} .->", edge.way.label().unwrap_or_default()),
         };
         let _ = writeln!(out, "  n{} {arrow} n{}", edge.from, edge.to);

@@ -16,7 +16,8 @@ const REACH: f32 = 40.0;
 const STYLE: &str = "text { font: 13px sans-serif; fill: #1b1f24 } .small { font-size: 11px; fill: #57606a } \
     rect { stroke: #57606a; fill: #ffffff } .bridge { fill: #ddf4ff; stroke: #0969da } \
     .uncertain { stroke-dasharray: 4 3 } path { fill: none; stroke: #57606a } .inside { stroke-width: 2.5 } \
-    .dead { stroke: #cf222e; stroke-dasharray: 5 4 } .dead-text { font-size: 11px; fill: #cf222e }";
+    .dead { stroke: #cf222e; stroke-dasharray: 5 4 } .dead-text { font-size: 11px; fill: #cf222e } \
+    .way { font-size: 11px }";
 
 pub(super) fn write(diagram: &Diagram) -> String {
     let layout = Layout::new(diagram);
@@ -43,7 +44,7 @@ fn draw_edge(out: &mut String, way: Way, from: &Boxed, to: &Boxed) {
     let (x1, y1) = (from.x + from.width, from.y + from.height / 2.0);
     let (x2, y2) = (to.x, to.y + to.height / 2.0);
     let class = match way {
-        Way::Records => "",
+        Way::Records | Way::Conditional => "",
         Way::Inside => " class=\"inside\"",
         Way::DeadLetters => " class=\"dead\"",
     };
@@ -52,7 +53,8 @@ fn draw_edge(out: &mut String, way: Way, from: &Boxed, to: &Boxed) {
         writeln!(out, "<path{class} d=\"M{x1},{y1} C{out1},{y1} {out2},{y2} {x2},{y2}\" marker-end=\"url(#tip)\"/>");
     if let Some(label) = way.label() {
         let (x, y) = (f32::midpoint(x1, x2), f32::midpoint(y1, y2) - 4.0);
-        let _ = writeln!(out, "<text class=\"dead-text\" text-anchor=\"middle\" x=\"{x}\" y=\"{y}\">{label}</text>");
+        let class = if way == Way::DeadLetters { "dead-text" } else { "way" };
+        let _ = writeln!(out, "<text class=\"{class}\" text-anchor=\"middle\" x=\"{x}\" y=\"{y}\">{label}</text>");
     }
 }
 

@@ -2,6 +2,7 @@ use gantry_sdk::Description;
 use regex::Regex;
 
 use super::*;
+use crate::graph::FlowSink;
 
 /// Names that mean something to at least one of the formats.
 const ODD: [&str; 14] = [
@@ -31,7 +32,7 @@ fn flow(bridge: &str, from: &str, to: &str) -> Flow {
         bridge: bridge.to_owned(),
         source: end("rabbit", "r1:5672", Endpoint::exact("queue", from)),
         transforms: vec!["filter", "key"],
-        sink: end("kafka", "k1:9092", Endpoint::exact("topic", to)),
+        sinks: vec![FlowSink { end: end("kafka", "k1:9092", Endpoint::exact("topic", to)), conditional: false }],
         dead_letter: Some(DeadLetterTarget::Sink(end("kafka", "k1:9092", Endpoint::exact("topic", "dead")))),
         counts_hops: true,
     }
@@ -132,9 +133,27 @@ fn routes_are_drawn_as_far_as_they_matter() {
 #[test]
 fn a_circle_and_nothing_at_all_can_be_drawn_too() {
     let there = flow("there", "a", "b");
-    let back = Flow { source: there.sink.clone(), sink: there.source.clone(), ..flow("back", "", "") };
+    let sinks = vec![FlowSink { end: there.source.clone(), conditional: false }];
+    let back = Flow { source: there.sinks[0].end.clone(), sinks, ..flow("back", "", "") };
     for format in [Format::Mermaid, Format::Dot, Format::Svg] {
         assert!(Diagram::new(&[there.clone(), back.clone()], &[]).write(format).contains("back"));
         Diagram::new(&[], &[]).write(format);
     }
+}
+
+#[test]
+fn each_sink_has_an_edge_that_says_whether_it_has_a_condition() {
+    let mut fan = flow("orders", "in", "all");
+    let mut other = fan.sinks[0].end.clone();
+    other.description.endpoints = vec![Endpoint::exact("topic", "audit")];
+    fan.sinks.push(FlowSink { end: other, conditional: true });
+    let diagram = Diagram::new(&[fan], &[]);
+    for format in [Format::Mermaid, Format::Dot, Format::Svg] {
+        let written = diagram.write(format);
+        assert_eq!(written.matches("on condition").count(), 1, "{written}");
+        assert!(written.contains("all") && written.contains("audit"), "{written}");
+    }
+    let ways: Vec<Way> = diagram.edges.iter().map(|edge| edge.way).collect();
+    assert_eq!(ways.iter().filter(|way| **way == Way::Records).count(), 2);
+    assert_eq!(ways.iter().filter(|way| **way == Way::Conditional).count(), 1);
 }

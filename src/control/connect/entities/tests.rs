@@ -105,6 +105,11 @@ fn the_type_is_seen_from_kafka() {
         assert_eq!(ConnectorType::of(&definition), kind, "{} to {}", source.name, sink.name);
         assert_eq!(class_of(&definition), class);
     }
+    // Of several sinks the first that is not Kafka counts.
+    let mut several = definition(&FROM_KAFKA, &TO_KAFKA);
+    several.sinks.extend(definition(&FROM_KAFKA, &TO_RABBITMQ).sinks);
+    assert_eq!(ConnectorType::of(&several), ConnectorType::Sink);
+    assert_eq!(class_of(&several), "gantry.RabbitmqSinkConnector");
 }
 
 #[test]
