@@ -20,7 +20,7 @@ use gantry_sdk::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{header_name, json::plain_path, policy::Otherwise};
+use super::{header_name, json::plain_path, policy::Otherwise, refusal::refuse};
 
 /// The options of the `split` transform.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -96,7 +96,7 @@ impl TransformConfig for Options {
     }
 
     fn build(self) -> Result<Box<dyn Transform>> {
-        super::refusal::refuse(&self.check())?;
+        refuse(&self.check())?;
         Ok(Box::new(Split {
             at: self.path().unwrap_or_default(),
             index_header: self.index_header.into(),
