@@ -11,7 +11,7 @@
 //!
 //! # In reading order
 //! [`cli`], [`case`], [`run`] (what happens when), [`rate`], [`latency`], [`own_cost`], [`report`]; and what they use:
-//! [`bench`], [`contender`], [`direction`], [`process`], [`usage`], [`rabbit`], [`kafka`].
+//! [`bench`](mod@bench), [`contender`], [`direction`], [`process`], [`usage`], [`rabbit`], [`kafka`].
 
 mod bench;
 mod case;

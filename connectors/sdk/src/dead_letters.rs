@@ -6,7 +6,7 @@
 //! - [`DeadLetters::open`] fixes the end: what is written later is not read by this instance.
 //! - [`DeadLetters::next`] yields every letter up to that end that nobody has marked yet, each stream of the store in the
 //!   order in which it was written, with the record as the source once gave it: key, value, headers and properties. What
-//!   was added to it is in [`Letter::reason`]; whether the record is whole is in [`Letter::fidelity`]. A letter that cannot
+//!   was added to it is in [`DeadLetter::reason`]; whether the record is whole is in [`DeadLetter::fidelity`]. A letter that cannot
 //!   be read is still a letter: it is never left out.
 //! - [`DeadLetters::mark`] notes in the store itself that letters are dealt with, or removes them from it. It is called once
 //!   their replay is durable, so a replay that is killed in between repeats letters and loses none; or when a person discards them.

@@ -9,7 +9,7 @@
 //! 2. [`source`] and [`sink`]: the two traits, with what they promise each other
 //! 3. [`receipt`] and [`ledger`]: how what became of each record turns into commits that are in order (I1, I2, I3)
 //! 4. [`transform`]: what may happen to a batch in between
-//! 5. [`letters`]: reading dead letters back
+//! 5. [`dead_letters`]: reading dead letters back
 //! 6. [`template`]: literal text with `{field}` parts
 //! 7. [`json`]: JSON bodies, read in place
 //! 8. [`plugin`]: how a connector shows itself to the registry, with its options as a JSON Schema; [`endpoint`]: what it
