@@ -218,16 +218,8 @@ fn the_pages_of_connectors_and_transforms_name_every_option() {
 #[test]
 fn every_test_that_the_guarantees_name_exists() {
     let test = Regex::new(r"`[a-z_0-9/]+(?:::[a-z_0-9]+)*::([a-z_0-9]+)`").expect("it compiles");
-<<<<<<< HEAD:tests/no_broker/docs_examples.rs
     let rust = ["src", "tests", "runtime", "connectors"].into_iter().flat_map(|below| files(below, &["rs"]));
     let rust: String = rust.map(|file| read(&file)).collect();
-=======
-    let rust: String = ["src", "tests", "connectors", "runtime"]
-        .iter()
-        .flat_map(|below| files(below, &["rs"]))
-        .map(|file| read(&file))
-        .collect();
->>>>>>> h4:tests/docs_examples.rs
     let page = read(&root().join("docs/guarantees.md"));
     let named: BTreeSet<&str> = test.captures_iter(&page).map(|found| found.extract::<1>().1[0]).collect();
     assert!(named.len() > 50, "the page names its tests: {named:?}");
