@@ -2,7 +2,7 @@
 
 use std::{task::Poll, time::Duration};
 
-use gantry_sdk::testkit::Courier;
+use gantry_sdk::{Sink, testkit::Courier};
 use serde_json::json;
 
 use crate::support::{DEADLINE, Topic, context, open, options, record};
@@ -67,12 +67,10 @@ async fn a_full_queue_makes_put_wait() {
     assert!(numbers.into_iter().eq(0..2000), "in order");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_put_that_is_cut_short_lets_go_of_the_rest() {
-    let topic = Topic::new("short", 1, &[]).await;
-    let with = options(&topic.name, json!({ "properties": { "queue.buffering.max.messages": 10 } }));
+/// A sink whose queue has room for a few, and a batch that is not in it whole: the call that waited was dropped.
+async fn cut_short(topic: &str, courier: &mut Courier) -> Box<dyn Sink> {
+    let with = options(topic, json!({ "properties": { "queue.buffering.max.messages": 10 } }));
     let mut sink = open(&with, context()).await;
-    let mut courier = Courier::new();
     let batch = courier.batch((0..500).map(|n| record("k", n.to_string())).collect());
     let mut putting = sink.put(batch);
     // Once is enough to fill the queue, and not enough for all.
@@ -82,9 +80,30 @@ async fn a_put_that_is_cut_short_lets_go_of_the_rest() {
     })
     .await;
     drop(putting);
+    sink
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_cut_short_goes_on_with_the_next() {
+    let topic = Topic::new("short", 1, &[]).await;
+    let mut courier = Courier::new();
+    let mut sink = cut_short(&topic.name, &mut courier).await;
+    tokio::time::timeout(DEADLINE, sink.ready()).await.expect("there is room again").unwrap();
     tokio::time::timeout(DEADLINE, sink.flush()).await.expect("flush ends").unwrap();
-    let summary = courier.outcomes(Duration::from_secs(10)).await;
-    assert_eq!((summary.delivered, summary.abandoned), (10, 490));
+    let summary = courier.outcomes(DEADLINE).await;
+    assert_eq!((summary.delivered, summary.abandoned), (500, 0));
     sink.close().await.unwrap();
-    assert_eq!(topic.read(10).len(), 10);
+    let numbers: Vec<u32> = topic.read(500).iter().map(|received| received.text().parse().unwrap()).collect();
+    assert!(numbers.into_iter().eq(0..500), "in order, each once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_close_in_the_middle_of_a_batch_lets_go_of_the_rest() {
+    let topic = Topic::new("closed", 1, &[]).await;
+    let mut courier = Courier::new();
+    let mut sink = cut_short(&topic.name, &mut courier).await;
+    sink.close().await.unwrap();
+    let summary = courier.outcomes(DEADLINE).await;
+    assert!(summary.abandoned >= 490, "{summary:?}");
+    assert_eq!((summary.delivered + summary.abandoned, summary.failed.len()), (500, 0));
 }
