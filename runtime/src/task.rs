@@ -1,20 +1,7 @@
 //! One task's life.
 //!
-//! ```text
-//!            ┌────────────────────────── wanted: running or paused ─────────────────────────┐
-//!            ▼                                                                              │
-//!  ┌──────────────┐ opened ┌─────────┐ pause ┌────────┐                                     │
-//!  │   starting   ├───────►│ running │◄─────►│ paused │                                     │
-//!  └──────┬───────┘        └──┬─┬─┬──┘resume └───┬────┘                                     │
-//!         │ error, stall      │ │ │ stop         │ stop    ┌──────────┐ drained ┌─────────┐ │
-//!         │◄──────────────────┘ │ └──────────────┴────────►│ stopping ├────────►│ stopped ├─┘
-//!         ▼                     │ source ends, drained     └──────────┘         └─────────┘
-//!  ┌─────────────┐              ▼
-//!  │ backing off │         ┌──────────┐        failed: only a person can mend it; tried again slowly, or not at all
-//!  │  or failed  │         │ finished │        when a record was refused and there is no dead letter for it
-//!  └──────┬──────┘         └──────────┘
-//!         └── after a pause, a reload, or when a secret has changed: starting, in a new epoch (I3)
-//! ```
+//! The states, and what leads from one to the next, are drawn in docs/architecture.md (*the life of a task*): start, run, pause,
+//! stop; back off after an error and start again in a new epoch (I3); wait for a person when only one can mend it.
 //!
 //! Every end of an event loop is a value here, never a panic and never silence.
 
