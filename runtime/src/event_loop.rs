@@ -103,6 +103,8 @@ impl<'t> EventLoop<'t> {
     ) -> Result<Option<Self>> {
         let definition = &task.definition;
         let mut wanted = task.wanted.clone();
+        // Before anything is waited for: a restart that is asked for from now on is seen, here or by the control.
+        let restarts = wanted.borrow().restarts;
         let prepared = tokio::select! {
             prepared = prepare(task, lasting, watchdog) => prepared,
             _ = wanted.changed() => return Ok(None),
@@ -138,7 +140,7 @@ impl<'t> EventLoop<'t> {
             task: task.id,
             refusal_log: std::mem::take(&mut lasting.refusal_log),
         };
-        let events = Events::new(settler, outcomes, Control::new(task, lasting, watchdog, conditions));
+        let events = Events::new(settler, outcomes, Control::new(task, lasting, watchdog, conditions, restarts));
         Ok(Some(Self { pipeline, events, source_health }))
     }
 

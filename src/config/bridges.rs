@@ -95,6 +95,10 @@ pub(super) fn read(
         let message = format!("the source {} has no dead letter of its own: name a sink", source.plugin.name);
         findings.error(path::key(&at, &format!("errors.dead_letter.{REJECT}")), message);
     }
+    if matches!(dead_letter, Some(DeadLetterTarget::Reject)) && sinks.len() > 1 {
+        let message = "with several sinks a record that one refuses would leave the source before the others have it: name a sink";
+        findings.error(path::key(&at, &format!("errors.dead_letter.{REJECT}")), message);
+    }
     let bridge = Bridge {
         name: name.to_owned(),
         options,

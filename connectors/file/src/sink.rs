@@ -182,8 +182,9 @@ impl Writer {
             }
             match self.write(&taken).await {
                 Ok(()) => {
-                    self.held.send_modify(|held| *held -= taken.len());
+                    let written = taken.len();
                     taken.drain(..).for_each(|batch| batch.receipt.settle(batch.receipt.unsettled()));
+                    self.held.send_modify(|held| *held -= written);
                 }
                 Err(End::Stopping) => return,
                 Err(End::GivenUp(error)) => return self.give_up(taken, &error),

@@ -110,7 +110,8 @@ impl<W: Write + Send + 'static> Sink for Console<W> {
     }
 
     async fn close(&mut self) -> Result<()> {
-        Ok(())
+        // What is being printed is printed before its source gives it to anybody else.
+        self.ready().await
     }
 }
 

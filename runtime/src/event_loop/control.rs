@@ -74,11 +74,11 @@ impl<'t> Control<'t> {
         lasting: &'t mut Lasting,
         watchdog: &'t Watchdog,
         conditions: Conditions,
+        restarts: u64,
     ) -> Self {
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let outage = Outage::new(task.definition.errors.give_back_after);
-        let restarts = task.wanted.borrow().restarts;
         lasting.stall.begin();
         Self {
             task,
@@ -238,9 +238,8 @@ impl<'t> Control<'t> {
     }
 }
 
-/// Waits for a call that needs the source, so that nothing else of the event loop can go on meanwhile. Steers all the same, and
-/// leaves the call when the event loop must end. A call that never returns is the guard's, unless it waits for an outlet that
-/// is known to be out of reach.
+/// Waits for a call into the source, so that nothing else of the event loop can go on meanwhile. Steers all the same, and leaves
+/// the call when the event loop must end. A call that never returns is the watchdog's.
 pub(super) async fn run_controlled<T>(
     control: &mut Control<'_>,
     doing: &'static str,
@@ -255,8 +254,5 @@ pub(super) async fn run_controlled<T>(
             notice = control.wait() => notice,
         };
         control.take(notice)?;
-        if control.is_out_of_reach() {
-            control.watchdog.report(doing);
-        }
     }
 }

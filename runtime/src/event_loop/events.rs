@@ -163,9 +163,13 @@ impl<'t> Events<'t> {
             },
             Event::Outcome(outcome) => {
                 self.control.lasting.stall.settled();
-                self.control.outage.settled();
+                let held = self.settler.in_flight.in_flight();
                 run_controlled(&mut self.control, "settling records", self.settler.settle(outcome, &mut self.outcomes))
                     .await??;
+                // Not each outcome: one sink may confirm for ever what another, out of reach, keeps from being committed.
+                if self.settler.in_flight.in_flight() < held {
+                    self.control.outage.committed();
+                }
             }
             Event::Ended(error) => return Err(IncarnationEnd::Failed(error)),
             Event::Ready(ready) => ready.map_err(IncarnationEnd::Failed)?,

@@ -20,8 +20,8 @@ impl Outage {
         Self { give_back_after, since: None }
     }
 
-    /// An outcome came: it is not out of reach altogether.
-    pub(super) const fn settled(&mut self) {
+    /// Something was committed: not everything is held up.
+    pub(super) const fn committed(&mut self) {
         self.since = None;
     }
 
@@ -59,7 +59,7 @@ mod tests {
         advance(MINUTE).await;
         assert_eq!(outage.lasts(1, false), None, "up");
         assert_eq!(outage.lasts(1, true), Some(10 * MINUTE), "down again without an outcome in between");
-        outage.settled();
+        outage.committed();
         assert_eq!(outage.lasts(1, true), None);
     }
 

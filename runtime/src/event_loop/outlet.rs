@@ -56,6 +56,15 @@ impl Outlet {
         std::future::pending().await
     }
 
+    /// Everything that it was given is settled when this returns, what waits included.
+    pub(super) async fn flush(&mut self) -> Result<()> {
+        while self.busy {
+            let ready = self.sink.ready().await;
+            self.is_ready(ready)?;
+        }
+        self.sink.flush().await
+    }
+
     /// Why it cannot be used now.
     pub(super) fn complaint(&self) -> Option<Arc<str>> {
         reason_of(&self.health.get())

@@ -4,7 +4,10 @@
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
-use futures_util::{FutureExt as _, future::select_all};
+use futures_util::{
+    FutureExt as _,
+    future::{join_all, select_all},
+};
 use gantry_sdk::{Batch, Error, Health, Result, plugin::SinkPlugin, receipt};
 
 use super::{context::context, deadline::within_deadline, outlet::Outlet};
@@ -90,23 +93,19 @@ impl Outlets {
         select_all(working).await.0
     }
 
-    /// Flushes all sinks, each for no longer than a close may take.
+    /// Flushes all of them, for no longer than a close may take.
     pub(super) async fn flush(&mut self) {
-        for outlet in &mut self.sinks {
-            within_deadline(outlet.sink.flush()).await;
-        }
+        let outlets = self.sinks.iter_mut().chain(&mut self.dead_letter);
+        let flushing: Vec<_> = outlets.map(|outlet| within_deadline(outlet.flush())).collect();
+        join_all(flushing).await;
     }
 
     /// Closes all of them: nothing is delivered any more after it.
     pub(super) async fn close(&mut self, watchdog: &Watchdog) {
-        for outlet in self.sinks.iter_mut().chain(&mut self.dead_letter) {
-            watchdog.report(if &*outlet.name == "dead letter" {
-                "closing the dead letter"
-            } else {
-                "closing the sink"
-            });
-            within_deadline(outlet.sink.close()).await;
-        }
+        watchdog.report("closing the sink");
+        let outlets = self.sinks.iter_mut().chain(&mut self.dead_letter);
+        let closing: Vec<_> = outlets.map(|outlet| within_deadline(outlet.sink.close())).collect();
+        join_all(closing).await;
     }
 
     /// Closes those that are kept, if there are any. A panic in a connector ends here.

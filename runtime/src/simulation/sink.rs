@@ -11,7 +11,7 @@ use gantry_sdk::{Batch, Error, Failure, Health, Result, Sink, Value, health::Con
 
 use super::{
     misfortune::Call,
-    world::{Delivery, Random, World, id_of, is_refused_by_sink, piece_of},
+    world::{Delivery, OUTLETS, Random, World, id_of, is_refused_by_sink, piece_of},
 };
 
 /// With nothing to tell it looks so often whether the sink is still there.
@@ -52,6 +52,10 @@ impl SimulatedSink {
         Self { world, health, dead_letter, sink, taken: Arc::default(), putting: None }
     }
 
+    fn acceptor(&self) -> Acceptor {
+        Acceptor { taken: self.taken.clone(), dead_letter: self.dead_letter, sink: self.sink }
+    }
+
     fn taken(&self) -> MutexGuard<'_, TakenBatches> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -65,6 +69,10 @@ struct Acceptor {
 }
 
 impl Acceptor {
+    fn outlet(&self) -> usize {
+        if self.dead_letter { OUTLETS - 1 } else { usize::from(self.sink) }
+    }
+
     /// Takes the records in order; what gets through is decided here, what is told of it comes later.
     fn accept(&self, world: &World, batch: Batch) {
         let mut own = Taken { batch, refused: vec![], failed: vec![], forgotten: false };
@@ -97,9 +105,10 @@ impl Acceptor {
 
 /// A batch on its way into the sink: it may have to wait, for ever if need be.
 async fn put(world: Arc<World>, acceptor: Acceptor, batch: Batch) -> Result<()> {
-    while world.state().is_down() {
+    while world.state().is_down(acceptor.outlet()) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    let outlet = acceptor.outlet();
     world.may_hang(if acceptor.dead_letter { Call::PutDeadLetter } else { Call::Put }).await;
     acceptor.accept(&world, batch);
     world.changed.notify_waiters();
@@ -108,7 +117,7 @@ async fn put(world: Arc<World>, acceptor: Acceptor, batch: Batch) -> Result<()> 
         let mut state = world.state();
         if state.random.one_in(misfortune.outage) {
             let time = Duration::from_millis(state.random.below(20_000) as u64);
-            state.down_until = tokio::time::Instant::now() + time;
+            state.down_until[outlet] = tokio::time::Instant::now() + time;
         }
         state.random.below(3) as u64
     };
@@ -144,9 +153,15 @@ impl TakenBatches {
 }
 
 /// Tells outcomes and health from outside, as a client library's own thread does, until the sink is gone.
-async fn tell_now_and_then(taken: Weak<Mutex<TakenBatches>>, world: Arc<World>, health: Health, mut random: Random) {
+async fn tell_now_and_then(
+    taken: Weak<Mutex<TakenBatches>>,
+    world: Arc<World>,
+    health: Health,
+    outlet: usize,
+    mut random: Random,
+) {
     while let Some(taken) = taken.upgrade() {
-        let down = world.state().is_down();
+        let down = world.state().is_down(outlet);
         if down {
             health.set(Condition::Down("the world took it away".into()));
         } else {
@@ -169,21 +184,21 @@ impl Sink for SimulatedSink {
     async fn open(&mut self) -> Result<()> {
         self.world.may_hang(Call::OpenSink).await;
         tokio::time::sleep(Duration::from_millis(2)).await;
+        let outlet = self.acceptor().outlet();
         let mut state = self.world.state();
-        if state.is_down() || state.random.one_in(self.world.nature.misfortune.refused_sink) {
+        if state.is_down(outlet) || state.random.one_in(self.world.nature.misfortune.refused_sink) {
             return Err(Error::disconnected("the world refuses the sink"));
         }
         state.opened.0 += 1;
         let random = Random::new(state.random.below(usize::MAX) as u64);
         let taken = Arc::downgrade(&self.taken);
-        tokio::spawn(tell_now_and_then(taken, self.world.clone(), self.health.clone(), random));
+        tokio::spawn(tell_now_and_then(taken, self.world.clone(), self.health.clone(), outlet, random));
         Ok(())
     }
 
     fn start(&mut self, batch: Batch) {
         assert!(self.putting.is_none(), "started before it was ready");
-        let acceptor = Acceptor { taken: self.taken.clone(), dead_letter: self.dead_letter, sink: self.sink };
-        self.putting = Some(Box::pin(put(self.world.clone(), acceptor, batch)));
+        self.putting = Some(Box::pin(put(self.world.clone(), self.acceptor(), batch)));
     }
 
     async fn ready(&mut self) -> Result<()> {
@@ -194,6 +209,7 @@ impl Sink for SimulatedSink {
     }
 
     async fn flush(&mut self) -> Result<()> {
+        self.ready().await?;
         while !self.taken().untold.is_empty() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }

@@ -36,6 +36,9 @@ impl Random {
     }
 }
 
+/// Sinks at most, and a dead letter, which is the last.
+pub(super) const OUTLETS: usize = 4;
+
 /// How a world is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Nature {
@@ -77,8 +80,8 @@ pub(super) struct State {
     pub(super) dead: Vec<u64>,
     /// The broker refuses every connection, for that reason.
     pub(super) refuses: Option<ErrorKind>,
-    /// Until when the destination is out of reach.
-    pub(super) down_until: Instant,
+    /// Until when each outlet is out of reach.
+    pub(super) down_until: [Instant; OUTLETS],
     /// The destination never tells of the next batch.
     pub(super) loses_one: bool,
     /// Calls of this kind do not return from now on.
@@ -174,7 +177,7 @@ impl World {
             delivered: vec![],
             dead: vec![],
             refuses: None,
-            down_until: Instant::now(),
+            down_until: [Instant::now(); OUTLETS],
             loses_one: false,
             hanging: BTreeSet::new(),
             hung: BTreeSet::new(),
@@ -235,7 +238,7 @@ impl World {
     }
 
     pub(super) fn take_the_sink_away(&self, time: Duration) {
-        self.state().down_until = Instant::now() + time;
+        self.state().down_until = [Instant::now() + time; OUTLETS];
         self.changed.notify_waiters();
     }
 
@@ -296,8 +299,13 @@ impl State {
         }
     }
 
-    pub(super) fn is_down(&self) -> bool {
-        Instant::now() < self.down_until
+    /// Whether anything that is written to is out of reach.
+    pub(super) fn is_any_down(&self) -> bool {
+        (0..OUTLETS).any(|outlet| self.is_down(outlet))
+    }
+
+    pub(super) fn is_down(&self, outlet: usize) -> bool {
+        Instant::now() < self.down_until[outlet]
     }
 
     pub(super) fn is_settled(&self, nature: &Nature, id: u64) -> bool {

@@ -34,6 +34,8 @@ impl ClientContext for BaseContext {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        let broke_off = handshake::broke_off(reason);
+        let reason = broke_off.as_deref().unwrap_or(reason);
         match self.trust.explain(reason) {
             Some(refusal) => self.client_state.error(&KafkaError::Global(RDKafkaErrorCode::SSL), &refusal),
             None => self.client_state.error(&error, reason),

@@ -90,6 +90,13 @@ pub(super) fn hung_up(line: &str) -> Option<String> {
         .then(|| format!("{place}: it hangs up on the first request: if it is a TLS port, tls is missing (tls: {{}})"))
 }
 
+/// What it means when the other side hangs up in the middle of the handshake. librdkafka says mostly, not always, what it may be.
+pub(super) fn broke_off(reason: &str) -> Option<String> {
+    let broke_off = reason.contains("in state SSL_HANDSHAKE") && reason.contains("closed by peer");
+    (broke_off && !reason.contains("PLAINTEXT"))
+        .then(|| format!("{reason}: connecting to a PLAINTEXT listener? (then leave tls out)"))
+}
+
 /// OpenSSL's reasons not to take the broker's certificate (`X509_verify_cert_error_string`).
 fn theirs(reason: &str) -> String {
     let text = match reason {
@@ -143,6 +150,14 @@ mod tests {
         assert_eq!(trust.explain("1/1 brokers are down"), None);
         let token = "Failed to acquire SASL OAUTHBEARER token: https://id/token: certificate verify failed";
         assert_eq!(trust.explain(token), None);
+    }
+
+    #[test]
+    fn a_broker_that_hangs_up_in_the_handshake_may_not_speak_tls() {
+        let reason =
+            "ssl://a:1/bootstrap: Disconnected: SSL connection closed by peer (after 0ms in state SSL_HANDSHAKE)";
+        assert!(broke_off(reason).is_some_and(|text| text.starts_with(reason) && text.contains("PLAINTEXT")));
+        assert_eq!(broke_off("ssl://a:1/1: Disconnected: SSL connection closed by peer (after 9ms in state UP)"), None);
     }
 
     #[test]

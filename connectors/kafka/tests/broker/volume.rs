@@ -1,6 +1,6 @@
 //! Every record has exactly one outcome, however many there are and however they are cut short.
 
-use std::{task::Poll, time::Duration};
+use std::task::Poll;
 
 use gantry_sdk::{Sink, testkit::Courier};
 use serde_json::json;
