@@ -6,6 +6,11 @@ use crate::config::{Loaded, Secrets, examine, redacted, schema::schema};
 
 /// A bridge from a queue with these lines in the place of its sink.
 fn read(sinks: &str) -> Result<Loaded, Vec<String>> {
+    read_with(sinks, "kafka: { connection: events, topic: dead }")
+}
+
+/// The same with that dead letter.
+fn read_with(sinks: &str, dead_letter: &str) -> Result<Loaded, Vec<String>> {
     let text = format!(
         "connections:
   rabbit: {{ rabbitmq: {{ urls: [\"amqp://rabbit1\"] }} }}
@@ -14,7 +19,7 @@ bridges:
   orders:
     source: {{ rabbitmq: {{ connection: rabbit, queue: orders }} }}
     {sinks}
-    errors: {{ dead_letter: {{ kafka: {{ connection: events, topic: dead }} }} }}
+    errors: {{ dead_letter: {{ {dead_letter} }} }}
 "
     );
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -97,6 +102,13 @@ fn what_is_wrong_is_told_where_it_stands() {
         assert_eq!(problems.len(), 1, "{sinks}: {problems:?}");
         assert!(problems[0].contains(&format!("{at}{expected}")), "{sinks}: {problems:?}");
     }
+}
+
+#[test]
+fn reject_is_for_one_sink() {
+    let told = read_with(THREE, "reject: {}").expect_err("the others would be without the record");
+    assert!(told.iter().any(|one| one.contains("errors.dead_letter.reject: with several sinks")), "{told:?}");
+    assert!(read_with("sink: { kafka: { connection: events, topic: orders } }", "reject: {}").is_ok());
 }
 
 #[test]
