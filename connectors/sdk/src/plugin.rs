@@ -214,7 +214,9 @@ pub trait Plugin: Send + Sync + 'static {
     /// What is wrong with these options; all of it at once, without I/O.
     fn check(&self, options: &Json) -> Vec<Problem>;
     /// Those of its options whose keys are tried one after the other: of all others the order means nothing.
-    fn ordered_options(&self) -> &'static [&'static str];
+    fn ordered_options(&self) -> &'static [&'static str] {
+        &[]
+    }
 }
 
 macro_rules! plugin {
@@ -401,10 +403,6 @@ impl Plugin for ConnectionPlugin {
 
     fn check(&self, options: &Json) -> Vec<Problem> {
         (self.check)(options)
-    }
-
-    fn ordered_options(&self) -> &'static [&'static str] {
-        &[]
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long the pause is: the smallest that the runtime's timer can tell.
-const BREATH: Duration = Duration::from_millis(1);
+const PAUSE: Duration = Duration::from_millis(1);
 /// Records a second from which on it pays.
 const FAST: f64 = 5_000.0;
 /// A batch as large as this needs no help.
@@ -32,7 +32,7 @@ impl PollCoalescing {
         let now = Instant::now();
         let rate = records as f64 / now.duration_since(self.last).as_secs_f64();
         self.last = now;
-        self.until = (records < LARGE && rate >= FAST).then_some(now + BREATH);
+        self.until = (records < LARGE && rate >= FAST).then_some(now + PAUSE);
     }
 
     /// How long not to poll; `None` once that has passed.
@@ -58,7 +58,7 @@ mod tests {
         tokio::time::advance(Duration::from_micros(100)).await;
         poll_coalescing.polled(4);
         assert!(poll_coalescing.until().is_some(), "forty thousand a second");
-        tokio::time::advance(BREATH).await;
+        tokio::time::advance(PAUSE).await;
         assert_eq!(poll_coalescing.until(), None, "it is over");
     }
 }
