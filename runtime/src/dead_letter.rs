@@ -19,18 +19,10 @@ fn letter(definition: &Definition, task: u32, condemned: Condemned) -> Record {
     let origin = record.origin.clone();
     let mut tell =
         |name: &str, text: String| record.headers.push(format!("{}{name}", Reason::PREFIX), Value::text(text));
-    let is_log = origin.offset.is_some();
     // This one first: by it `Reason::split_off` finds where the record's own headers end.
-    tell(if is_log { "topic" } else { "queue" }, origin.address.to_string());
-    if let Some(partition) = origin.partition {
-        tell("partition", partition.to_string());
-    }
-    if let Some(offset) = origin.offset {
-        tell("offset", offset.to_string());
-    }
-    if !is_log {
-        tell("exchange", origin.exchange.to_string());
-        tell("routing.key", origin.routing_key.to_string());
+    tell(if origin.kind.is_empty() { "queue" } else { origin.kind }, origin.address.to_string());
+    for (name, detail) in origin.details() {
+        tell(&Reason::name_of_detail(name), detail.to_string());
     }
     tell("connector.name", definition.name.to_string());
     tell("task.id", task.to_string());

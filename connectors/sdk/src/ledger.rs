@@ -85,10 +85,10 @@ impl<T> Ledger<T> {
     }
 
     /// A receipt for `records` records of that batch, of which there must be at least one.
-    pub fn part(&mut self, sequence: Sequence, outlet: Outlet, records: u32) -> Option<Receipt> {
+    pub fn part(&mut self, sequence: Sequence, outlet: Outlet, records: u32, wants_answers: bool) -> Option<Receipt> {
         let entry = self.entry(sequence.0)?;
         entry.open_parts += 1;
-        Some(Receipt::new((self.lane, self.epoch, sequence.0), outlet, records, self.outcomes.clone()))
+        Some(Receipt::new((self.lane, self.epoch, sequence.0), outlet, records, wants_answers, self.outcomes.clone()))
     }
 
     /// The entry that an outcome speaks of, with what the task keeps for it. `None` when it speaks of another epoch
@@ -124,6 +124,16 @@ impl<T> Ledger<T> {
         debug_assert!(entry.open_parts > 0, "a part was settled twice");
         entry.open_parts = entry.open_parts.saturating_sub(1);
         entry.is_settled()
+    }
+
+    /// Whether every entry is settled, though none was taken off yet.
+    pub fn is_settled(&self) -> bool {
+        self.entries.iter().all(Entry::is_settled)
+    }
+
+    /// The position of the last entry, settled or not.
+    pub fn last_position(&self) -> Option<&Position> {
+        self.entries.back().map(|entry| &entry.position)
     }
 
     /// Takes the settled entries off the front. Returns the last one's position, and calls `done` with each.

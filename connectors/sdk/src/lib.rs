@@ -8,6 +8,7 @@
 //! 1. [`record`]: one message in flight, bytes first
 //! 2. [`source`] and [`sink`]: the two traits, with what they promise each other
 //! 3. [`receipt`] and [`ledger`]: how what became of each record turns into commits that are in order (I1, I2, I3)
+//!    [`answer`]: for those who wait for it
 //! 4. [`transform`]: what may happen to a batch in between
 //! 5. [`dead_letters`]: reading dead letters back
 //! 6. [`template`]: literal text with `{field}` parts
@@ -22,6 +23,7 @@
 //! # Architecture invariant
 //! This crate depends on no connector and on no client library.
 
+pub mod answer;
 pub mod config;
 pub mod dead_letters;
 pub mod depth;
@@ -43,6 +45,7 @@ pub mod template;
 pub mod testkit;
 pub mod transform;
 
+pub use answer::{Answer, Answers, Delivered};
 pub use dead_letters::{DeadLetter, DeadLetterId, DeadLetters};
 pub use depth::{Depth, QueueDepth};
 pub use endpoint::{Description, Endpoint};
@@ -51,10 +54,10 @@ pub use health::Health;
 pub use lag::{Lag, PartitionLag};
 pub use ledger::Ledger;
 pub use lost::{Loss, Lost};
-pub use plugin::Context;
+pub use plugin::{Context, Opening};
 pub use receipt::{Failure, FailureKind, Receipt};
-pub use record::{Headers, Origin, Properties, Record, Timestamp, Value};
-pub use sink::{Batch, Sink};
-pub use source::{Epoch, Lane, Limits, Polled, Position, Source};
+pub use record::{Detail, Headers, Origin, Properties, Record, Timestamp, Value};
+pub use sink::{Batch, Checkpoint, Checkpoints, Sink, Transactions};
+pub use source::{Closed, Epoch, Lane, Limits, Polled, Position, Source};
 pub use template::Template;
 pub use transform::{Transform, Working};

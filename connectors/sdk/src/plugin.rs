@@ -7,26 +7,32 @@
 //! By the time a config type sees its section, `connection: NAME` is replaced by that connection's own options, and
 //! secrets (`${env:…}`) are resolved. A config type that is deserialised is never logged.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use crate::{
-    DeadLetters, Depth, Description, Health, Lag, Lost, Result, Sink, Source, Transform,
+    Checkpoints, DeadLetters, Depth, Description, Health, Lag, Lost, Result, Sink, Source, Transform,
     config::Problem,
     endpoint::Route,
     probe::{self, Probing},
 };
+
+/// A source or a sink that is being opened. It connects when it is awaited; when it fails, or is dropped half-way, nothing stays
+/// open behind it.
+pub type Opening<T> = Pin<Box<dyn Future<Output = Result<Box<T>>> + Send>>;
 
 /// What a task tells the connector it makes.
 #[derive(Debug, Clone)]
 pub struct Context {
     /// The bridge's name.
     pub bridge: Arc<str>,
-    /// The task's number in the bridge.
+    /// The task's number in the bridge, from 0.
     pub task: u32,
+    /// How many tasks the bridge has.
+    pub tasks: u32,
     /// Where to say how the connection is.
     pub health: Health,
     /// Where a source that is a log says how far it is behind.
@@ -44,6 +50,12 @@ pub struct Context {
     /// How many bytes of records the task may have in flight (I4). A source whose client library buffers by itself keeps
     /// that buffer below it, too.
     pub in_flight_bytes: usize,
+    /// Each record is there once, whatever dies. A sink that can is made with [transactions](crate::Transactions); a source that can
+    /// be replayed leaves nothing at its broker, and goes on behind `stored`.
+    pub exactly_once: bool,
+    /// With `exactly_once`, for the source: up to where each lane is settled, as the sink has stored it. A lane that is not in it
+    /// begins where the options say.
+    pub stored: Checkpoints,
 }
 
 impl Context {
@@ -52,6 +64,7 @@ impl Context {
         Self {
             bridge,
             task: 0,
+            tasks: 1,
             health: Health::new(),
             lag: Lag::default(),
             depth: Depth::default(),
@@ -60,6 +73,8 @@ impl Context {
             retry: RetryPolicy::default(),
             dead_letter: false,
             in_flight_bytes,
+            exactly_once: false,
+            stored: Checkpoints::default(),
         }
     }
 }
@@ -142,8 +157,8 @@ pub trait SourceConfig: DeserializeOwned + JsonSchema {
         Description::default()
     }
 
-    /// Makes the source; connects nothing yet.
-    fn build(self, context: Context) -> Result<Box<dyn Source>>;
+    /// Makes ready to open the source: says what is wrong with the options, and connects nothing yet.
+    fn build(self, context: Context) -> Result<Opening<dyn Source>>;
 
     /// Asks the other side whether it could work, see [`probe`](mod@crate::probe).
     fn probe(self, context: Context) -> Probing {
@@ -175,8 +190,8 @@ pub trait SinkConfig: DeserializeOwned + JsonSchema {
         Description::default()
     }
 
-    /// Makes the sink; connects nothing yet.
-    fn build(self, context: Context) -> Result<Box<dyn Sink>>;
+    /// Makes ready to open the sink: says what is wrong with the options, and connects nothing yet.
+    fn build(self, context: Context) -> Result<Opening<dyn Sink>>;
 
     /// Asks the other side whether it could work, see [`probe`](mod@crate::probe).
     fn probe(self, context: Context) -> Probing {
@@ -236,7 +251,7 @@ macro_rules! plugin {
             /// What is wrong with these options; all of it at once, without I/O.
             pub check: fn(&Json) -> Vec<Problem>,
             /// Makes one from these options.
-            pub create: fn(&Json $(, $type)?) -> Result<Box<$product>>,
+            pub create: fn(&Json $(, $type)?) -> Result<$product>,
             /// Those of its options whose keys are tried one after the other.
             pub ordered_options: &'static [&'static str],
             $($(#[$more_doc])* pub $more: $more_type,)*
@@ -285,7 +300,7 @@ macro_rules! plugin {
 
 plugin!(
     /// A source that can be named in YAML.
-    SourcePlugin, SourceConfig, dyn Source, (context: Context),
+    SourcePlugin, SourceConfig, Opening<dyn Source>, (context: Context),
     /// It can hand single records to its broker's own dead letter ([`Source::reject`]).
     can_reject: bool = C::CAN_REJECT,
     /// Asks the other side whether it could work with these options, see [`probe`](mod@crate::probe).
@@ -299,7 +314,7 @@ plugin!(
 );
 plugin!(
     /// A sink that can be named in YAML.
-    SinkPlugin, SinkConfig, dyn Sink, (context: Context),
+    SinkPlugin, SinkConfig, Opening<dyn Sink>, (context: Context),
     /// It heeds [`RetryPolicy::max_attempts`].
     counts_attempts: bool = C::COUNTS_ATTEMPTS,
     /// What is wrong with it for dead letters, besides what `check` finds; nothing when the options do not parse.
@@ -348,7 +363,7 @@ impl SinkPlugin {
 }
 plugin!(
     /// A transform that can be named in YAML.
-    TransformPlugin, TransformConfig, dyn Transform, ()
+    TransformPlugin, TransformConfig, Box<dyn Transform>, ()
 );
 
 /// Asks a broker how records go inside it: by a connection's options and a URL.

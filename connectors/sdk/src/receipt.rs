@@ -5,13 +5,14 @@
 //! [`FailureKind::Abandoned`]: a sink that forgets, panics or is cancelled never acknowledges (I1, I6).
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicU32, Ordering},
 };
 
 use tokio::sync::mpsc;
 
 use crate::{
+    answer::Delivered,
     error::{Error, ErrorKind},
     source::{Epoch, Lane},
 };
@@ -87,6 +88,8 @@ pub struct Outcome {
     pub failures: Vec<(u32, Failure)>,
     /// Records without an outcome: every holder of the receipt let go of it.
     pub abandoned: u32,
+    /// What was said of delivered records, by their index in the batch, when somebody waits for it.
+    pub answers: Vec<(u32, Delivered)>,
 }
 
 /// Where outcomes of all lanes of a task arrive.
@@ -118,6 +121,8 @@ struct Slot {
     outlet: Outlet,
     left: AtomicU32,
     failures: Mutex<Vec<(u32, Failure)>>,
+    /// `None`: nobody waits for any.
+    answers: Option<Mutex<Vec<(u32, Delivered)>>>,
     done: OutcomeSender,
 }
 
@@ -126,11 +131,12 @@ impl Receipt {
         (lane, epoch, sequence): (Lane, Epoch, u64),
         outlet: Outlet,
         records: u32,
+        wants_answers: bool,
         done: OutcomeSender,
     ) -> Self {
         debug_assert!(records > 0, "a receipt for nothing would never be settled");
-        let slot =
-            Slot { lane, epoch, sequence, outlet, left: AtomicU32::new(records), failures: Mutex::default(), done };
+        let (left, failures, answers) = (AtomicU32::new(records), Mutex::default(), wants_answers.then(Mutex::default));
+        let slot = Slot { lane, epoch, sequence, outlet, left, failures, answers, done };
         Self { slot: Arc::new(slot) }
     }
 
@@ -146,8 +152,20 @@ impl Receipt {
 
     /// The record at `index` of the batch was not delivered.
     pub fn fail(&self, index: u32, failure: Failure) {
-        self.slot.failures().push((index, failure));
+        lock(&self.slot.failures).push((index, failure));
         self.settle(1);
+    }
+
+    /// Whether somebody waits for what is said of delivered records.
+    pub fn wants_answers(&self) -> bool {
+        self.slot.answers.is_some()
+    }
+
+    /// What there is to say of the record at `index`, which is settled next. Nothing happens when nobody waits for it.
+    pub fn answer(&self, index: u32, answer: Delivered) {
+        if let Some(answers) = &self.slot.answers {
+            lock(answers).push((index, answer));
+        }
     }
 
     /// An outcome that names the same entry, to ask a ledger whose it is.
@@ -161,6 +179,7 @@ impl Receipt {
             outlet: slot.outlet,
             failures: vec![],
             abandoned: 0,
+            answers: vec![],
         }
     }
 
@@ -178,13 +197,9 @@ impl Receipt {
 // === impl Slot ===
 
 impl Slot {
-    fn failures(&self) -> std::sync::MutexGuard<'_, Vec<(u32, Failure)>> {
-        // A panic while pushing leaves a usable list: what matters is that the count never reaches zero by it.
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn finish(&self, abandoned: u32) {
-        let failures = std::mem::take(&mut *self.failures());
+        let failures = std::mem::take(&mut *lock(&self.failures));
+        let answers = self.answers.as_ref().map(|answers| std::mem::take(&mut *lock(answers)));
         let outcome = Outcome {
             lane: self.lane,
             epoch: self.epoch,
@@ -192,10 +207,16 @@ impl Slot {
             outlet: self.outlet,
             failures,
             abandoned,
+            answers: answers.unwrap_or_default(),
         };
         // The task may be gone already; then nobody commits, and that is right.
         let _ = self.done.send(outcome);
     }
+}
+
+fn lock<T>(list: &Mutex<Vec<T>>) -> MutexGuard<'_, Vec<T>> {
+    // A panic while pushing leaves a usable list: what matters is that the count never reaches zero by it.
+    list.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Slot {

@@ -1,13 +1,17 @@
 //! Where records come from.
 //!
 //! # The contract
-//! - [`Source::open`] connects and makes ready; called once. An instance that failed is closed and never opened again:
-//!   a reconnect is a new instance and a new [`Epoch`], so a stale position cannot be committed (I3).
+//! - A plugin makes an [`Opening`](crate::plugin::Opening) of its options; it connects and makes ready. A source that is there is open. An
+//!   instance that failed is closed and never opened again: a reconnect is a new instance and a new [`Epoch`], so a stale
+//!   position cannot be committed (I3). An opening that fails leaves nothing open behind.
 //! - [`Source::poll`] takes what the client already has, up to the limits, and waits only when there is nothing. It is
 //!   *cancel-safe*: a dropped call has taken nothing. It is not called while there is no credit (I4): not polling is
 //!   the back-pressure, by prefetch, paused partition or TCP.
-//! - [`Source::commit`] is called with positions that only grow, a lane (I2), each meaning: every record of the lane up
-//!   to and including this one is settled (I1).
+//! - [`Source::commit`] takes note, and never waits. It is called with positions that only grow, a lane (I2), each meaning:
+//!   every record of the lane up to and including this one is settled (I1). [`Source::sync`] sends what was noted, in the
+//!   way that is cheapest for the protocol; it is called once after some commits.
+//! - [`Source::hold`] is called every [`Source::hold_period`] while records are out: for brokers that take back what is
+//!   not spoken of for too long.
 //! - [`Source::suspend`] stops the broker from sending more, without giving anything back: the runtime then polls what is
 //!   here already, until [`Polled::Suspended`]. So a stop or a pause leaves nothing behind that would count as a failed
 //!   delivery. [`Source::resume`] goes on, on the same lanes in the same epoch, and may come before [`Polled::Suspended`].
@@ -15,15 +19,19 @@
 //!   would notice, above all the end of the connection.
 //! - [`Source::give_back`] gives back what is not committed and keeps the rest of the instance, for a runtime that ends an
 //!   incarnation for another's fault. What was given back comes again, in order; a commit of it from before is never made.
-//! - [`Source::close`] gives back what is not committed, so that it keeps its place and its order, and disconnects.
+//! - [`Source::close`] gives back what is not committed, so that it keeps its place and its order, and disconnects. It says
+//!   what will not come again.
 //! - Records of a lane are in the broker's order. A record that cannot be converted is still a record: conversion is
 //!   total.
+//!
+//! # The order of calls
+//! docs/architecture.md draws it (*the order of calls*). [`testkit`](crate::testkit) checks that a source can live with each.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use crate::{Error, Record, Result};
+use crate::{Answers, Error, Record, Result};
 
 /// One ordered stream inside a task: an AMQP channel with exactly one consumer, a Kafka partition, a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,6 +66,8 @@ pub enum Polled {
         records: Vec<Record>,
         /// The position of the last one.
         last: Position,
+        /// Who waits for what becomes of each; `None`: nobody.
+        answers: Option<Box<dyn Answers>>,
     },
     /// A lane that gave records gives no more: it was taken away, and another owner may read on behind what is committed.
     /// Its outcomes are still taken in and counted, its commits change nothing. Its number never comes again.
@@ -69,20 +79,46 @@ pub enum Polled {
     Suspended,
 }
 
-/// A running source; see the module for what it promises.
+/// What becomes of what a closed source had handed out and was not told to commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Closed {
+    /// So many records do not come again: their broker does not keep what is not acknowledged. All others come again.
+    pub lost: u64,
+    /// Why, in one word, for metrics; empty when none is lost.
+    pub reason: &'static str,
+}
+
+/// An open source; see the module for what it promises.
 #[async_trait]
 pub trait Source: Send {
-    /// Connects and makes ready to poll.
-    async fn open(&mut self) -> Result<()>;
-
     /// Takes what is there, waiting only when there is nothing. Cancel-safe.
     async fn poll(&mut self, limits: Limits) -> Result<Polled>;
 
-    /// Every record of the lane up to and including `upto` is settled.
-    async fn commit(&mut self, lane: Lane, upto: &Position) -> Result<()>;
+    /// What names the lane over restarts: `orders/queue/0`, `topic/5`. Positions are stored under it. Asked once for each
+    /// lane, after its first batch.
+    fn lane_key(&self, lane: Lane) -> Arc<str>;
+
+    /// Takes note that every record of the lane up to and including `upto` is settled. Never waits; what goes wrong is said
+    /// by [`Source::sync`].
+    fn commit(&mut self, lane: Lane, upto: &Position);
+
+    /// Sends what was noted. Called after commits, once for several, and never in between two halves of anything else.
+    async fn sync(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// How often [`Source::hold`] wants to be called; `None`: never.
+    fn hold_period(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Tells the broker that what is not committed is still worked on.
+    async fn hold(&mut self) -> Result<()> {
+        Ok(())
+    }
 
     /// Gives back what is not committed and disconnects.
-    async fn close(&mut self) -> Result<()>;
+    async fn close(self: Box<Self>) -> Result<Closed>;
 
     /// Takes nothing more from the broker; lanes and connection stay. `true`: what is here already can still be polled, and
     /// behind it comes [`Polled::Suspended`]. `false`: nothing is here that was not polled, so there is nothing to hand

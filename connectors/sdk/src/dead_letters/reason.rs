@@ -1,7 +1,5 @@
 //! Why a record is a dead letter: the headers that the runtime adds behind the record's own.
 
-use bytestring::ByteString;
-
 use crate::{Headers, Origin, Value, record::Header};
 
 /// What the bridge said of a record when it gave it up: the `__connect.errors.` headers, without that prefix.
@@ -15,8 +13,8 @@ impl Reason {
     /// What all names of these headers begin with (KIP-298).
     pub const PREFIX: &str = "__connect.errors.";
 
-    /// What the first of them says, by the kind of source: which log or which queue the record came from.
-    const FIRST: [&str; 2] = ["topic", "queue"];
+    /// Details of an origin that are numbers.
+    const NUMBERS: [&str; 4] = ["partition", "offset", "sequence", "qos"];
 
     /// The field of that name, like `exception.message`.
     pub fn get(&self, name: &str) -> Option<&str> {
@@ -29,8 +27,8 @@ impl Reason {
         let list = headers.as_slice();
         let block = list.iter().rev().take_while(|(name, _)| name.starts_with(Self::PREFIX)).count();
         let block = list.len() - block;
-        // Each reason begins with one of these, and has it once.
-        let is_first = |name: &str| name.strip_prefix(Self::PREFIX).is_some_and(|name| Self::FIRST.contains(&name));
+        // Each reason begins with the kind of the record's origin, and has it once.
+        let is_first = |name: &str| name.strip_prefix(Self::PREFIX).is_some_and(|name| Origin::KINDS.contains(&name));
         let first = list[block..].iter().rposition(|(name, _)| is_first(name));
         let at = block + first.unwrap_or_default();
         let reason = Self::of(&list[at..]);
@@ -48,23 +46,29 @@ impl Reason {
         Self { fields: headers.into_iter().filter_map(field).collect() }
     }
 
+    /// What the header of that detail of an origin is called, without the prefix: `routing.key`.
+    pub fn name_of_detail(detail: &str) -> String {
+        detail.replace('_', ".")
+    }
+
     /// Where the record came from.
     pub fn origin(&self) -> Origin {
-        let text = |name| ByteString::from(self.get(name).unwrap_or_default());
-        let address = if self.get("topic").is_some() { text("topic") } else { text("queue") };
-        Origin {
-            address,
-            exchange: text("exchange"),
-            routing_key: text("routing.key"),
-            partition: self.get("partition").and_then(|text| text.parse().ok()),
-            offset: self.get("offset").and_then(|text| text.parse().ok()),
-            redelivered: false,
-        }
+        let kind = Origin::KINDS.iter().find(|kind| self.get(kind).is_some()).copied().unwrap_or_default();
+        let origin = Origin::new(kind, self.get(kind).unwrap_or_default().into());
+        Origin::DETAILS.iter().fold(origin, |origin, name| match self.get(&Self::name_of_detail(name)) {
+            Some(text) => match text.parse::<i64>() {
+                Ok(integer) if Self::NUMBERS.contains(name) => origin.with(name, integer),
+                _ => origin.with(name, text),
+            },
+            None => origin,
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use bytestring::ByteString;
+
     use super::*;
 
     fn headers(names: &[&str]) -> Headers {

@@ -110,7 +110,7 @@ impl World {
         self.settled.insert(tag, records == 0);
         self.unrouted.insert(tag, sequence);
         if records > 0 {
-            let receipt = self.ledger.part(sequence, Outlet::Sink(0), records).expect("just opened");
+            let receipt = self.ledger.part(sequence, Outlet::Sink(0), records, false).expect("just opened");
             self.open.push(Open { receipt, left: records, tag });
         }
     }
@@ -188,8 +188,10 @@ fn i1_a_failed_batch_holds_back_everything_behind_it() {
     let mut ledger = Ledger::new(LANE, Epoch(1), sender);
     let first = ledger.open(10.into(), ());
     let second = ledger.open(20.into(), ());
-    let (first_part, second_part) =
-        (ledger.part(first, Outlet::Sink(0), 1).expect("open"), ledger.part(second, Outlet::Sink(0), 1).expect("open"));
+    let (first_part, second_part) = (
+        ledger.part(first, Outlet::Sink(0), 1, false).expect("open"),
+        ledger.part(second, Outlet::Sink(0), 1, false).expect("open"),
+    );
     for sequence in [first, second] {
         assert!(!ledger.routed(sequence));
     }
@@ -210,7 +212,7 @@ fn i1_a_forgotten_receipt_is_abandoned_not_settled() {
     let (sender, mut receiver) = receipt::outcomes();
     let mut ledger = Ledger::new(LANE, Epoch(1), sender);
     let sequence = ledger.open(10.into(), ());
-    let receipt = ledger.part(sequence, Outlet::Sink(0), 3).expect("open");
+    let receipt = ledger.part(sequence, Outlet::Sink(0), 3, false).expect("open");
     ledger.routed(sequence);
     receipt.settle(1);
     drop(receipt);
@@ -225,8 +227,8 @@ fn a_batch_with_a_dead_letter_waits_for_both_parts() {
     let mut ledger = Ledger::new(LANE, Epoch(1), sender);
     let sequence = ledger.open(10.into(), ());
     let (sink, dead_letter) = (
-        ledger.part(sequence, Outlet::Sink(0), 2).expect("open"),
-        ledger.part(sequence, Outlet::DeadLetter, 1).expect("open"),
+        ledger.part(sequence, Outlet::Sink(0), 2, false).expect("open"),
+        ledger.part(sequence, Outlet::DeadLetter, 1, false).expect("open"),
     );
     ledger.routed(sequence);
     for (receipt, records, whole) in [(sink, 2, false), (dead_letter, 1, true)] {

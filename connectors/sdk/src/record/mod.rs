@@ -15,7 +15,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 pub use headers::{Header, Headers};
-pub use origin::Origin;
+pub use origin::{Detail, Origin};
 pub use properties::Properties;
 pub use value::{Timestamp, Value};
 

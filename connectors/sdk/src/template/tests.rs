@@ -1,5 +1,5 @@
 use super::*;
-use crate::Value;
+use crate::{Origin, Value};
 use proptest::prelude::*;
 
 fn record() -> Record {
@@ -15,8 +15,7 @@ fn record() -> Record {
     record.headers.push("tenant", Value::text("acme"));
     record.headers.push("a.b", Value::I64(-7));
     record.properties_mut().message_id = Some("m-1".into());
-    record.origin.address = "orders".into();
-    record.origin.routing_key = "eu.de".into();
+    record.origin = Origin::new("queue", "orders".into()).with("routing_key", "eu.de");
     record
 }
 

@@ -47,9 +47,9 @@ impl Courier {
         let count = u32::try_from(records.len()).expect("a test's batch fits in 32 bits");
         self.given += u64::from(count);
         let sequence = self.ledger.open(self.given.into(), records.len());
-        let receipt = self.ledger.part(sequence, Outlet::Sink(0), count).expect("it was just opened");
+        let receipt = self.ledger.part(sequence, Outlet::Sink(0), count, false).expect("it was just opened");
         self.ledger.routed(sequence);
-        Batch { records: Arc::new(records), receipt }
+        Batch { records: Arc::new(records), receipt, checkpoint: None }
     }
 
     /// Waits until every batch has its outcome.
