@@ -57,6 +57,9 @@ impl Options {
 }
 
 impl SinkConfig for Options {
+    const CAN_REFUSE: bool = false;
+    const PLACE_OPTION: Option<&'static str> = Some("path");
+
     fn check(&self) -> Vec<Problem> {
         let text = self.path.to_string_lossy();
         if text.is_empty() || text.ends_with('/') {
