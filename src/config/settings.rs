@@ -294,7 +294,7 @@ pub(super) struct Retry {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<DurationText>,
     /// How often a record is tried that its destination refuses for now; then it is one that can never be delivered, and goes to
-    /// the dead letter. Absent: as often as it takes. Of sinks that count tries: rabbitmq.
+    /// the dead letter. Absent: as often as it takes. Of sinks that count tries: `gantry list` says which.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_attempts: Option<u32>,
     /// The first pause; it doubles each time.

@@ -1,4 +1,5 @@
-//! The service knows no connector: what it must know of one, the connector's plugin says.
+//! The service knows no connector: what it must know of one, the connector's plugin says. The README's tables of what
+//! connectors can do say the same as the plugins.
 
 use std::{
     collections::BTreeSet,
@@ -7,15 +8,21 @@ use std::{
 };
 
 use regex::Regex;
+use serde_json::Value as Json;
 
 use crate::support::Files;
 
 /// Names of connectors that mean other things too: JSON's null, a file of the configuration.
 const COMMON_WORDS: [&str; 2] = ["file", "null"];
 
-fn connectors() -> BTreeSet<String> {
+/// What `gantry list` shows.
+fn listed() -> Vec<Json> {
     let listed = Files::of(&[]).gantry(&["list", "--json"], &[]).json();
-    let entries = listed.as_array().expect("it is a list");
+    listed.as_array().expect("it is a list").clone()
+}
+
+fn connectors() -> BTreeSet<String> {
+    let entries = listed();
     let of_connectors =
         entries.iter().filter(|entry| ["source", "sink", "connection"].iter().any(|kind| entry["kind"] == *kind));
     of_connectors.map(|entry| entry["name"].as_str().expect("it has a name").to_owned()).collect()
@@ -54,4 +61,34 @@ fn no_connector_is_named_in_the_service() {
         }
     }
     assert!(named.is_empty(), "let a plugin say what the service must know: {named:#?}");
+}
+
+/// The rows of the README's table whose first heading is this one, as `name: each heading and its cell`.
+fn table(heading: &str) -> BTreeSet<String> {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("the README");
+    let cells = |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
+    let mut lines = readme.lines().skip_while(|line| !line.starts_with(&format!("| {heading} |")));
+    let headings = cells(lines.next().expect("the README has the table"));
+    let rows = lines.skip(1).take_while(|line| line.starts_with('|')).map(cells);
+    let row = |row: Vec<String>| {
+        let each = headings.iter().zip(&row).skip(1).map(|(heading, cell)| format!(" {heading}: {cell}"));
+        format!("{}:{}", row[0].trim_matches('`'), each.collect::<Vec<_>>().join(","))
+    };
+    rows.map(row).collect()
+}
+
+#[test]
+fn the_readme_says_what_connectors_can_do() {
+    let entries = listed();
+    for kind in ["source", "sink"] {
+        let of_kind = entries.iter().filter(|entry| entry["kind"] == kind);
+        let row = |entry: &Json| {
+            let capabilities = entry["capabilities"].as_object().expect("a connector says what it can do");
+            let each = capabilities.iter().map(|(name, can)| {
+                format!(" {}: {}", name.replace('_', " "), if *can == Json::Bool(true) { "yes" } else { "no" })
+            });
+            format!("{}:{}", entry["name"].as_str().expect("a name"), each.collect::<Vec<_>>().join(","))
+        };
+        assert_eq!(table(kind), of_kind.map(row).collect::<BTreeSet<_>>(), "the README's table of {kind}s");
+    }
 }

@@ -14,7 +14,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use crate::{
-    DeadLetters, Depth, Description, Health, Lag, Lost, Result, Sink, Source, Transform,
+    DeadLetters, Depth, Description, Health, Lag, Lost, Result, Sink, SinkCapabilities, Source, SourceCapabilities,
+    Transform,
     config::Problem,
     endpoint::Route,
     probe::{self, Probing},
@@ -131,6 +132,15 @@ pub trait SourceConfig: DeserializeOwned + JsonSchema {
     /// Whether the source implements [`Source::reject`].
     const CAN_REJECT: bool = false;
 
+    /// Whether records of a lane come in the order that they have at the broker.
+    const KEEPS_ORDER: bool = true;
+
+    /// Whether it can be opened at a position that was stored elsewhere, and gives what follows it.
+    const REPLAYABLE: bool = false;
+
+    /// Whether it wants to hear what a sink answers to its records.
+    const WANTS_ANSWERS: bool = false;
+
     /// Whether what it reads is Kafka: Kafka Connect's API sees every bridge from there.
     const IS_KAFKA: bool = false;
 
@@ -173,6 +183,18 @@ pub trait SinkConfig: DeserializeOwned + JsonSchema {
 
     /// Whether the sink tries a record again that its destination refuses for now, and heeds [`RetryPolicy::max_attempts`].
     const COUNTS_ATTEMPTS: bool = false;
+
+    /// Whether records of a lane leave in the order in which they came.
+    const KEEPS_ORDER: bool = true;
+
+    /// Whether it can write records and their source's positions together, or none of them.
+    const TRANSACTIONAL: bool = false;
+
+    /// Whether it says of each record where it is, or what was answered.
+    const GIVES_ANSWERS: bool = false;
+
+    /// Whether what it has written already is not written again when it comes again.
+    const DEDUPLICATES: bool = false;
 
     /// Whether it may refuse a record for good.
     const CAN_REFUSE: bool = true;
@@ -315,6 +337,8 @@ plugin!(
     SourcePlugin, SourceConfig, dyn Source, (context: Context),
     /// It can hand single records to its broker's own dead letter ([`Source::reject`]).
     can_reject: bool = C::CAN_REJECT,
+    /// What it can do.
+    capabilities: SourceCapabilities = SourceCapabilities::of::<C>(),
     /// What it reads is Kafka.
     is_kafka: bool = C::IS_KAFKA,
     /// What is wrong with batches of so many records; nothing when the options do not parse.
@@ -337,6 +361,8 @@ plugin!(
     SinkPlugin, SinkConfig, dyn Sink, (context: Context),
     /// It heeds [`RetryPolicy::max_attempts`].
     counts_attempts: bool = C::COUNTS_ATTEMPTS,
+    /// What it can do.
+    capabilities: SinkCapabilities = SinkCapabilities::of::<C>(),
     /// It may refuse a record for good.
     can_refuse: bool = C::CAN_REFUSE,
     /// It prints records on the process's standard output.

@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use gantry_runtime::{Branch, BridgeLimits, ErrorPolicy, Part, status::Progress};
 use gantry_sdk::{
-    Error,
+    Error, SinkCapabilities, SourceCapabilities,
     plugin::{RetryPolicy, SinkPlugin, SourcePlugin},
 };
 use serde_json::json;
@@ -18,6 +18,12 @@ const fn source(name: &'static str, is_kafka: bool) -> SourcePlugin {
         create: |_, _| Err(Error::config("only for its name")),
         ordered_options: &[],
         can_reject: false,
+        capabilities: SourceCapabilities {
+            keeps_order: true,
+            can_reject: false,
+            replayable: false,
+            wants_answers: false,
+        },
         is_kafka,
         check_batch: |_, _| None,
         check_reject: |_| None,
@@ -36,6 +42,13 @@ const fn sink(name: &'static str, is_kafka: bool) -> SinkPlugin {
         create: |_, _| Err(Error::config("only for its name")),
         ordered_options: &[],
         counts_attempts: false,
+        capabilities: SinkCapabilities {
+            keeps_order: true,
+            transactional: false,
+            gives_answers: false,
+            deduplicates: false,
+            counts_attempts: false,
+        },
         can_refuse: true,
         prints: false,
         is_kafka,
