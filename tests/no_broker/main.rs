@@ -11,3 +11,4 @@ mod control_api;
 mod docs_examples;
 mod fuzz_targets;
 mod graph;
+mod guarantees;
