@@ -43,6 +43,9 @@ pub enum Format {
 }
 
 impl SinkConfig for Options {
+    const CAN_REFUSE: bool = false;
+    const PRINTS: bool = true;
+
     fn build(self, _: Context) -> Result<Box<dyn Sink>> {
         Ok(Box::new(Console::new(self.format, io::stdout())))
     }

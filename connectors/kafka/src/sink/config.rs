@@ -6,6 +6,9 @@ use gantry_sdk::{Context, Description, Endpoint, Result, Sink, config::Problem, 
 use super::{KafkaSink, SinkOptions, check, plan::Plan, probe};
 
 impl SinkConfig for SinkOptions {
+    const IS_KAFKA: bool = true;
+    const PLACE_OPTION: Option<&'static str> = Some("topic");
+
     fn check(&self) -> Vec<Problem> {
         check::check(self)
     }

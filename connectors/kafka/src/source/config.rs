@@ -8,6 +8,8 @@ use gantry_sdk::{
 use super::{KafkaSource, SourceOptions, check, plan::Plan, probe};
 
 impl SourceConfig for SourceOptions {
+    const IS_KAFKA: bool = true;
+
     fn check(&self) -> Vec<Problem> {
         check::check(self)
     }
