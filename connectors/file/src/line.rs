@@ -3,7 +3,7 @@
 //! ```json
 //! {"id":"18f2-1c-0:3","written":"2026-01-02T03:04:05.678Z","error":{"queue":"orders","stage":"TRANSFORMATION"},
 //!  "key":"k","value":"…","headers":[{"name":"n","type":"i64","value":7}],"timestamp":1700000000000,
-//!  "source":{"address":"orders","routing_key":"eu"},"properties":{"message_id":"m-1"}}
+//!  "source":{"kind":"queue","address":"orders","exchange":"","routing_key":"eu"},"properties":{"message_id":"m-1"}}
 //! {"replayed":"18f2-1c-0:3,5-9"}
 //! ```
 //! Bytes that are not UTF-8 stand under `key_base64`, `value_base64` or `base64` instead. A tombstone has `"value":null`.
@@ -73,7 +73,7 @@ pub fn write(id: &DeadLetterId, written: jiff::Timestamp, record: &Record, is_le
     if let Some(destination) = &record.destination {
         object.insert("destination".into(), destination.to_string().into());
     }
-    object.insert("source".into(), Json::Object(record.origin.to_object()));
+    object.insert("source".into(), Json::Object(part::origin(&record.origin)));
     object.insert("properties".into(), Json::Object(record.properties().to_object(value::time_json)));
     out.extend_from_slice(Json::Object(object).to_string().as_bytes());
 }
@@ -114,10 +114,15 @@ fn entry(object: &Map<String, Json>) -> Option<Entry> {
         ..Record::default()
     };
     record.set_properties(part::read_properties(object.get("properties")?.as_object()?)?);
+    let reason = Reason { fields: fields? };
+    if record.origin.kind.is_empty() {
+        // Lines of before kinds had one: there the reason of a letter says it.
+        record.origin.kind = reason.origin().kind;
+    }
     Some(Entry {
         id: object.get("id")?.as_str()?.parse().ok()?,
         written: part::optional(object.get("written"), |text| text.as_str()?.parse().ok())?,
-        reason: Reason { fields: fields? },
+        reason,
         flattened: listed.iter().any(value::is_flattened),
         record,
     })

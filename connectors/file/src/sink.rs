@@ -17,7 +17,7 @@ use std::{
 
 use async_trait::async_trait;
 use gantry_sdk::{
-    Batch, DeadLetterId, DeadLetters, Description, Endpoint, Error, Failure, Result, Sink,
+    Batch, DeadLetterId, DeadLetters, Description, Endpoint, Error, Failure, Opening, Result, Sink,
     config::Problem,
     health::Condition,
     plugin::{Context, DeadLettersConfig, SinkConfig},
@@ -77,8 +77,9 @@ impl SinkConfig for Options {
         Description { endpoints: vec![file], ..Description::default() }
     }
 
-    fn build(self, context: Context) -> Result<Box<dyn Sink>> {
-        Ok(Box::new(FileSink { log: self.log(), context, running: None }))
+    fn build(self, context: Context) -> Result<Opening<dyn Sink>> {
+        let log = self.log();
+        Ok(Box::pin(async move { Ok(Box::new(FileSink::open(log, context).await?) as Box<dyn Sink>) }))
     }
 }
 
@@ -89,12 +90,6 @@ impl DeadLettersConfig for Options {
 }
 
 struct FileSink {
-    log: Log,
-    context: Context,
-    running: Option<Running>,
-}
-
-struct Running {
     batches: mpsc::UnboundedSender<Batch>,
     /// Batches that are not settled yet.
     held: Arc<watch::Sender<usize>>,
@@ -102,56 +97,45 @@ struct Running {
     writer: JoinHandle<()>,
 }
 
-#[async_trait]
-impl Sink for FileSink {
-    async fn open(&mut self) -> Result<()> {
-        let log = self.log.clone();
-        blocking(move || log.probe()).await?;
+impl FileSink {
+    async fn open(log: Log, context: Context) -> Result<Self> {
+        let probed = log.clone();
+        blocking(move || probed.probe()).await?;
         let (batches, receiver) = queue();
         let (stop, stopping) = watch::channel(false);
         let held = Arc::new(watch::Sender::new(0));
-        let writer = Writer {
-            log: self.log.clone(),
-            context: self.context.clone(),
-            run: run_name().into(),
-            next: 0,
-            batches: receiver,
-            held: held.clone(),
-            stopping,
-        };
-        self.running = Some(Running { batches, held, stop, writer: tokio::spawn(writer.run()) });
-        Ok(())
+        let writer =
+            Writer { log, context, run: run_name().into(), next: 0, batches: receiver, held: held.clone(), stopping };
+        Ok(Self { batches, held, stop, writer: tokio::spawn(writer.run()) })
     }
+}
 
+#[async_trait]
+impl Sink for FileSink {
     fn start(&mut self, batch: Batch) {
-        if let Some(running) = &self.running {
-            running.held.send_modify(|held| *held += 1);
-            // A writer that has given up fails what it held; this batch's receipt says the same by being dropped.
-            let _ = running.batches.send(batch);
+        self.held.send_modify(|held| *held += 1);
+        // A writer that has given up fails what it held; this batch's receipt says the same by being dropped.
+        if self.batches.send(batch).is_err() {
+            self.held.send_modify(|held| *held -= 1);
         }
     }
 
     async fn ready(&mut self) -> Result<()> {
-        let running = self.running.as_ref().ok_or_else(|| Error::internal("the file sink is not open"))?;
-        if running.batches.is_closed() {
+        if self.batches.is_closed() {
             return Err(Error::disconnected("the file's writer has given up"));
         }
         Ok(())
     }
 
     async fn flush(&mut self) -> Result<()> {
-        if let Some(running) = &self.running {
-            // The sender is ours: it cannot end.
-            let _ = running.held.subscribe().wait_for(|held| *held == 0).await;
-        }
+        // The sender is ours: it cannot end.
+        let _ = self.held.subscribe().wait_for(|held| *held == 0).await;
         Ok(())
     }
 
-    async fn close(&mut self) -> Result<()> {
-        if let Some(running) = self.running.take() {
-            running.stop.send_replace(true);
-            let _ = running.writer.await;
-        }
+    async fn close(self: Box<Self>) -> Result<()> {
+        self.stop.send_replace(true);
+        let _ = self.writer.await;
         Ok(())
     }
 }
@@ -236,8 +220,9 @@ impl Writer {
         let behind = std::iter::from_fn(|| self.batches.try_recv().ok());
         for batch in taken.into_iter().chain(behind) {
             (0..batch.receipt.unsettled()).for_each(|index| batch.receipt.fail(index, failure.clone()));
+            // What comes in now counts itself off, so this must not be set to nothing.
+            self.held.send_modify(|held| *held -= 1);
         }
-        self.held.send_replace(0);
     }
 }
 

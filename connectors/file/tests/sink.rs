@@ -25,9 +25,8 @@ fn context(timeout: Option<Duration>) -> Context {
 
 async fn open(path: &Path, context: &Context) -> Box<dyn Sink> {
     let options = json!({ "path": path, "follow_symlinks": path.is_symlink() });
-    let mut sink = (gantry_file::SINK.create)(&options, context.clone()).expect("options");
-    sink.open().await.unwrap_or_else(|error| panic!("{}", error.chain()));
-    sink
+    let opening = (gantry_file::SINK.create)(&options, context.clone()).expect("options");
+    opening.await.unwrap_or_else(|error| panic!("{}", error.chain()))
 }
 
 fn numbered(numbers: std::ops::Range<u32>) -> Vec<Record> {

@@ -16,7 +16,7 @@ use std::{
 
 use async_trait::async_trait;
 use gantry_sdk::{
-    Batch, Error, ErrorKind, Failure, Record, Result, Sink,
+    Batch, Error, ErrorKind, Failure, Opening, Record, Result, Sink,
     plugin::{Context, SinkConfig},
 };
 use schemars::JsonSchema;
@@ -46,8 +46,8 @@ impl SinkConfig for Options {
     const CAN_REFUSE: bool = false;
     const PRINTS: bool = true;
 
-    fn build(self, _: Context) -> Result<Box<dyn Sink>> {
-        Ok(Box::new(Console::new(self.format, io::stdout())))
+    fn build(self, _: Context) -> Result<Opening<dyn Sink>> {
+        Ok(Box::pin(async move { Ok(Box::new(Console::new(self.format, io::stdout())) as Box<dyn Sink>) }))
     }
 }
 
@@ -83,10 +83,6 @@ impl Format {
 
 #[async_trait]
 impl<W: Write + Send + 'static> Sink for Console<W> {
-    async fn open(&mut self) -> Result<()> {
-        Ok(())
-    }
-
     fn start(&mut self, batch: Batch) {
         let (format, out) = (self.format, self.out.clone());
         // A reader may be slow: waiting for it must not hold up other bridges.
@@ -112,7 +108,7 @@ impl<W: Write + Send + 'static> Sink for Console<W> {
         self.ready().await
     }
 
-    async fn close(&mut self) -> Result<()> {
+    async fn close(mut self: Box<Self>) -> Result<()> {
         // What is being printed is printed before its source gives it to anybody else.
         self.ready().await
     }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use gantry_sdk::{
-    Batch, Result, Sink,
+    Batch, Opening, Result, Sink,
     plugin::{Context, SinkConfig},
 };
 use schemars::JsonSchema;
@@ -16,8 +16,8 @@ pub struct Options {}
 impl SinkConfig for Options {
     const CAN_REFUSE: bool = false;
 
-    fn build(self, _: Context) -> Result<Box<dyn Sink>> {
-        Ok(Box::new(Null))
+    fn build(self, _: Context) -> Result<Opening<dyn Sink>> {
+        Ok(Box::pin(async { Ok(Box::new(Null) as Box<dyn Sink>) }))
     }
 }
 
@@ -27,10 +27,6 @@ pub struct Null;
 
 #[async_trait]
 impl Sink for Null {
-    async fn open(&mut self) -> Result<()> {
-        Ok(())
-    }
-
     fn start(&mut self, batch: Batch) {
         batch.receipt.settle(batch.receipt.unsettled());
     }
@@ -43,7 +39,7 @@ impl Sink for Null {
         Ok(())
     }
 
-    async fn close(&mut self) -> Result<()> {
+    async fn close(self: Box<Self>) -> Result<()> {
         Ok(())
     }
 }
@@ -60,7 +56,6 @@ mod tests {
     async fn settles_every_record() {
         let mut courier = Courier::new();
         let mut sink = Null;
-        sink.open().await.unwrap();
         for size in [1, 7, 500] {
             sink.put(courier.batch(vec![Record::default(); size])).await.unwrap();
         }

@@ -4,6 +4,8 @@
 //! - Records are numbered from 1. The position of a record is its number; there is one lane.
 //! - It is a queue, not a pipe: what was not committed is generated again, equal in every byte but `{now}`, when the
 //!   bridge connects anew. What was committed is remembered as long as the process lives, by bridge and task.
+//! - For [exactly once](Context::exactly_once) it remembers nothing by itself: it goes on behind the position that the sink
+//!   has stored, over restarts of the process too, so each number comes exactly once.
 //! - Each task plays a queue of its own.
 //! - With a `rate` records fall due one by one; without one it gives as many as it is asked for.
 
@@ -13,14 +15,17 @@ mod shape;
 
 use async_trait::async_trait;
 use gantry_sdk::{
-    Lane, Limits, Polled, Position, Result, Source,
+    Closed, Error, Lane, Limits, Opening, Polled, Position, Result, Source,
     config::{Problem, Size},
     plugin::{Context, SourceConfig},
 };
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use crate::{pace::Pace, payload};
-use committed::Committed;
+use committed::Memory;
 pub use options::Options;
 use shape::Shape;
 
@@ -46,11 +51,11 @@ impl SourceConfig for Options {
         problems
     }
 
-    fn build(self, context: Context) -> Result<Box<dyn Source>> {
+    fn build(self, context: Context) -> Result<Opening<dyn Source>> {
         if let Some(problem) = self.check().into_iter().next() {
-            return Err(gantry_sdk::Error::config(problem.to_string()));
+            return Err(Error::config(problem.to_string()));
         }
-        Ok(Box::new(Generator::new(self, &context)))
+        Ok(Box::pin(async move { Ok(Box::new(Generator::new(self, &context)?) as Box<dyn Source>) }))
     }
 }
 
@@ -58,7 +63,8 @@ impl SourceConfig for Options {
 #[derive(Debug)]
 pub struct Generator {
     shape: Shape,
-    committed: Committed,
+    lane_key: Arc<str>,
+    memory: Memory,
     /// The number of the next record.
     next: u64,
     /// The number of the last record there will be.
@@ -69,16 +75,18 @@ pub struct Generator {
 }
 
 impl Generator {
-    fn new(options: Options, context: &Context) -> Self {
-        let committed = Committed::of(&context.bridge, context.task);
-        Self {
-            next: committed.get() + 1,
-            committed,
+    fn new(options: Options, context: &Context) -> Result<Self> {
+        let lane_key: Arc<str> = format!("generate/{}", context.task).into();
+        let memory = Memory::of(context, &lane_key)?;
+        Ok(Self {
+            lane_key,
+            next: memory.last_settled().saturating_add(1),
+            memory,
             end: options.count.unwrap_or(u64::MAX),
             rate: options.rate,
             pace: None,
             shape: Shape::new(options),
-        }
+        })
     }
 
     /// Waits until records are due; says how many. Takes none.
@@ -94,10 +102,6 @@ impl Generator {
 
 #[async_trait]
 impl Source for Generator {
-    async fn open(&mut self) -> Result<()> {
-        Ok(())
-    }
-
     async fn poll(&mut self, limits: Limits) -> Result<Polled> {
         if self.next > self.end {
             return Ok(Polled::End);
@@ -112,18 +116,21 @@ impl Source for Generator {
         if let Some(pace) = &mut self.pace {
             pace.take(taken);
         }
-        Ok(Polled::Batch { lane: LANE, records, last: Position::from(self.next - 1) })
+        Ok(Polled::Batch { lane: LANE, records, last: Position::from(self.next - 1), answers: None })
     }
 
-    async fn commit(&mut self, _: Lane, upto: &Position) -> Result<()> {
+    fn lane_key(&self, _: Lane) -> Arc<str> {
+        self.lane_key.clone()
+    }
+
+    fn commit(&mut self, _: Lane, upto: &Position) {
         if let Some(number) = upto.as_u64() {
-            self.committed.set(number);
+            self.memory.settled(number);
         }
-        Ok(())
     }
 
-    async fn close(&mut self) -> Result<()> {
-        Ok(())
+    async fn close(self: Box<Self>) -> Result<Closed> {
+        Ok(Closed::default())
     }
 }
 

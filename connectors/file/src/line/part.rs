@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use bytestring::ByteString;
-use gantry_sdk::{Origin, Properties, Timestamp};
+use gantry_sdk::{Detail, Origin, Properties, Timestamp};
 use serde_json::{Map, Value as Json};
 
 type Object = Map<String, Json>;
@@ -53,17 +53,41 @@ pub(super) fn read_time(object: &Object) -> Option<Timestamp> {
     }
 }
 
+/// Everything that an origin holds; a detail that is empty too, which is another thing than one that is not there.
+pub(super) fn origin(origin: &Origin) -> Object {
+    let own = [
+        ("kind", (!origin.kind.is_empty()).then(|| Json::from(origin.kind))),
+        ("address", (!origin.address.is_empty()).then(|| Json::from(&*origin.address))),
+        ("redelivered", origin.redelivered.then_some(Json::Bool(true))),
+    ];
+    let details = origin.details().map(|(name, detail)| {
+        let detail = match detail {
+            Detail::Text(text) => Json::from(&**text),
+            Detail::Integer(integer) => Json::from(*integer),
+        };
+        (name, Some(detail))
+    });
+    own.into_iter().chain(details).filter_map(|(name, json)| Some((name.to_owned(), json?))).collect()
+}
+
+/// What [`origin`] wrote; kinds and details that nobody knows any more are left out.
 pub(super) fn read_origin(object: &Object) -> Option<Origin> {
-    let text = |name| Some(optional(object.get(name), text)?.unwrap_or_default());
-    let partition = optional(object.get("partition"), |number| i32::try_from(number.as_i64()?).ok())?;
-    Some(Origin {
-        address: text("address")?,
-        exchange: text("exchange")?,
-        routing_key: text("routing_key")?,
-        partition,
-        offset: optional(object.get("offset"), Json::as_i64)?,
-        redelivered: optional(object.get("redelivered"), Json::as_bool)?.unwrap_or_default(),
-    })
+    let kind = optional(object.get("kind"), |kind| Some(known(Origin::KINDS, kind.as_str()?).unwrap_or_default()))?;
+    let mut origin = Origin::new(kind.unwrap_or_default(), optional(object.get("address"), text)?.unwrap_or_default());
+    origin.redelivered = optional(object.get("redelivered"), Json::as_bool)?.unwrap_or_default();
+    for (name, detail) in object {
+        let Some(name) = known(Origin::DETAILS, name) else { continue };
+        origin = match detail {
+            Json::Null => origin,
+            Json::String(text) => origin.with(name, &**text),
+            other => origin.with(name, other.as_i64()?),
+        };
+    }
+    Some(origin)
+}
+
+fn known(names: &[&'static str], name: &str) -> Option<&'static str> {
+    names.iter().find(|known| **known == name).copied()
 }
 
 pub(super) fn read_properties(object: &Object) -> Option<Properties> {

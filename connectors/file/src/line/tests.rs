@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use gantry_sdk::{
     Origin, Timestamp, Value,
-    testkit::{any_headers, any_properties},
+    testkit::{any_headers, any_origin, any_properties},
 };
 use proptest::prelude::*;
 
@@ -43,25 +43,6 @@ fn any_bytes() -> impl Strategy<Value = Option<Bytes>> {
         prop::collection::vec(any::<u8>(), 0..16).prop_map(Bytes::from),
         ".{0,8}".prop_map(Bytes::from),
     ])
-}
-
-fn any_origin() -> impl Strategy<Value = Origin> {
-    (
-        "[a-zа-я]{0,4}",
-        "[a-z]{0,3}",
-        ".{0,3}",
-        prop::option::of(any::<i32>()),
-        prop::option::of(any::<i64>()),
-        any::<bool>(),
-    )
-        .prop_map(|(address, exchange, routing_key, partition, offset, redelivered)| Origin {
-            address: address.into(),
-            exchange: exchange.into(),
-            routing_key: routing_key.into(),
-            partition,
-            offset,
-            redelivered,
-        })
 }
 
 proptest! {
@@ -123,6 +104,17 @@ fn the_reason_of_a_letter_stands_apart_from_its_headers() {
          \"error\":{\"queue\":\"QUEUE\",\"stage\":\"STAGE\",\"exception.message\":\"EXCEPTION.MESSAGE\"},\
          \"value\":\"x\",\"headers\":[{\"name\":\"own\",\"type\":\"i32\",\"value\":1}],\"source\":{},\"properties\":{}}"
     );
+}
+
+#[test]
+fn a_letter_of_before_kinds_were_written_has_the_kind_of_its_reason() {
+    let read = |source: &str| {
+        let rest = r#""value":"x","headers":[],"properties":{}"#;
+        read_record(format!(r#"{{"id":"run:7","error":{{"topic":"orders"}},"source":{source},{rest}}}"#).as_bytes())
+    };
+    let origin = read(r#"{"address":"orders","partition":3,"offset":7,"unheard_of":[]}"#).record.origin;
+    assert_eq!(origin, Origin::new("topic", "orders".into()).with("partition", 3).with("offset", 7_i64));
+    assert_eq!(read(r#"{"kind":"queue","address":"orders"}"#).record.origin, Origin::new("queue", "orders".into()));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use std::{sync::mpsc, time::Duration};
 
 use gantry_sdk::{
-    ErrorKind, FailureKind,
+    ErrorKind, FailureKind, Origin,
     testkit::{Courier, any_headers, any_properties},
 };
 use proptest::prelude::*;
@@ -20,7 +20,7 @@ fn record() -> Record {
     record.headers.push("tenant", gantry_sdk::Value::text("acme"));
     record.headers.push("retry", gantry_sdk::Value::I64(3));
     record.headers.push("none", gantry_sdk::Value::Null);
-    record.origin.address = "orders-for-offsets".into();
+    record.origin = Origin::new("queue", "orders-for-offsets".into());
     record.properties_mut().message_id = Some("m-1".into());
     record
 }
@@ -114,7 +114,6 @@ async fn a_batch_is_settled_after_its_flush() {
     let (reader, printed) = mpsc::channel();
     let mut courier = Courier::new();
     let mut sink = Console::new(Format::Text, Pipe { pending: vec![], reader });
-    sink.open().await.unwrap();
     sink.put(courier.batch(numbered(0..2))).await.unwrap();
     sink.put(courier.batch(numbered(2..3))).await.unwrap();
     sink.flush().await.unwrap();

@@ -115,7 +115,7 @@ impl Shape {
             value: Some(texts.take()),
             headers,
             timestamp: Some(now),
-            origin: Origin { address: ByteString::from_static("generate"), ..Origin::default() },
+            origin: Origin::new("generate", ByteString::from_static("generate")),
             properties,
             ..Record::default()
         }

@@ -7,5 +7,5 @@ mod same;
 
 pub use context::context;
 pub use outcomes::{Courier, Summary};
-pub use records::{any_headers, any_properties, any_value};
+pub use records::{any_headers, any_origin, any_properties, any_value};
 pub use same::{assert_same, same};

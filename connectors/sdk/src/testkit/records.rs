@@ -4,7 +4,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use proptest::prelude::*;
 
-use crate::{Headers, Properties, Timestamp, Value};
+use crate::{Detail, Headers, Origin, Properties, Timestamp, Value};
 
 fn name() -> impl Strategy<Value = ByteString> {
     // AMQP short strings: up to 255 bytes of UTF-8.
@@ -50,6 +50,19 @@ pub fn any_value() -> impl Strategy<Value = Value> {
 /// Any header table that AMQP 0-9-1 can say: unique names in order.
 pub fn any_headers() -> impl Strategy<Value = Headers> {
     prop::collection::btree_map(name(), any_value(), 0..6).prop_map(Headers::from_iter)
+}
+
+/// Where a record may come from: every kind, and any details.
+pub fn any_origin() -> impl Strategy<Value = Origin> {
+    let kind = prop_oneof![Just(""), prop::sample::select(Origin::KINDS)];
+    let detail =
+        prop_oneof![".{0,3}".prop_map(|text| Detail::from(text.as_str())), any::<i64>().prop_map(Detail::from),];
+    let details = prop::collection::btree_map(prop::sample::select(Origin::DETAILS), detail, 0..4);
+    (kind, "[a-zа-я]{0,4}", details, any::<bool>()).prop_map(|(kind, address, details, redelivered)| {
+        let mut origin = Origin::new(kind, address.into());
+        origin.redelivered = redelivered;
+        details.into_iter().fold(origin, |origin, (name, detail)| origin.with(name, detail))
+    })
 }
 
 /// Any properties that AMQP 0-9-1 can say.
