@@ -34,13 +34,10 @@ pub(super) fn record(body: &[u8]) -> Record {
         key: Some(text("key").into()),
         value: Some(body.to_vec().into()),
         timestamp: Some(1_700_000_000_123),
-        origin: Origin {
-            address: text("queue").into(),
-            exchange: "".into(),
-            routing_key: text("routing").into(),
-            offset: Some(77),
-            ..Origin::default()
-        },
+        origin: Origin::new("queue", text("queue").into())
+            .with("exchange", "")
+            .with("routing_key", text("routing").as_str())
+            .with("offset", 77),
         ..Record::default()
     };
     for (name, value) in [

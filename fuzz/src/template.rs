@@ -107,8 +107,8 @@ fn named(name: &str, record: &Record) -> Result<Option<Bytes>, Wrong> {
         "content_type" => properties.content_type.clone(),
         "priority" => Some("9".into()),
         "queue" | "topic" | "source" => Some(origin.address.clone()),
-        "exchange" => Some(origin.exchange.clone()),
-        "routing_key" => Some(origin.routing_key.clone()),
+        "exchange" => Some(origin.text("exchange").cloned().unwrap_or_default()),
+        "routing_key" => Some(origin.text("routing_key").cloned().unwrap_or_default()),
         "offset" => Some("77".into()),
         "timestamp" => Some("1700000000123".into()),
         "correlation_id" | "reply_to" | "content_encoding" | "type" | "user_id" | "app_id" | "expiration"

@@ -28,6 +28,8 @@ pub struct Definition {
     pub sinks: Vec<Branch>,
     /// What to do with what fails.
     pub errors: ErrorPolicy,
+    /// How often a record may arrive.
+    pub delivery: Delivery,
     /// How much may be in flight.
     pub limits: BridgeLimits,
     /// A task that could move records and moves none for so long is restarted; `None` never.
@@ -36,6 +38,17 @@ pub struct Definition {
     pub file: PathBuf,
     /// The whole section as it was written, placeholders and all; what REST shows, secrets hidden.
     pub raw: Json,
+}
+
+/// How often a record may arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Delivery {
+    /// Once, and again after some failures.
+    #[default]
+    AtLeastOnce,
+    /// Once for readers of what is committed: the one sink has transactions, and stores in them where to go on; the source can be
+    /// replayed from there.
+    ExactlyOnce,
 }
 
 /// One connector or transform of a bridge, with its options.
@@ -110,13 +123,15 @@ impl Definition {
     /// bring: they are read at each use.
     pub fn means_the_same(&self, other: &Self) -> bool {
         // Taken apart by name, so that a new option cannot be forgotten here.
-        let Self { name, tasks, source, transforms, sinks, errors, limits, stall_timeout, file: _, raw: _ } = self;
+        let Self { name, tasks, source, transforms, sinks, errors, delivery, limits, stall_timeout, file: _, raw: _ } =
+            self;
         *name == other.name
             && *tasks == other.tasks
             && *source == other.source
             && *transforms == other.transforms
             && *sinks == other.sinks
             && *errors == other.errors
+            && *delivery == other.delivery
             && *limits == other.limits
             && *stall_timeout == other.stall_timeout
     }

@@ -15,6 +15,7 @@ mod control;
 mod deadline;
 mod ending;
 mod events;
+mod hold;
 mod inlet;
 mod lasting;
 mod outage;
@@ -26,12 +27,13 @@ mod poll_coalescing;
 mod refusal_log;
 mod settler;
 mod stall;
+mod transaction;
 
 use std::{convert::Infallible, panic::AssertUnwindSafe};
 
 use futures_util::FutureExt as _;
 use gantry_sdk::{
-    Batch, Epoch, Error, Health, Result,
+    Batch, Checkpoints, Epoch, Error, Health, Lost, Result,
     receipt::{self, Outlet},
 };
 use tokio::time::Instant;
@@ -50,6 +52,7 @@ use self::{
 };
 use crate::{
     assignment::Assignment,
+    definition::Delivery,
     in_flight::{Entry, InFlight},
     status::TaskState,
     watchdog::Watchdog,
@@ -61,6 +64,7 @@ struct EventLoop<'t> {
     pipeline: Pipeline,
     events: Events<'t>,
     source_health: Health,
+    lost: Lost,
 }
 
 /// Lives through one incarnation. A panic in a connector ends this incarnation and nothing else.
@@ -110,12 +114,12 @@ impl<'t> EventLoop<'t> {
             _ = wanted.changed() => return Ok(None),
         };
         let opened = match prepared {
-            Ok(pipeline) => Inlet::take_or_open(&mut lasting.source, task, &mut wanted, watchdog)
+            Ok((pipeline, stored)) => Inlet::take_or_open(&mut lasting.source, task, stored, &mut wanted, watchdog)
                 .await
                 .map(|inlet| inlet.map(|inlet| (pipeline, inlet))),
             Err(error) => Err(error),
         };
-        let (pipeline, Inlet { source, health: source_health }) = match opened {
+        let (pipeline, Inlet { source, health: source_health, lost }) = match opened {
             Ok(Some(opened)) => opened,
             Ok(None) => return Ok(None),
             Err(error) => {
@@ -129,8 +133,16 @@ impl<'t> EventLoop<'t> {
 
         let (sender, outcomes) = receipt::outcomes();
         let (limits, share) = (definition.limits, task.share.clone());
-        let in_flight =
-            InFlight::new(Epoch(epoch), limits, share, sender, task.progress.clone(), task.observer.clone());
+        let transactional = definition.delivery == Delivery::ExactlyOnce;
+        let in_flight = InFlight::new(
+            Epoch(epoch),
+            limits,
+            transactional,
+            share,
+            sender,
+            task.progress.clone(),
+            task.observer.clone(),
+        );
         let conditions = Conditions::new(&source_health, outlets.all().map(|outlet| (&outlet.name, &outlet.health)));
         let settler = Settler {
             in_flight,
@@ -141,7 +153,7 @@ impl<'t> EventLoop<'t> {
             refusal_log: std::mem::take(&mut lasting.refusal_log),
         };
         let events = Events::new(settler, outcomes, Control::new(task, lasting, watchdog, conditions, restarts));
-        Ok(Some(Self { pipeline, events, source_health }))
+        Ok(Some(Self { pipeline, events, source_health, lost }))
     }
 
     /// Moves records until something ends it.
@@ -160,16 +172,19 @@ impl<'t> EventLoop<'t> {
     /// A batch came from the source: it goes through the pipeline, is in flight from then on, and leaves for the sinks.
     async fn receive(&mut self, incoming: Incoming) -> Result<(), IncarnationEnd> {
         let received = Instant::now();
-        let Incoming { lane, records, last } = incoming;
+        let Incoming { lane, records, last, answers } = incoming;
+        self.events.begin_transaction().await?;
         let Routed { originals, parts, filtered, condemned } = self.pipeline.apply(records);
-        let in_flight = &mut self.events.settler.in_flight;
+        let Settler { in_flight, source, .. } = &mut self.events.settler;
         self.events.control.lasting.stall.received(in_flight.is_empty());
         let refused = condemned.iter().map(|condemned| condemned.root).collect();
-        let sequence = in_flight.enter(Entry { lane, last, originals, received, filtered, refused });
+        let entry = Entry { lane, last, originals, received, filtered, refused, answers };
+        let (sequence, checkpoint) = in_flight.enter(entry, || source.lane_key(lane));
         let mut batches = Vec::with_capacity(parts.len());
         for RoutedPart { sink, records, roots } in parts {
             let receipt = in_flight.part(lane, sequence, sink, records.len(), roots);
-            batches.extend(receipt.map(|receipt| (Outlet::Sink(sink), Batch { records, receipt })));
+            let checkpoint = Some(checkpoint.clone());
+            batches.extend(receipt.map(|receipt| (Outlet::Sink(sink), Batch { records, receipt, checkpoint })));
         }
         if !condemned.is_empty() {
             self.events.refuse(lane, sequence, condemned).await?;
@@ -208,17 +223,18 @@ impl<'t> EventLoop<'t> {
 
     /// Closes the sink first, so that nothing is delivered any more after the source has given it back. A source that has
     /// nothing to do with the end is kept open if it can be and it `goes_on` soon.
-    async fn close(mut self, goes_on: bool) {
-        let watchdog = self.events.control.watchdog;
-        self.events.settler.outlets.close(watchdog).await;
-        watchdog.report("committing");
-        let Events { settler, outcomes, .. } = &mut self.events;
-        within_deadline(settler.take_stragglers(outcomes).map(Ok)).await;
+    async fn close(self, goes_on: bool) {
         let is_flowing = self.events.is_flowing();
-        let Events { settler, control, .. } = self.events;
+        let Events { mut settler, control, mut outcomes, .. } = self.events;
+        let watchdog = control.watchdog;
+        settler.outlets.close(watchdog).await;
+        watchdog.report("committing");
+        within_deadline(settler.take_stragglers(&mut outcomes).map(Ok)).await;
         control.lasting.refusal_log = settler.refusal_log;
-        let inlet = Inlet { source: settler.source, health: self.source_health };
-        if goes_on && is_flowing {
+        let inlet = Inlet { source: settler.source, health: self.source_health, lost: self.lost };
+        // A source that is replayed goes on behind what the sink has stored by then.
+        let stays = settler.definition.delivery == Delivery::AtLeastOnce;
+        if goes_on && is_flowing && stays {
             inlet.rest(&mut control.lasting.source, watchdog).await;
         } else {
             inlet.close(watchdog).await;
@@ -227,10 +243,14 @@ impl<'t> EventLoop<'t> {
 }
 
 /// Everything but the source: outlets open, transforms made, and no pause.
-async fn prepare(task: &Assignment, lasting: &mut Lasting, watchdog: &Watchdog) -> Result<Pipeline> {
+async fn prepare(task: &Assignment, lasting: &mut Lasting, watchdog: &Watchdog) -> Result<(Pipeline, Checkpoints)> {
     let pipeline = Pipeline::new(&task.definition)?;
     Rested::close_if_stale(&mut lasting.source, watchdog).await;
     Outlets::open_or_keep(&mut lasting.outlets, task, watchdog).await?;
     unless_paused(&mut lasting.outlets, task, watchdog).await;
-    Ok(pipeline)
+    let stored = match (&mut lasting.outlets, task.definition.delivery) {
+        (Some(outlets), Delivery::ExactlyOnce) => outlets.stored()?,
+        _ => Checkpoints::default(),
+    };
+    Ok((pipeline, stored))
 }

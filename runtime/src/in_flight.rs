@@ -7,14 +7,17 @@
 //!   [`InFlight::room`] says how much may be polled. Only the last record of a poll may overrun the bytes, because nobody
 //!   knows its size before it is there.
 //! - Every record that came in is in exactly one count (I6): in flight, out, filtered, dead-lettered or returned.
+//! - Of a transactional task nothing is settled before its transaction is committed: what ends before that is returned.
+//! - Whoever waits for what becomes of a record is told when the whole batch is settled, and only then.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+mod held;
+mod roots;
+mod waiting;
+
+use std::{collections::HashMap, sync::Arc};
 
 use gantry_sdk::{
-    Epoch, Error, FailureKind, Lane, Ledger, Limits, Position, Receipt, Record,
+    Answers, Checkpoint, Epoch, Error, FailureKind, Lane, Ledger, Limits, Position, Receipt, Record,
     ledger::Sequence,
     receipt::{Failure, Outcome, OutcomeSender, Outlet},
 };
@@ -24,17 +27,19 @@ use crate::{
     budget::{Refused, Share},
     definition::BridgeLimits,
     observer::TaskObserver,
-    stages::ByStage,
     status::Progress,
 };
+
+use self::held::Held;
+pub(super) use self::roots::Roots;
 
 /// What is in flight, by lane.
 pub(super) struct InFlight {
     epoch: Epoch,
     limits: BridgeLimits,
-    lanes: HashMap<Lane, Ledger<Held>>,
-    /// Those that give no more and have something in flight.
-    ended: HashSet<Lane>,
+    lanes: HashMap<Lane, LaneInFlight>,
+    /// Nothing is settled before a transaction is committed.
+    transactional: bool,
     /// Not committed yet.
     records: usize,
     bytes: usize,
@@ -47,30 +52,16 @@ pub(super) struct InFlight {
     observer: Arc<dyn TaskObserver>,
 }
 
-/// What is kept of a batch until it is committed.
-pub(super) struct Held {
-    /// As the source gave them, for the dead letter. Let go of once settled.
-    originals: Arc<Vec<Record>>,
-    /// Of each sink: which original each of its records came from. Sinks at the end that got none are not in it.
-    roots: Vec<Roots>,
-    /// Originals that were refused, by whichever sink.
-    refused: Marked,
-    received: Instant,
-    records: u64,
-    bytes: u64,
-    /// The bytes of those that are still on their way to the sink.
-    bytes_out: u64,
-    /// By a rule, refused ones that were dropped among them.
-    filtered: u64,
-    /// Refused, and dropped because the bridge tolerates that.
-    dropped: u64,
-    /// Written as dead letters.
-    dead_lettered: ByStage,
-    /// Rejected at the source: gone from there, whatever becomes of the rest of the batch.
-    rejected: ByStage,
+/// One lane's part.
+struct LaneInFlight {
+    /// Its name over restarts.
+    key: Arc<str>,
+    ledger: Ledger<Held>,
+    /// It gives no more.
+    ended: bool,
 }
 
-/// A batch as it enters the in_flight.
+/// A batch as it comes in.
 pub(super) struct Entry {
     pub(super) lane: Lane,
     pub(super) last: Position,
@@ -80,20 +71,9 @@ pub(super) struct Entry {
     pub(super) filtered: Vec<u32>,
     /// Originals that can never be delivered.
     pub(super) refused: Vec<u32>,
+    /// Who waits for what becomes of each original.
+    pub(super) answers: Option<Box<dyn Answers>>,
 }
-
-/// Which original each record of a part came from.
-#[derive(Debug, Clone)]
-pub(super) enum Roots {
-    /// Record `i` is original `i`, all of them.
-    Same,
-    /// The originals' indices, in the order of the records.
-    Listed(Arc<[u32]>),
-}
-
-/// Originals that are marked: a bit each, made when there is one.
-#[derive(Debug, Default)]
-struct Marked(Vec<u64>);
 
 /// A record that can never be delivered, as the source gave it, with why.
 pub(super) struct Condemned {
@@ -121,13 +101,14 @@ impl InFlight {
     pub(super) fn new(
         epoch: Epoch,
         limits: BridgeLimits,
+        transactional: bool,
         share: Arc<Share>,
         outcomes: OutcomeSender,
         progress: Arc<Progress>,
         observer: Arc<dyn TaskObserver>,
     ) -> Self {
-        let (lanes, ended) = (HashMap::new(), HashSet::new());
-        Self { epoch, limits, lanes, ended, records: 0, bytes: 0, share, refused: None, outcomes, progress, observer }
+        let (lanes, records, bytes) = (HashMap::new(), 0, 0);
+        Self { epoch, limits, lanes, transactional, records, bytes, share, refused: None, outcomes, progress, observer }
     }
 
     /// How much may be polled; `None` when there is no credit (I4). The bytes are set aside in the process's budget until
@@ -147,6 +128,13 @@ impl InFlight {
                 None // I4
             }
         }
+    }
+
+    /// Whether its own credit is used up, or the budget had no room for it.
+    pub(super) fn is_full(&self) -> bool {
+        self.refused.is_some()
+            || self.records >= self.limits.in_flight_records
+            || self.bytes >= self.limits.in_flight_bytes
     }
 
     /// There is no poll for now: what was set aside for one is for others.
@@ -179,18 +167,18 @@ impl InFlight {
 
     /// Since when the batch is in flight that waits for longest.
     pub(super) fn oldest(&self) -> Option<Instant> {
-        self.lanes.values().filter_map(|ledger| Some(ledger.oldest()?.received)).min()
+        self.lanes.values().filter_map(|lane| Some(lane.ledger.oldest()?.received)).min()
     }
 
-    /// Enters a batch. It is not settled before [`routed`](Self::routed) is called for it.
-    pub(super) fn enter(&mut self, entry: Entry) -> Sequence {
-        let records = entry.originals.len();
-        let bytes: usize = entry.originals.iter().map(Record::size).sum();
-        self.records += records;
-        self.bytes += bytes;
-        self.share.take(bytes);
-        self.observer.received(records, bytes);
-        let (records, bytes) = (records as u64, bytes as u64);
+    /// Enters a batch. It is not settled before [`routed`](Self::routed) is called for it. `key` tells the name of a lane that is new.
+    /// Returns also what its parts carry.
+    pub(super) fn enter(&mut self, entry: Entry, key: impl FnOnce() -> Arc<str>) -> (Sequence, Checkpoint) {
+        let held = Held::new(&entry);
+        let (records, bytes) = (held.records, held.bytes);
+        self.records += records as usize;
+        self.bytes += bytes as usize;
+        self.share.take(bytes as usize);
+        self.observer.received(records as usize, bytes as usize);
         self.progress.count(|counts| {
             counts.records_in += records;
             counts.bytes_in += bytes;
@@ -198,28 +186,15 @@ impl InFlight {
             counts.in_flight_bytes += bytes;
             counts.batches += 1;
         });
-        let mut refused = Marked::default();
-        for root in &entry.refused {
-            refused.mark(*root);
-        }
-        let staying = entry.filtered.iter().chain(&entry.refused);
-        let bytes_out = bytes - staying.map(|root| size_of_record(&entry.originals, *root)).sum::<u64>();
-        let held = Held {
-            bytes_out,
-            originals: entry.originals,
-            roots: Vec::new(),
-            refused,
-            received: entry.received,
-            records,
-            bytes,
-            filtered: entry.filtered.len() as u64,
-            dropped: 0,
-            dead_lettered: ByStage::default(),
-            rejected: ByStage::default(),
-        };
+        let held = held.awaited_by(entry.answers, entry.filtered);
         let (epoch, outcomes) = (self.epoch, &self.outcomes);
-        let ledger = self.lanes.entry(entry.lane).or_insert_with(|| Ledger::new(entry.lane, epoch, outcomes.clone()));
-        ledger.open(entry.last, held)
+        let lane = self.lanes.entry(entry.lane).or_insert_with(|| LaneInFlight {
+            key: key(),
+            ledger: Ledger::new(entry.lane, epoch, outcomes.clone()),
+            ended: false,
+        });
+        let checkpoint = Checkpoint { lane_key: lane.key.clone(), position: entry.last.clone() };
+        (lane.ledger.open(entry.last, held), checkpoint)
     }
 
     /// The right to say what became of that many records of the batch, of that sink. `None` when there are none.
@@ -231,19 +206,16 @@ impl InFlight {
         records: usize,
         roots: Roots,
     ) -> Option<Receipt> {
-        let ledger = self.lanes.get_mut(&lane)?;
-        if let Roots::Listed(_) = roots {
-            let own = &mut ledger.held(sequence)?.roots;
-            own.resize(usize::from(sink), Roots::Same);
-            own.push(roots);
-        }
+        let ledger = &mut self.lanes.get_mut(&lane)?.ledger;
+        ledger.held(sequence)?.goes_to(sink, roots);
         receipt(ledger, sequence, Outlet::Sink(sink), records)
     }
 
     /// Every record of the batch has a part now, or needs none. Counts the batch if nothing of it is open.
     pub(super) fn routed(&mut self, lane: Lane, sequence: Sequence) {
-        let Some(ledger) = self.lanes.get_mut(&lane) else { return };
+        let Some(LaneInFlight { ledger, .. }) = self.lanes.get_mut(&lane) else { return };
         if ledger.routed(sequence)
+            && !self.transactional
             && let Some(held) = ledger.held(sequence)
         {
             Self::count_settled(&self.progress, &*self.observer, &self.share, held);
@@ -253,11 +225,12 @@ impl InFlight {
     /// Takes in what became of a part.
     pub(super) fn take(&mut self, outcome: Outcome) -> Consequence {
         let lane = outcome.lane;
-        let Some(ledger) = self.lanes.get_mut(&lane) else { return Consequence::Nothing };
+        let Some(LaneInFlight { ledger, .. }) = self.lanes.get_mut(&lane) else { return Consequence::Nothing };
         let Some((sequence, held)) = ledger.find(&outcome) else { return Consequence::Nothing }; // I3
         if let Some(end) = reason_to_end(&outcome) {
             return end;
         }
+        held.answered(outcome.outlet, outcome.answers);
         let refuse = |failure| held.refuse(outcome.outlet, failure);
         let condemned: Vec<_> = outcome.failures.into_iter().filter_map(refuse).collect();
         if !condemned.is_empty() {
@@ -268,11 +241,18 @@ impl InFlight {
         Consequence::Nothing
     }
 
+    /// Whoever waits for these records of the batch will be told that they were refused, once they are dealt with.
+    pub(super) fn note_refused(&mut self, lane: Lane, sequence: Sequence, condemned: &[Condemned]) {
+        if let Some(held) = self.held(lane, sequence) {
+            held.note_refused(condemned);
+        }
+    }
+
     /// These records of the batch will be dead letters: counts them, and returns the receipt for them.
     pub(super) fn condemn(&mut self, lane: Lane, sequence: Sequence, condemned: &[Condemned]) -> Option<Receipt> {
         let held = self.held(lane, sequence)?;
         condemned.iter().for_each(|record| held.dead_lettered.add(record.failure.stage, 1));
-        receipt(self.lanes.get_mut(&lane)?, sequence, Outlet::DeadLetter, condemned.len())
+        receipt(&mut self.lanes.get_mut(&lane)?.ledger, sequence, Outlet::DeadLetter, condemned.len())
     }
 
     /// So many refused records of the batch are dropped, by the rule that tolerates them.
@@ -286,7 +266,7 @@ impl InFlight {
     /// Where the batch ends at its source, and how many records it has.
     pub(super) fn last_of(&mut self, lane: Lane, sequence: Sequence) -> Option<(Position, u32)> {
         let records = self.held(lane, sequence)?.records;
-        let last = self.lanes.get(&lane)?.position(sequence)?.clone();
+        let last = self.lanes.get(&lane)?.ledger.position(sequence)?.clone();
         Some((last, u32::try_from(records).ok()?))
     }
 
@@ -298,13 +278,14 @@ impl InFlight {
     }
 
     fn held(&mut self, lane: Lane, sequence: Sequence) -> Option<&mut Held> {
-        self.lanes.get_mut(&lane)?.held(sequence)
+        self.lanes.get_mut(&lane)?.ledger.held(sequence)
     }
 
     /// One part is dealt with. Counts the batch when it was the last.
     pub(super) fn part_done(&mut self, lane: Lane, sequence: Sequence) {
-        let Some(ledger) = self.lanes.get_mut(&lane) else { return };
+        let Some(LaneInFlight { ledger, .. }) = self.lanes.get_mut(&lane) else { return };
         if ledger.settle(sequence)
+            && !self.transactional
             && let Some(held) = ledger.held(sequence)
         {
             Self::count_settled(&self.progress, &*self.observer, &self.share, held);
@@ -314,6 +295,7 @@ impl InFlight {
     fn count_settled(progress: &Progress, observer: &dyn TaskObserver, share: &Share, held: &mut Held) {
         observer.settled(held.received.elapsed());
         held.originals = Arc::default(); // the memory goes now, not when the batches before it are settled
+        held.tell();
         share.give_back(held.bytes as usize);
         let (records, bytes, bytes_out) = (held.records, held.bytes, held.bytes_out);
         let mut dead_letters = std::mem::take(&mut held.dead_lettered);
@@ -330,35 +312,45 @@ impl InFlight {
 
     /// The lane gives no more. It is forgotten when nothing of it is in flight.
     pub(super) fn end_lane(&mut self, lane: Lane) {
-        self.ended.insert(lane);
-        self.forget_if_empty(lane);
+        if let Some(own) = self.lanes.get_mut(&lane) {
+            own.ended = true;
+        }
+        self.lanes.retain(|_, lane| !lane.is_over());
     }
 
-    fn forget_if_empty(&mut self, lane: Lane) {
-        if self.lanes.get(&lane).is_none_or(Ledger::is_empty) {
-            self.lanes.remove(&lane);
-            self.ended.remove(&lane);
-        }
+    /// Whether every record has its place in the transaction, or needs none: what came in can be committed.
+    pub(super) fn is_settled(&self) -> bool {
+        self.lanes.values().all(|lane| lane.ledger.is_settled())
+    }
+
+    /// Up to where each lane is settled once [everything](Self::is_settled) is committed.
+    pub(super) fn checkpoints(&self) -> Vec<Checkpoint> {
+        let checkpoint = |lane: &LaneInFlight| {
+            let position = lane.ledger.last_position()?.clone();
+            Some(Checkpoint { lane_key: lane.key.clone(), position })
+        };
+        self.lanes.values().filter_map(checkpoint).collect()
     }
 
     /// What can be committed now: at most one position a lane, the highest up to which everything is settled (I1).
     pub(super) fn commits(&mut self) -> Vec<(Lane, Position)> {
         let mut commits = Vec::new();
-        for (lane, ledger) in &mut self.lanes {
+        for (lane, own) in &mut self.lanes {
             let (records, bytes) = (&mut self.records, &mut self.bytes);
-            let upto = ledger.advance(|held| {
+            let upto = own.ledger.advance(|mut held| {
                 *records -= held.records as usize;
                 *bytes -= held.bytes as usize;
+                if self.transactional {
+                    Self::count_settled(&self.progress, &*self.observer, &self.share, &mut held);
+                }
             });
             commits.extend(upto.map(|position| (*lane, position)));
         }
-        for (lane, _) in &commits {
-            if self.ended.contains(lane) {
-                self.forget_if_empty(*lane);
-            }
-        }
         if !commits.is_empty() {
             self.progress.count(|counts| counts.commits += commits.len() as u64);
+            if self.lanes.values().any(LaneInFlight::is_over) {
+                self.lanes.retain(|_, lane| !lane.is_over());
+            }
         }
         commits
     }
@@ -369,8 +361,8 @@ impl Drop for InFlight {
     /// for what was rejected there: that does not come again.
     fn drop(&mut self) {
         self.share.rest();
-        for (held, settled) in self.lanes.drain().flat_map(|(_, ledger)| ledger.into_unfinished()) {
-            if !settled {
+        for (held, settled) in self.lanes.drain().flat_map(|(_, lane)| lane.ledger.into_unfinished()) {
+            if !settled || self.transactional {
                 self.share.give_back(held.bytes as usize);
                 self.progress.returned(&held.rejected, |counts| {
                     counts.returned += held.records - held.rejected.total();
@@ -382,57 +374,18 @@ impl Drop for InFlight {
     }
 }
 
-// === impl Held ===
+// === impl LaneInFlight ===
 
-impl Held {
-    /// The record that a failure speaks of, as the source gave it. `None` when it was refused before: it is counted once, however
-    /// many sinks refuse what became of it (I6).
-    fn refuse(&mut self, outlet: Outlet, (index, failure): (u32, Failure)) -> Option<Condemned> {
-        let Outlet::Sink(sink) = outlet else { return None };
-        let root = match self.roots.get(usize::from(sink)) {
-            Some(Roots::Listed(roots)) => *roots.get(index as usize)?,
-            Some(Roots::Same) | None => index,
-        };
-        let record = self.originals.get(root as usize)?.clone();
-        if !self.refused.mark(root) {
-            return None;
-        }
-        self.bytes_out -= record.size() as u64;
-        Some(Condemned { root, sink: Some(sink), record, failure })
-    }
-}
-
-// === impl Roots ===
-
-impl Roots {
-    /// Of records that know their root.
-    pub(super) fn of(records: &[Record]) -> Self {
-        Self::Listed(records.iter().map(|record| record.root).collect())
-    }
-}
-
-// === impl Marked ===
-
-impl Marked {
-    /// Marks it. Whether it was not marked before.
-    fn mark(&mut self, index: u32) -> bool {
-        let (word, bit) = ((index / 64) as usize, 1 << (index % 64));
-        if self.0.len() <= word {
-            self.0.resize(word + 1, 0);
-        }
-        let fresh = self.0[word] & bit == 0;
-        self.0[word] |= bit;
-        fresh
+impl LaneInFlight {
+    fn is_over(&self) -> bool {
+        self.ended && self.ledger.is_empty()
     }
 }
 
 fn receipt(ledger: &mut Ledger<Held>, sequence: Sequence, outlet: Outlet, records: usize) -> Option<Receipt> {
     let records = u32::try_from(records).ok().filter(|records| *records > 0)?;
-    ledger.part(sequence, outlet, records)
-}
-
-fn size_of_record(originals: &[Record], root: u32) -> u64 {
-    originals.get(root as usize).map_or(0, Record::size) as u64
+    let wants_answers = matches!(outlet, Outlet::Sink(_)) && ledger.held(sequence)?.is_awaited();
+    ledger.part(sequence, outlet, records, wants_answers)
 }
 
 /// Whether this incarnation cannot go on after such an outcome.

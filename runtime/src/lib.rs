@@ -42,7 +42,7 @@ mod task;
 mod watchdog;
 
 pub use budget::Budget;
-pub use definition::{Branch, BridgeLimits, DeadLetterTarget, Definition, ErrorPolicy, Part, Tolerance};
+pub use definition::{Branch, BridgeLimits, DeadLetterTarget, Definition, Delivery, ErrorPolicy, Part, Tolerance};
 pub use difference::Difference;
 pub use observer::{Observer, TaskObserver};
 pub use resolver::Resolver;

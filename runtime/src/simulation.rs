@@ -22,8 +22,8 @@ use self::{
     world::{Nature, Random, World},
 };
 use crate::{
-    Branch, Bridge, BridgeLimits, Bridges, Budget, DeadLetterTarget, Definition, Difference, ErrorPolicy, Part, Target,
-    TaskState, TaskStatus, Tolerance, supervisor::Restart,
+    Branch, Bridge, BridgeLimits, Bridges, Budget, DeadLetterTarget, Definition, Delivery, Difference, ErrorPolicy,
+    Part, Target, TaskState, TaskStatus, Tolerance, supervisor::Restart,
 };
 
 /// Messages a simulated run moves.
@@ -52,6 +52,7 @@ fn definition(world: u64, limits: BridgeLimits) -> Definition {
             give_back_after: None,
         },
         stall_timeout: None,
+        delivery: Delivery::AtLeastOnce,
         limits,
         file: "simulation".into(),
         raw: serde_json::Value::Null,
@@ -115,13 +116,17 @@ fn setting(seed: u64, random: &mut Random) -> (Definition, Arc<World>) {
     let detects_stalls = random.one_in(2);
     definition.stall_timeout = detects_stalls.then(|| Duration::from_secs(5 + random.below(60) as u64));
     definition.errors.give_back_after = random.one_in(2).then(|| Duration::from_secs(1 + random.below(10) as u64));
-    if random.one_in(3) {
+    let exactly_once = random.one_in(3);
+    if random.one_in(3) && !exactly_once {
         definition.errors.dead_letter = Some(DeadLetterTarget::Reject);
     }
     if random.one_in(4) {
         definition.errors.tolerance = Tolerance::None;
     }
-    let sinks = 1 + [0, 0, 1, 2][random.below(4)];
+    if exactly_once {
+        definition.delivery = Delivery::ExactlyOnce;
+    }
+    let sinks = if exactly_once { 1 } else { 1 + [0, 0, 1, 2][random.below(4)] };
     definition.sinks.extend((1..sinks).map(|sink| branch(seed, sink)));
     let world = World::register(
         seed,
@@ -131,6 +136,8 @@ fn setting(seed: u64, random: &mut Random) -> (Definition, Arc<World>) {
             prefetch: 1 + random.below(60),
             sinks,
             splits: random.one_in(3),
+            exactly_once,
+            asks: random.one_in(3),
             misfortune: Misfortune::all(detects_stalls),
         },
     );
@@ -147,6 +154,11 @@ struct Seen {
     stalls: u64,
     halted: u64,
     hurried: u64,
+    /// Transactions: committed, and not.
+    committed: u64,
+    aborted: u64,
+    answered: u64,
+    holds: u64,
 }
 
 /// Lives through one seed.
@@ -184,6 +196,10 @@ async fn live(seed: u64, seen: &mut Seen) {
     world.judge();
     seen.hung.append(&mut world.state().hung);
     seen.rested += world.state().rested;
+    seen.committed += world.state().transactions.0;
+    seen.aborted += world.state().transactions.1;
+    seen.answered += world.state().answered;
+    seen.holds += world.state().holds;
     for counts in bridge.task_statuses().iter().map(|task| task.counts) {
         seen.returned += counts.returned;
         seen.reconnects += counts.reconnects;
@@ -211,5 +227,6 @@ fn i1_to_i6_hold_whatever_the_world_does() {
     }
     let all_hung = Call::ALL.iter().all(|call| seen.hung.contains(call));
     let counts = [seen.returned, seen.rested, seen.reconnects, seen.stalls, seen.halted, seen.hurried];
-    assert!(!enough || (all_hung && counts.iter().all(|count| *count > 0)), "{seen:?}");
+    let more = [seen.committed, seen.aborted, seen.answered, seen.holds];
+    assert!(!enough || (all_hung && counts.iter().chain(&more).all(|count| *count > 0)), "{seen:?}");
 }

@@ -40,7 +40,18 @@ pub fn run(args: &ListArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn to_json(entry: &Entry) -> Json {
-    json!({ "kind": entry.kind, "name": entry.name, "summary": entry.summary, "schema": entry.schema })
+    let Entry { kind, name, summary, capabilities, schema } = entry;
+    let mut json = json!({ "kind": kind, "name": name, "summary": summary, "schema": schema });
+    if !capabilities.is_empty() {
+        json["capabilities"] = capabilities.iter().map(|(name, can)| ((*name).to_owned(), Json::from(*can))).collect();
+    }
+    json
+}
+
+/// What it can do, in words: `keeps order, can reject`.
+fn abilities(entry: &Entry) -> String {
+    let words = entry.capabilities.iter().filter(|(_, can)| *can).map(|(name, _)| name.replace('_', " "));
+    words.collect::<Vec<_>>().join(", ")
 }
 
 fn names(entries: &[Entry]) -> String {
@@ -50,6 +61,10 @@ fn names(entries: &[Entry]) -> String {
         text += &format!("{kind}s\n");
         for entry in entries.iter().filter(|entry| entry.kind == kind) {
             text += &format!("  {:width$}  {}\n", entry.name, entry.summary);
+            let abilities = abilities(entry);
+            if !abilities.is_empty() {
+                text += &format!("  {:width$}  {abilities}\n", "");
+            }
         }
         text.push('\n');
     }
@@ -66,6 +81,10 @@ fn options(entry: &Entry) -> String {
     let mut text = format!("{} {}", entry.kind, entry.name);
     if !entry.summary.is_empty() {
         text += &format!(": {}", entry.summary);
+    }
+    let abilities = abilities(entry);
+    if !abilities.is_empty() {
+        text += &format!("\n{abilities}");
     }
     text += "\n\n";
     for OptionRow { path, kind, required, default, description } in catalog::options(entry) {

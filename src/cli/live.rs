@@ -1,7 +1,7 @@
 //! The live lines of `gantry run` on a terminal: bridges below the log, those first that need a person.
 //!
 //! # Contract
-//! - For a terminal, and only while nothing else writes to it: a console sink would tear the lines.
+//! - For a terminal, and only while nothing else writes to it: a sink that prints would tear the lines.
 //! - The lines follow the bridges, and the size of the terminal: there are never more than fit.
 //! - Logs pass through [`Live::writer`]: each is printed whole, above the lines.
 //! - Dropping [`Shown`] wipes the lines.
@@ -28,9 +28,6 @@ const REFRESH: Duration = Duration::from_millis(500);
 /// Over how long a rate is taken: a bridge at one a second shows that.
 const WINDOW: Duration = Duration::from_secs(5);
 
-/// The sink that prints records to stdout.
-const CONSOLE: &str = "console";
-
 /// The terminal, before there is anything to show: logs already pass through it.
 #[derive(Debug, Default)]
 pub struct Live {
@@ -55,7 +52,7 @@ impl Live {
         self.canvas.clone()
     }
 
-    /// Shows the bridges. While one has a console sink there are no lines: what it prints would tear them.
+    /// Shows the bridges. While one has a sink that prints there are no lines: what it prints would tear them.
     pub fn show(self, bridges: Bridges) -> Shown {
         let (stop, stopped) = mpsc::channel();
         let draw = move || {
@@ -87,7 +84,7 @@ fn prints_records(bridges: &[Arc<Bridge>]) -> bool {
     bridges.iter().any(|bridge| {
         let definition = bridge.definition();
         let sinks = definition.sinks.iter().map(|branch| &branch.sink);
-        sinks.chain(definition.errors.dead_letter_sink()).any(|sink| sink.plugin.name == CONSOLE)
+        sinks.chain(definition.errors.dead_letter_sink()).any(|sink| sink.plugin.prints)
     })
 }
 

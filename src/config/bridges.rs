@@ -83,7 +83,9 @@ pub(super) fn read(
     wrong.into_iter().for_each(|problem| findings.add_unless_missing(problem.under(&at)));
     let options = parse(view.resolved).ok()?;
     let (source, sinks) = (source?, sinks?);
-    if options.errors.retry.max_attempts.is_some() && !sinks.iter().any(|branch| branch.sink.plugin.counts_attempts) {
+    if options.errors.retry.max_attempts.is_some()
+        && !sinks.iter().any(|branch| branch.sink.plugin.capabilities.counts_attempts)
+    {
         let who = match sinks.as_slice() {
             [one] => format!("the sink {} does not count", one.sink.plugin.name),
             _ => "none of the sinks counts".to_owned(),
@@ -91,7 +93,7 @@ pub(super) fn read(
         let message = format!("{who} tries: errors.retry.timeout says how long it may take");
         findings.error(path::key(&at, "errors.retry.max_attempts"), message);
     }
-    if matches!(dead_letter, Some(DeadLetterTarget::Reject)) && !source.plugin.can_reject {
+    if matches!(dead_letter, Some(DeadLetterTarget::Reject)) && !source.plugin.capabilities.can_reject {
         let message = format!("the source {} has no dead letter of its own: name a sink", source.plugin.name);
         findings.error(path::key(&at, &format!("errors.dead_letter.{REJECT}")), message);
     }

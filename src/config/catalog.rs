@@ -19,6 +19,8 @@ pub struct Entry {
     pub name: &'static str,
     /// One sentence.
     pub summary: &'static str,
+    /// What a source or a sink can do, each by its name.
+    pub capabilities: Vec<(&'static str, bool)>,
     /// The JSON Schema of its options.
     pub schema: Json,
 }
@@ -51,7 +53,10 @@ pub fn entries() -> Vec<Entry> {
 
 fn sections() -> [Entry; 7] {
     let (root, bridge) = (schema::root(), schema::bridge());
-    let section = |name, summary, schema: &Json| Entry { kind: "section", name, summary, schema: schema.clone() };
+    let section = |name, summary, schema: &Json| {
+        let capabilities = Vec::new();
+        Entry { kind: "section", name, summary, capabilities, schema: schema.clone() }
+    };
     let (of_process, of_bridge) = (&root["properties"], &bridge["properties"]);
     [
         section("control", "the port for metrics, health and the REST API", &of_process["control"]),
@@ -69,6 +74,7 @@ fn of_kind<P: Registered>() -> impl Iterator<Item = Entry> {
         kind: P::KIND.word(),
         name: plugin.name(),
         summary: plugin.summary(),
+        capabilities: plugin.capabilities(),
         schema: plugin.schema().to_value(),
     })
 }

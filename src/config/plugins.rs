@@ -38,10 +38,12 @@ pub trait Registered: Plugin + Sized {
     fn all() -> &'static [Self];
     /// One sentence; empty for a connection.
     fn summary(&self) -> &'static str;
+    /// What it can do, each by its name; nothing for what is no source and no sink.
+    fn capabilities(&self) -> Vec<(&'static str, bool)>;
 }
 
 macro_rules! registered {
-    ($plugin:ty, $kind:ident, $all:path, $summary:expr) => {
+    ($plugin:ty, $kind:ident, $all:path, $summary:expr, $capabilities:expr) => {
         impl Registered for $plugin {
             const KIND: Kind = Kind::$kind;
 
@@ -53,11 +55,19 @@ macro_rules! registered {
                 let summary: fn(&Self) -> &'static str = $summary;
                 summary(self)
             }
+
+            fn capabilities(&self) -> Vec<(&'static str, bool)> {
+                let capabilities: fn(&Self) -> Vec<(&'static str, bool)> = $capabilities;
+                capabilities(self)
+            }
         }
     };
 }
 
-registered!(SourcePlugin, Source, registry::sources, |plugin| plugin.summary);
-registered!(SinkPlugin, Sink, registry::sinks, |plugin| plugin.summary);
-registered!(TransformPlugin, Transform, registry::transforms, |plugin| plugin.summary);
-registered!(ConnectionPlugin, Connection, registry::connections, |_| "");
+registered!(SourcePlugin, Source, registry::sources, |plugin| plugin.summary, |plugin| plugin
+    .capabilities
+    .each()
+    .to_vec());
+registered!(SinkPlugin, Sink, registry::sinks, |plugin| plugin.summary, |plugin| plugin.capabilities.each().to_vec());
+registered!(TransformPlugin, Transform, registry::transforms, |plugin| plugin.summary, |_| Vec::new());
+registered!(ConnectionPlugin, Connection, registry::connections, |_| "", |_| Vec::new());

@@ -252,7 +252,7 @@ pub(super) struct Errors {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tolerance: Option<Tolerance>,
     /// A sink for records that can never be delivered, with the reason in their headers; or `reject: {}`: the source's own
-    /// dead letter, for RabbitMQ the dead-letter exchange of the queue.
+    /// dead letter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dead_letter: Option<Section>,
     /// How the sink retries a record by itself, in order.
@@ -260,7 +260,7 @@ pub(super) struct Errors {
     /// The pauses between attempts to start again after an error.
     pub backoff: Backoff,
     /// When the sink has been out of reach for so long, what is held goes back to the source; the bridge goes on when the
-    /// sink is back. 0s: never. RabbitMQ closes a channel that holds messages for 30 minutes.
+    /// sink is back. 0s: never. Brokers take back what is held for too long.
     pub give_back_after: DurationText,
 }
 
@@ -294,7 +294,7 @@ pub(super) struct Retry {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<DurationText>,
     /// How often a record is tried that its destination refuses for now; then it is one that can never be delivered, and goes to
-    /// the dead letter. Absent: as often as it takes. Of sinks that count tries: rabbitmq.
+    /// the dead letter. Absent: as often as it takes. Of sinks that count tries: `gantry list` says which.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_attempts: Option<u32>,
     /// The first pause; it doubles each time.

@@ -77,8 +77,7 @@ fn dead_letter(findings: &mut Findings<'_>, bridge: &Bridge) {
             "all, and there is no errors.dead_letter: records that can never be delivered will be dropped and lost; \
              gantry_records_dropped_total counts them",
         ),
-        // A sink without a connection (console, null) takes everything.
-        (None, Tolerance::None) if sinks().all(|sink| sink.options.resolved.get("connection").is_none()) => {}
+        (None, Tolerance::None) if sinks().all(|sink| !sink.plugin.can_refuse) => {}
         (None, Tolerance::None) => findings.warning(
             &bridge.at,
             "no errors.dead_letter: a poison message will stop this bridge, and stay at its source until someone acts",
@@ -103,66 +102,43 @@ fn nowhere(findings: &mut Findings<'_>, bridge: &Bridge) {
     }
 }
 
-/// RabbitMQ forgets what is rejected, unless the queue says where to.
+/// What the source's broker does with what is rejected.
 fn rejects(findings: &mut Findings<'_>, bridge: &Bridge) {
-    const EXCHANGE: &str = "x-dead-letter-exchange";
-    if !holds_key(&bridge.source.options.resolved, EXCHANGE) {
-        let message = format!(
-            "RabbitMQ drops a rejected message whose queue has no dead-letter exchange: see that every queue of this \
-             bridge has one, by {EXCHANGE} or by a policy"
-        );
-        findings.warning(path::key(&bridge.at, "errors.dead_letter.reject"), message);
-    }
+    let at = path::key(&bridge.at, "errors.dead_letter.reject");
+    asked_of_source(findings, bridge, &at, bridge.source.plugin.check_reject);
 }
 
-fn holds_key(options: &Json, key: &str) -> bool {
-    match options {
-        Json::Object(entries) => entries.contains_key(key) || entries.values().any(|value| holds_key(value, key)),
-        Json::Array(items) => items.iter().any(|item| holds_key(item, key)),
-        _ => false,
-    }
+/// Warns at `at`, an option of the bridge, of what the source finds in its own options.
+fn asked_of_source(findings: &mut Findings<'_>, bridge: &Bridge, at: &str, find: impl Fn(&Json) -> Option<String>) {
+    let Some(text) = find(&bridge.source.options.resolved) else { return };
+    // It may quote what a reference brought; what it says of the stand-ins as well does not.
+    let is_public = find(&bridge.source.stand_in()).is_some_and(|public| public == text);
+    let message =
+        if is_public { text } else { "will hurt together with what references bring to the source".to_owned() };
+    findings.warning(at, message);
 }
 
 /// There, dead letters cannot be told from good records: a replay would send those again, and each time more of them.
 fn own_place(findings: &mut Findings<'_>, bridge: &Bridge, letters: &Section<SinkPlugin>) {
-    const NAMES: [&str; 3] = ["topic", "queue", "path"];
-    let place = |options: &Json| ["connection"].iter().chain(&NAMES).map(|key| options.get(key).cloned()).collect();
-    let own: Vec<_> = place(&letters.options.resolved);
-    let named = NAMES.iter().zip(&own[1..]).find(|(_, value)| value.is_some());
+    let Some(key) = letters.plugin.place_option else { return };
+    let place = |options: &Json| ["connection", key].map(|key| options.get(key).cloned());
+    let own = place(&letters.options.resolved);
     let is_here =
         |sink: &Section<SinkPlugin>| letters.plugin.name == sink.plugin.name && own == place(&sink.options.resolved);
-    if let Some((key, _)) = named
-        && bridge.sinks.iter().any(|branch| is_here(&branch.sink))
-    {
+    if own[1].is_some() && bridge.sinks.iter().any(|branch| is_here(&branch.sink)) {
         let message = "the same as the sink's: nobody could tell the dead letters from the good records, and a replay would \
                        send those again; give the dead letters a place of their own";
         findings.error(path::key(&letters.at, key), message);
     }
 }
 
-/// A source holds no more than its prefetch, and commits in steps of a tenth of it.
+/// What a source makes of large batches.
 fn batch(findings: &mut Findings<'_>, bridge: &Bridge) {
     let at = path::key(&bridge.at, "limits.batch");
-    let default = || {
-        let schema = bridge.source.plugin.schema;
-        schema().to_value().pointer("/properties/prefetch/default").and_then(Json::as_u64)
-    };
-    let prefetch = bridge.source.options.resolved.get("prefetch").and_then(Json::as_u64).or_else(default);
-    let Some(prefetch) = prefetch else { return };
-    let asked = u64::from(bridge.options.limits.batch);
     // The default batch is for all sources; what a person wrote is meant.
-    if findings.tree().holds(&at) && asked > prefetch / 10 {
-        let message = if bridge.source.options.quotable["prefetch"].is_string() {
-            "is more than a tenth of the source's prefetch: batches will not be so large; raise prefetch or lower this"
-                .to_owned()
-        } else {
-            format!(
-                "is more than a tenth of the source's prefetch ({prefetch}): batches will hold at most {} records; raise \
-                 prefetch or lower this",
-                (prefetch / 10).max(1)
-            )
-        };
-        findings.warning(at, message);
+    if findings.tree().holds(&at) {
+        let records = bridge.options.limits.batch as usize;
+        asked_of_source(findings, bridge, &at, |options| (bridge.source.plugin.check_batch)(options, records));
     }
 }
 

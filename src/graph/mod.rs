@@ -62,7 +62,7 @@ pub enum DeadLetterTarget {
 
 impl Flow {
     /// Takes for unknown what a transform decides: with a `route` a name that a destination replaces stands only for what that
-    /// leaves alone. What a sink uses whatever the destination (RabbitMQ's exchange) stays what it is.
+    /// leaves alone. What a sink uses whatever the destination stays what it is.
     pub(crate) fn routed(mut self) -> Self {
         if self.transforms.contains(&crate::transform::route::NAME) {
             for sink in &mut self.sinks {

@@ -27,14 +27,14 @@ use tracing_subscriber::{
 
 use crate::{
     config::{Log, LogFormat, LogLevel},
-    printable,
+    printable, registry,
 };
 
 /// The variable that overrides the level.
 pub const VARIABLE: &str = "GANTRY_LOG";
 
-/// Crates that log for their own developers.
-const LIBRARIES: [&str; 8] = ["lapin", "librdkafka", "rdkafka", "hyper", "hyper_util", "axum", "tower", "ureq"];
+/// Crates of the control port that log for their own developers. Those of connectors stand in their connections' plugins.
+const LIBRARIES: [&str; 4] = ["hyper", "hyper_util", "axum", "tower"];
 
 /// Why logging cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -129,7 +129,9 @@ fn filter(modules: &[&str], level: LogLevel, variable: Option<&str>) -> Result<E
         LogLevel::Debug | LogLevel::Trace => "warn",
         LogLevel::Off | LogLevel::Error | LogLevel::Warn | LogLevel::Info => "off",
     };
-    let quieted: String = LIBRARIES.iter().map(|library| format!("{library}={libraries},")).collect();
+    let of_connectors = registry::connections().iter().flat_map(|connection| connection.libraries);
+    let quieted: String =
+        LIBRARIES.iter().chain(of_connectors).map(|library| format!("{library}={libraries},")).collect();
     let silent: String = modules.iter().map(|module| format!("{module}=off,")).collect();
     EnvFilter::try_new(silent + &quieted + level.as_str()).map_err(refused("the configuration"))
 }

@@ -66,7 +66,7 @@ bridges:
     }
 
     /// Everything has arrived, in order, and nothing was dead-lettered or dropped on the way.
-    async fn judge(self, rabbit: &Rabbit, gantry: &Gantry, messages: u64) -> oracle::Verdict {
+    async fn judge(self, rabbit: &Rabbit, gantry: &Gantry, messages: u64) -> oracle::Judgement {
         rabbit.wait_until_empty(&self.queue).await;
         assert_eq!(rabbit::all_messages(&self.dead), Some(0), "RabbitMQ dead-lettered messages");
         let verdict = oracle::assert_nothing_lost(&kafka::read_all(&self.topic), messages);

@@ -250,12 +250,12 @@ impl Scene {
     }
 
     /// Everything must have arrived, in order.
-    pub(crate) async fn judge(self) -> oracle::Verdict {
+    pub(crate) async fn judge(self) -> oracle::Judgement {
         self.judge_with(Vec::new()).await
     }
 
     /// The same, with records that were read before somebody deleted them.
-    pub(crate) async fn judge_with(self, before: Vec<Stored>) -> oracle::Verdict {
+    pub(crate) async fn judge_with(self, before: Vec<Stored>) -> oracle::Judgement {
         let rabbit = Rabbit::connect_when_up().await;
         let stored = match self.direction {
             Direction::RabbitToKafka => self.all_of_topic(before, &rabbit).await,

@@ -290,6 +290,7 @@ fn list_shows_every_connector_and_transform_and_their_options() {
     assert_eq!(one.code, Some(0));
     assert!(one.out.contains("source rabbitmq: ") && one.out.contains("connection rabbitmq"), "{}", one.out);
     assert!(one.lines().contains(&"  prefetch (a whole number, default 2000)"), "{}", one.out);
+    assert!(one.lines().contains(&"keeps order, can reject"), "{}", one.out);
     assert!(one.lines().contains(&"  urls (a list of: secret text, required)"), "{}", one.out);
     let kafka = files.gantry(&["list", "kafka"], &[]);
     assert!(kafka.lines().contains(&"  topic (template, required)"), "{}", kafka.out);
@@ -298,6 +299,8 @@ fn list_shows_every_connector_and_transform_and_their_options() {
 
     let json = files.gantry(&["list", "--json", "generate"], &[]).json();
     assert_eq!((&json[0]["kind"], &json[0]["name"]), (&json!("source"), &json!("generate")));
+    let capabilities = json!({ "keeps_order": true, "can_reject": false, "replayable": false, "wants_answers": false });
+    assert_eq!(json[0]["capabilities"], capabilities);
     assert!(json[0]["schema"]["properties"].is_object());
 
     for (section, option) in [

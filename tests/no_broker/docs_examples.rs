@@ -214,21 +214,6 @@ fn the_pages_of_connectors_and_transforms_name_every_option() {
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
-/// docs/guarantees.md names tests as `place/file::name`; a renamed test must not leave a promise without proof.
-#[test]
-fn every_test_that_the_guarantees_name_exists() {
-    let test = Regex::new(r"`[a-z_0-9/]+(?:::[a-z_0-9]+)*::([a-z_0-9]+)`").expect("it compiles");
-    let rust = ["src", "tests", "runtime", "connectors"].into_iter().flat_map(|below| files(below, &["rs"]));
-    let rust: String = rust.map(|file| read(&file)).collect();
-    let page = read(&root().join("docs/guarantees.md"));
-    let named: BTreeSet<&str> = test.captures_iter(&page).map(|found| found.extract::<1>().1[0]).collect();
-    assert!(named.len() > 50, "the page names its tests: {named:?}");
-    let is_there =
-        |name: &str| ["fn NAME(", "mod NAME;", "NAME: "].iter().any(|way| rust.contains(&way.replace("NAME", name)));
-    let gone: Vec<_> = named.iter().filter(|name| !is_there(name)).collect();
-    assert!(gone.is_empty(), "docs/guarantees.md names tests that are not there: {gone:?}");
-}
-
 /// A metric that was renamed must not leave a panel empty, nor an alert that never fires.
 #[test]
 fn dashboards_and_alerts_ask_for_metrics_that_exist_and_labels_that_they_have() {

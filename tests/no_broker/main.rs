@@ -6,7 +6,9 @@ mod support;
 
 mod cli_check;
 mod config;
+mod connectors;
 mod control_api;
 mod docs_examples;
 mod fuzz_targets;
 mod graph;
+mod guarantees;

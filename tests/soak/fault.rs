@@ -30,7 +30,7 @@ pub(crate) enum Fault {
     BrokerKilled(Broker),
     /// RabbitMQ takes nothing from publishers.
     MemoryAlarm,
-    Wire(Broker, Trouble),
+    Wire(Broker, WireFault),
 }
 
 /// Who is hit.
@@ -42,7 +42,7 @@ pub(crate) enum Broker {
 
 /// What happens to the connections to a broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Trouble {
+pub(crate) enum WireFault {
     /// Cut once a second.
     Cut,
     /// Cut, and nobody answers for a while.
@@ -57,8 +57,14 @@ pub(crate) enum Trouble {
 
 const BROKERS: [Broker; 2] = [Broker::RabbitMq, Broker::Kafka];
 
-const TROUBLES: [Trouble; 6] =
-    [Trouble::Cut, Trouble::Refused, Trouble::Silent, Trouble::Latency, Trouble::Throttled, Trouble::Resets];
+const WIRE_FAULTS: [WireFault; 6] = [
+    WireFault::Cut,
+    WireFault::Refused,
+    WireFault::Silent,
+    WireFault::Latency,
+    WireFault::Throttled,
+    WireFault::Resets,
+];
 
 impl Fault {
     /// Every fault there is. Each comes as often as the others.
@@ -76,7 +82,7 @@ impl Fault {
         ];
         for broker in BROKERS {
             all.extend([Self::BrokerRestarted(broker), Self::BrokerKilled(broker)]);
-            all.extend(TROUBLES.map(|trouble| Self::Wire(broker, trouble)));
+            all.extend(WIRE_FAULTS.map(|fault| Self::Wire(broker, fault)));
         }
         all
     }
@@ -118,13 +124,13 @@ impl Fault {
                 // RabbitMQ's own default.
                 brokers::rabbitmqctl(&["set_vm_memory_high_watermark", "0.4"]).await;
             }
-            Self::Wire(broker, trouble) => trouble.happen(world.wire(broker), random).await,
+            Self::Wire(broker, fault) => fault.happen(world.wire(broker), random).await,
         }
         Ok(())
     }
 }
 
-impl Trouble {
+impl WireFault {
     async fn happen(self, wire: &crate::support::proxy::Proxy, random: &mut Random) {
         let healthy = Faults::default();
         match self {
@@ -178,7 +184,7 @@ impl fmt::Display for Fault {
             Self::BrokerRestarted(broker) => write!(f, "{broker}: restart"),
             Self::BrokerKilled(broker) => write!(f, "{broker}: kill -9"),
             Self::MemoryAlarm => f.write_str("RabbitMQ: memory alarm"),
-            Self::Wire(broker, trouble) => write!(f, "{broker}: {trouble}"),
+            Self::Wire(broker, fault) => write!(f, "{broker}: {fault}"),
         }
     }
 }
@@ -192,7 +198,7 @@ impl fmt::Display for Broker {
     }
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for WireFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Cut => "cut every second",

@@ -11,7 +11,7 @@ use super::kafka::Stored;
 
 /// What became of the messages.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Verdict {
+pub struct Judgement {
     /// Distinct messages that arrived.
     pub arrived: u64,
     /// Sequence numbers that did not.
@@ -129,12 +129,12 @@ fn place(sequence: u64) -> (usize, u64) {
 }
 
 /// Judges what a topic holds against messages `0..expected` that went in.
-pub fn judge(stored: &[Stored], expected: u64) -> Verdict {
+pub fn judge(stored: &[Stored], expected: u64) -> Judgement {
     let mut tally = Tally::default();
     for record in stored {
         tally.arrives(record.partition, sequence_of(record));
     }
-    Verdict {
+    Judgement {
         arrived: tally.arrived,
         missing: tally.missing(expected).collect(),
         duplicates: tally.duplicates,
@@ -146,7 +146,7 @@ pub fn judge(stored: &[Stored], expected: u64) -> Verdict {
 ///
 /// # Panics
 /// When something is missing or out of order.
-pub fn assert_nothing_lost(stored: &[Stored], expected: u64) -> Verdict {
+pub fn assert_nothing_lost(stored: &[Stored], expected: u64) -> Judgement {
     let verdict = judge(stored, expected);
     let missing = verdict.missing.len();
     assert!(missing == 0, "{missing} of {expected} lost: {:?}…", &verdict.missing[..missing.min(20)]);

@@ -18,6 +18,8 @@ use crate::{
 const ROOM: usize = 2;
 
 impl SinkConfig for Options {
+    const GIVES_ANSWERS: bool = true;
+
     fn check(&self) -> Vec<Problem> {
         self.problems()
     }

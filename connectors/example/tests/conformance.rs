@@ -14,8 +14,8 @@ use gantry_example::{
     mailbox::{LONGEST, Mailbox},
 };
 use gantry_sdk::{
-    Context, Opening, Record, Sink, Source,
-    testkit::conformance::{SinkAbilities, SinkWorld, SourceAbilities, SourceWorld},
+    Context, Opening, Record, Sink, SinkCapabilities, Source, SourceCapabilities,
+    testkit::conformance::{SinkWorld, SourceAbilities, SourceWorld},
 };
 use serde_json::{Value as Json, json};
 
@@ -35,9 +35,13 @@ impl Own {
 
 #[async_trait]
 impl SourceWorld for Own {
+    fn capabilities(&self) -> SourceCapabilities {
+        SOURCE.capabilities
+    }
+
     fn abilities(&self) -> SourceAbilities {
-        // It is a queue, which cannot be read from a place; and in one process nobody falls silent.
-        SourceAbilities::default().without_stored().without_silence()
+        // In one process nobody falls silent.
+        SourceAbilities::default().without_silence()
     }
 
     async fn put(&mut self, numbers: RangeInclusive<u64>) {
@@ -55,8 +59,8 @@ impl SourceWorld for Own {
 
 #[async_trait]
 impl SinkWorld for Own {
-    fn abilities(&self) -> SinkAbilities {
-        SinkAbilities::default().without_transactions()
+    fn capabilities(&self) -> SinkCapabilities {
+        SINK.capabilities
     }
 
     fn open(&mut self, context: Context) -> Opening<dyn Sink> {

@@ -57,6 +57,9 @@ impl Options {
 }
 
 impl SinkConfig for Options {
+    const CAN_REFUSE: bool = false;
+    const PLACE_OPTION: Option<&'static str> = Some("path");
+
     fn check(&self) -> Vec<Problem> {
         let text = self.path.to_string_lossy();
         if text.is_empty() || text.ends_with('/') {
@@ -150,7 +153,7 @@ struct Writer {
 }
 
 /// Why the writer ends.
-enum End {
+enum WriterEnd {
     Stopping,
     GivenUp(Error),
 }
@@ -170,14 +173,14 @@ impl Writer {
                     taken.drain(..).for_each(|batch| batch.receipt.settle(batch.receipt.unsettled()));
                     self.held.send_modify(|held| *held -= written);
                 }
-                Err(End::Stopping) => return,
-                Err(End::GivenUp(error)) => return self.give_up(taken, &error),
+                Err(WriterEnd::Stopping) => return,
+                Err(WriterEnd::GivenUp(error)) => return self.give_up(taken, &error),
             }
         }
     }
 
     /// Tries until it is done, there is no time left, or the sink closes.
-    async fn write(&mut self, batches: &[Batch]) -> Result<(), End> {
+    async fn write(&mut self, batches: &[Batch]) -> Result<(), WriterEnd> {
         let lines = Arc::new(self.lines(batches));
         let retry = self.context.retry;
         let (begun, mut pause) = (Instant::now(), retry.delay.max(SHORTEST));
@@ -188,11 +191,11 @@ impl Writer {
                 return Ok(());
             };
             if retry.timeout.is_some_and(|timeout| begun.elapsed() + pause > timeout) {
-                return Err(End::GivenUp(error));
+                return Err(WriterEnd::GivenUp(error));
             }
             self.context.health.set(Condition::Down(error.chain().into()));
             tokio::select! {
-                _ = self.stopping.wait_for(|stopping| *stopping) => return Err(End::Stopping),
+                _ = self.stopping.wait_for(|stopping| *stopping) => return Err(WriterEnd::Stopping),
                 () = tokio::time::sleep(pause) => pause = (pause * 2).min(retry.max_delay.max(SHORTEST)),
             }
         }

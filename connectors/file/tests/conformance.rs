@@ -9,7 +9,7 @@ use std::{
 
 use async_trait::async_trait;
 use gantry_sdk::{
-    Context, Opening, Sink,
+    Context, Opening, Sink, SinkCapabilities,
     plugin::RetryPolicy,
     testkit::conformance::{SinkAbilities, SinkWorld},
 };
@@ -45,12 +45,17 @@ impl Disk {
 
 #[async_trait]
 impl SinkWorld for Disk {
+    fn capabilities(&self) -> SinkCapabilities {
+        gantry_file::SINK.capabilities
+    }
+
     fn abilities(&self) -> SinkAbilities {
-        SinkAbilities::default().without_refusals().without_answers().without_cuts().without_transactions()
+        SinkAbilities::default().without_refusals().without_cuts()
     }
 
     fn open(&mut self, context: Context) -> Opening<dyn Sink> {
-        let retry = RetryPolicy { delay: Duration::from_millis(10), max_delay: Duration::from_millis(50), ..context.retry };
+        let retry =
+            RetryPolicy { delay: Duration::from_millis(10), max_delay: Duration::from_millis(50), ..context.retry };
         let options = json!({ "path": self.link(), "follow_symlinks": true });
         (gantry_file::SINK.create)(&options, Context { retry, ..context }).expect("options")
     }

@@ -43,6 +43,9 @@ pub enum Format {
 }
 
 impl SinkConfig for Options {
+    const CAN_REFUSE: bool = false;
+    const PRINTS: bool = true;
+
     fn build(self, _: Context) -> Result<Opening<dyn Sink>> {
         Ok(Box::pin(async move { Ok(Box::new(Console::new(self.format, io::stdout())) as Box<dyn Sink>) }))
     }

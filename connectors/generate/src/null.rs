@@ -14,6 +14,8 @@ use serde::Deserialize;
 pub struct Options {}
 
 impl SinkConfig for Options {
+    const CAN_REFUSE: bool = false;
+
     fn build(self, _: Context) -> Result<Opening<dyn Sink>> {
         Ok(Box::pin(async { Ok(Box::new(Null) as Box<dyn Sink>) }))
     }

@@ -35,8 +35,9 @@ pub use sink::{Compression, Declare, SinkOptions};
 pub use source::{IsolationLevel, OffsetReset, OnTopicRecreated, SourceOptions, Start, StartTime};
 
 /// Named connections: `connections: { x: { kafka: … } }`.
-pub const CONNECTION: ConnectionPlugin =
-    ConnectionPlugin::of::<ConnectionOptions>("kafka").with_example(include_str!("examples/connection.yaml"));
+pub const CONNECTION: ConnectionPlugin = ConnectionPlugin::of::<ConnectionOptions>("kafka")
+    .with_libraries(&["librdkafka", "rdkafka", "ureq"])
+    .with_example(include_str!("examples/connection.yaml"));
 
 /// The source: `source: { kafka: … }`.
 pub const SOURCE: SourcePlugin = SourcePlugin::of::<SourceOptions>(

@@ -19,6 +19,9 @@ use crate::{
     names,
 };
 
+/// The argument by which a queue says where rejected messages go.
+pub(crate) const DEAD_LETTER_EXCHANGE: &str = "x-dead-letter-exchange";
+
 /// What to create before consuming, if it is not there.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -184,7 +187,7 @@ impl QueueOptions {
     fn check_delivery_limit(&self) -> Option<Problem> {
         let given = |name| self.arguments.get(name).is_some();
         let quorum = self.arguments.get("x-queue-type") == Some(&Value::text("quorum"));
-        (quorum && !given("x-delivery-limit") && !given("x-dead-letter-exchange")).then(|| {
+        (quorum && !given("x-delivery-limit") && !given(DEAD_LETTER_EXCHANGE)).then(|| {
             Problem::warning(
                 "arguments",
                 "since RabbitMQ 4.0 a quorum queue drops a message that came back 20 times, and a message comes back when \

@@ -48,6 +48,7 @@ pub use source::{GiveBack, SourceOptions};
 
 /// `connections: { x: { rabbitmq: … } }`.
 pub const CONNECTION: ConnectionPlugin = ConnectionPlugin::of::<ConnectionOptions>("rabbitmq")
+    .with_libraries(&["lapin", "ureq"])
     .with_routes(management::routes)
     .with_example(include_str!("examples/connection.yaml"));
 

@@ -14,7 +14,7 @@
 //! 6. [`template`]: literal text with `{field}` parts
 //! 7. [`json`]: JSON bodies, read in place
 //! 8. [`plugin`]: how a connector shows itself to the registry, with its options as a JSON Schema; [`endpoint`]: what it
-//!    reads and writes
+//!    reads and writes; [`capabilities`]: what it can do
 //! 9. [`config`]: durations and sizes with units, secrets, problems with a place
 //! 10. [`error`], [`health`], [`lag`], [`depth`] and [`lost`]: what went wrong, in kinds that the runtime can act on, what
 //!     waits, and what was gone before it was read; [`probe`]: what would go wrong, asked beforehand
@@ -24,6 +24,7 @@
 //! This crate depends on no connector and on no client library.
 
 pub mod answer;
+pub mod capabilities;
 pub mod config;
 pub mod dead_letters;
 pub mod depth;
@@ -46,6 +47,7 @@ pub mod testkit;
 pub mod transform;
 
 pub use answer::{Answer, Answers, Delivered};
+pub use capabilities::{SinkCapabilities, SourceCapabilities};
 pub use dead_letters::{DeadLetter, DeadLetterId, DeadLetters};
 pub use depth::{Depth, QueueDepth};
 pub use endpoint::{Description, Endpoint};

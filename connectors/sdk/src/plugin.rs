@@ -14,7 +14,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use crate::{
-    Checkpoints, DeadLetters, Depth, Description, Health, Lag, Lost, Result, Sink, Source, Transform,
+    Checkpoints, DeadLetters, Depth, Description, Health, Lag, Lost, Result, Sink, SinkCapabilities, Source,
+    SourceCapabilities, Transform,
     config::Problem,
     endpoint::Route,
     probe::{self, Probing},
@@ -146,9 +147,32 @@ pub trait SourceConfig: DeserializeOwned + JsonSchema {
     /// Whether the source implements [`Source::reject`].
     const CAN_REJECT: bool = false;
 
+    /// Whether records of a lane come in the order that they have at the broker.
+    const KEEPS_ORDER: bool = true;
+
+    /// Whether it can be opened at a position that was stored elsewhere, and gives what follows it.
+    const REPLAYABLE: bool = false;
+
+    /// Whether it wants to hear what a sink answers to its records.
+    const WANTS_ANSWERS: bool = false;
+
+    /// Whether what it reads is Kafka: Kafka Connect's API sees every bridge from there.
+    const IS_KAFKA: bool = false;
+
     /// What is wrong or will hurt, found without I/O; all of it at once.
     fn check(&self) -> Vec<Problem> {
         Vec::new()
+    }
+
+    /// What is wrong with batches of so many records, which a person asked for.
+    fn check_batch(&self, records: usize) -> Option<String> {
+        let _ = records;
+        None
+    }
+
+    /// What is wrong with handing records to its broker's own dead letter; of a source that [can](Self::CAN_REJECT).
+    fn check_reject(&self) -> Option<String> {
+        None
     }
 
     /// What it reads, without I/O. `bridge` is the bridge's name: groups may be named for it.
@@ -174,6 +198,31 @@ pub trait SinkConfig: DeserializeOwned + JsonSchema {
 
     /// Whether the sink tries a record again that its destination refuses for now, and heeds [`RetryPolicy::max_attempts`].
     const COUNTS_ATTEMPTS: bool = false;
+
+    /// Whether records of a lane leave in the order in which they came.
+    const KEEPS_ORDER: bool = true;
+
+    /// Whether it can write records and their source's positions together, or none of them.
+    const TRANSACTIONAL: bool = false;
+
+    /// Whether it says of each record where it is, or what was answered.
+    const GIVES_ANSWERS: bool = false;
+
+    /// Whether what it has written already is not written again when it comes again.
+    const DEDUPLICATES: bool = false;
+
+    /// Whether it may refuse a record for good.
+    const CAN_REFUSE: bool = true;
+
+    /// Whether it prints records on the process's standard output: nothing else may draw on that terminal then.
+    const PRINTS: bool = false;
+
+    /// Whether what it writes to is Kafka: Kafka Connect's API sees every bridge from there.
+    const IS_KAFKA: bool = false;
+
+    /// The option that by itself says where records go, when it is given. With the same value, and the same connection, in
+    /// a sink and in its dead letter nobody could tell dead letters from good records.
+    const PLACE_OPTION: Option<&'static str> = None;
 
     /// What is wrong or will hurt, found without I/O; all of it at once.
     fn check(&self) -> Vec<Problem> {
@@ -303,6 +352,16 @@ plugin!(
     SourcePlugin, SourceConfig, Opening<dyn Source>, (context: Context),
     /// It can hand single records to its broker's own dead letter ([`Source::reject`]).
     can_reject: bool = C::CAN_REJECT,
+    /// What it can do.
+    capabilities: SourceCapabilities = SourceCapabilities::of::<C>(),
+    /// What it reads is Kafka.
+    is_kafka: bool = C::IS_KAFKA,
+    /// What is wrong with batches of so many records; nothing when the options do not parse.
+    check_batch: fn(&Json, usize) -> Option<String> =
+        |options, records| parse::<C>(options).ok().and_then(|config| config.check_batch(records)),
+    /// What is wrong with handing records to its broker's own dead letter; nothing when the options do not parse.
+    check_reject: fn(&Json) -> Option<String> =
+        |options| parse::<C>(options).ok().and_then(|config| config.check_reject()),
     /// Asks the other side whether it could work with these options, see [`probe`](mod@crate::probe).
     probe: fn(&Json, Context) -> Probing =
         |options, context| parse::<C>(options).map_or_else(unreadable, |config| config.probe(context)),
@@ -317,6 +376,16 @@ plugin!(
     SinkPlugin, SinkConfig, Opening<dyn Sink>, (context: Context),
     /// It heeds [`RetryPolicy::max_attempts`].
     counts_attempts: bool = C::COUNTS_ATTEMPTS,
+    /// What it can do.
+    capabilities: SinkCapabilities = SinkCapabilities::of::<C>(),
+    /// It may refuse a record for good.
+    can_refuse: bool = C::CAN_REFUSE,
+    /// It prints records on the process's standard output.
+    prints: bool = C::PRINTS,
+    /// What it writes to is Kafka.
+    is_kafka: bool = C::IS_KAFKA,
+    /// The option that by itself says where records go, see [`SinkConfig::PLACE_OPTION`].
+    place_option: Option<&'static str> = C::PLACE_OPTION,
     /// What is wrong with it for dead letters, besides what `check` finds; nothing when the options do not parse.
     check_dead_letter: fn(&Json) -> Vec<Problem> =
         |options| parse::<C>(options).map(|config| config.check_dead_letter()).unwrap_or_default(),
@@ -381,6 +450,8 @@ pub struct ConnectionPlugin {
     /// Asks the broker how records go inside it, by these options and the URL of its management API; `None` when it has none.
     /// It does I/O, and blocks while it does.
     pub routes: Option<AskRoutes>,
+    /// Under which targets its client libraries log for their own developers: kept quiet, the connector says what matters.
+    pub libraries: &'static [&'static str],
     /// Options in YAML for a first try, with comments: what `gantry init` writes.
     pub example: &'static str,
 }
@@ -389,13 +460,20 @@ impl ConnectionPlugin {
     /// The connection whose options are `C`.
     pub const fn of<C: DeserializeOwned + JsonSchema>(name: &'static str) -> Self {
         let check = |options: &Json| parse::<C>(options).err().into_iter().collect();
-        Self { name, schema: schema_of::<C>, check, routes: None, example: "" }
+        Self { name, schema: schema_of::<C>, check, routes: None, libraries: &[], example: "" }
     }
 
     /// The same with options for a first try.
     #[must_use]
     pub const fn with_example(mut self, example: &'static str) -> Self {
         self.example = example;
+        self
+    }
+
+    /// The same, with client libraries that log.
+    #[must_use]
+    pub const fn with_libraries(mut self, libraries: &'static [&'static str]) -> Self {
+        self.libraries = libraries;
         self
     }
 

@@ -1,11 +1,14 @@
 //! What a task tells the connectors that it opens.
 
 use gantry_sdk::{
-    Context, Health,
+    Checkpoints, Context, Health,
     plugin::{CurrentOptions, Plugin, RetryPolicy},
 };
 
-use crate::{assignment::Assignment, definition::Part};
+use crate::{
+    assignment::Assignment,
+    definition::{Delivery, Part},
+};
 
 /// For that part of the task's bridge.
 pub(super) fn context<P: Plugin + Clone>(
@@ -19,6 +22,7 @@ pub(super) fn context<P: Plugin + Clone>(
     Context {
         bridge: definition.name.clone(),
         task: task.id,
+        tasks: definition.tasks,
         health: health.clone(),
         // A sink has neither, and says none.
         lag: task.progress.lag(),
@@ -31,6 +35,9 @@ pub(super) fn context<P: Plugin + Clone>(
         },
         options: CurrentOptions::new(move || part.checked()),
         dead_letter,
+        // Dead letters are written outside of the transaction: they must not go with it when it is aborted.
+        exactly_once: definition.delivery == Delivery::ExactlyOnce && !dead_letter,
+        stored: Checkpoints::default(),
         in_flight_bytes: definition.limits.in_flight_bytes.min(task.share.even_part()),
     }
 }

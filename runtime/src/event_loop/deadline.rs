@@ -8,10 +8,12 @@ use gantry_sdk::Result;
 pub(super) const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// What goes wrong while closing changes nothing any more: what is uncommitted is given back by the broker itself.
-pub(super) async fn within_deadline(closing: impl Future<Output = Result<()>>) {
+/// `None`: it did.
+pub(super) async fn within_deadline<T>(closing: impl Future<Output = Result<T>>) -> Option<T> {
     match tokio::time::timeout(CLOSE_DEADLINE, closing).await {
-        Ok(Ok(())) => {}
+        Ok(Ok(closed)) => return Some(closed),
         Ok(Err(error)) => tracing::debug!("closing: {}", error.chain()),
         Err(_) => tracing::debug!("closing took longer than {CLOSE_DEADLINE:?}"),
     }
+    None
 }

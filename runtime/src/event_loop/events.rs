@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gantry_sdk::{
-    Error, Lane, Limits, Polled, Position, Record, Result, Source,
+    Answers, Error, Lane, Limits, Polled, Position, Record, Result, Source,
     ledger::Sequence,
     receipt::{Outcome, OutcomeReceiver},
 };
@@ -13,10 +13,12 @@ use tracing::debug;
 use super::{
     control::{Control, Course, Notice, run_controlled},
     ending::IncarnationEnd,
+    hold::Hold,
     poll_coalescing::PollCoalescing,
     settler::Settler,
+    transaction::Transaction,
 };
-use crate::{in_flight::Condemned, log_limiter::span};
+use crate::{definition::Delivery, in_flight::Condemned, log_limiter::span};
 
 /// A source that does not say in that time how much waits for it has lost its broker.
 const BACKLOG_DEADLINE: Duration = Duration::from_secs(30);
@@ -27,6 +29,9 @@ pub(super) struct Events<'t> {
     pub(super) control: Control<'t>,
     intake: Intake,
     poll_coalescing: PollCoalescing,
+    /// Of a bridge that delivers exactly once.
+    transaction: Transaction,
+    hold: Hold,
 }
 
 /// What the source has to give.
@@ -52,6 +57,8 @@ pub(super) enum Event {
     Ready(Result<()>),
     /// It is worth polling now: there may be room again, or a pause to coalesce polls is over.
     Freed,
+    /// The source is to hold what is out, or the transaction to be committed.
+    Due,
     Notice(Notice),
 }
 
@@ -60,11 +67,14 @@ pub(super) struct Incoming {
     pub(super) lane: Lane,
     pub(super) records: Vec<Record>,
     pub(super) last: Position,
+    pub(super) answers: Option<Box<dyn Answers>>,
 }
 
 impl<'t> Events<'t> {
     pub(super) fn new(settler: Settler, outcomes: OutcomeReceiver, control: Control<'t>) -> Self {
-        Self { settler, outcomes, control, intake: Intake::Flowing, poll_coalescing: PollCoalescing::new() }
+        let hold = Hold::new(settler.source.hold_period());
+        let (intake, poll_coalescing, transaction) = (Intake::Flowing, PollCoalescing::new(), Transaction::default());
+        Self { settler, outcomes, control, intake, poll_coalescing, transaction, hold }
     }
 
     /// Makes the source follow the course. An error when there is nothing left to do.
@@ -83,9 +93,12 @@ impl<'t> Events<'t> {
                     resumed.map_err(IncarnationEnd::Failed)?;
                     self.intake = Intake::Flowing;
                 }
-                Intake::Flowing | Intake::Emptying => return Ok(()),
+                Intake::Flowing | Intake::Emptying => return self.look_at_transaction().await,
                 Intake::Still | Intake::Exhausted => break,
             }
+        }
+        if self.transaction.is_open() {
+            self.look_at_transaction().await?;
         }
         if !self.settler.in_flight.is_empty() {
             return Ok(());
@@ -103,7 +116,7 @@ impl<'t> Events<'t> {
 
     /// How much may be polled now. No credit, no poll: the source's own flow control does the back-pressure (I4).
     pub(super) fn room(&mut self) -> Option<Limits> {
-        let gives = matches!(self.intake, Intake::Flowing | Intake::Emptying);
+        let gives = matches!(self.intake, Intake::Flowing | Intake::Emptying) && !self.transaction.is_due();
         if gives && self.control.course() != Course::Paused && !self.settler.outlets.have_no_room() {
             self.settler.in_flight.room()
         } else {
@@ -124,7 +137,7 @@ impl<'t> Events<'t> {
             Intake::Emptying => room.is_none(),
             Intake::Still | Intake::Exhausted => true,
         };
-        last && !self.settler.in_flight.is_empty()
+        (last || self.transaction.is_due()) && !self.settler.in_flight.is_empty()
     }
 
     /// The next thing that happens. Cancel-safe.
@@ -136,6 +149,13 @@ impl<'t> Events<'t> {
         }
         let freed = self.settler.in_flight.freed();
         let coalescing = room.and_then(|_| self.poll_coalescing.until());
+        let hold = self.hold.due(!self.settler.in_flight.is_empty());
+        if self.hold.is_due() {
+            return Event::Due;
+        }
+        // A transaction that is due already waits for outcomes.
+        let gathering = self.transaction.due().filter(|due| *due > Instant::now());
+        let due = hold.into_iter().chain(gathering).min();
         let flush = self.wants_flush(room);
         let Settler { source, outlets, .. } = &mut self.settler;
         tokio::select! {
@@ -145,6 +165,7 @@ impl<'t> Events<'t> {
             event = poll_or_watch(source, room), if coalescing.is_none() => event,
             () = async { sleep_until(coalescing.unwrap_or_else(Instant::now)).await }, if coalescing.is_some() => Event::Freed,
             () = freed, if room.is_none() => Event::Freed,
+            () = async { sleep_until(due.unwrap_or_else(Instant::now)).await }, if due.is_some() => Event::Due,
             notice = self.control.wait() => Event::Notice(notice),
         }
     }
@@ -153,9 +174,9 @@ impl<'t> Events<'t> {
     pub(super) async fn handle(&mut self, event: Event) -> Result<Option<Incoming>, IncarnationEnd> {
         match event {
             Event::Polled(polled) => match polled.map_err(IncarnationEnd::Failed)? {
-                Polled::Batch { lane, records, last } => {
+                Polled::Batch { lane, records, last, answers } => {
                     self.poll_coalescing.polled(records.len());
-                    return Ok(Some(Incoming { lane, records, last }));
+                    return Ok(Some(Incoming { lane, records, last, answers }));
                 }
                 Polled::LaneEnded(lane) => self.settler.in_flight.end_lane(lane),
                 Polled::End => self.intake = Intake::Exhausted,
@@ -174,6 +195,13 @@ impl<'t> Events<'t> {
             Event::Ended(error) => return Err(IncarnationEnd::Failed(error)),
             Event::Ready(ready) => ready.map_err(IncarnationEnd::Failed)?,
             Event::Freed => {}
+            Event::Due => {
+                if self.hold.is_due() {
+                    let held = run_controlled(&mut self.control, "holding records", self.settler.source.hold()).await?;
+                    held.map_err(IncarnationEnd::Failed)?;
+                    self.hold.done();
+                }
+            }
             Event::Notice(notice) => {
                 self.control.take(notice)?;
                 if notice == Notice::Tick {
@@ -183,6 +211,35 @@ impl<'t> Events<'t> {
             }
         }
         Ok(None)
+    }
+
+    /// Before a batch of a bridge that delivers exactly once is written.
+    pub(super) async fn begin_transaction(&mut self) -> Result<(), IncarnationEnd> {
+        if self.settler.definition.delivery == Delivery::AtLeastOnce || self.transaction.is_open() {
+            return Ok(());
+        }
+        let transactions = self.settler.outlets.transactions().map_err(IncarnationEnd::Failed)?;
+        let begun = run_controlled(&mut self.control, "beginning a transaction", transactions.begin()).await?;
+        begun.map_err(IncarnationEnd::Failed)?;
+        self.transaction.has_begun();
+        Ok(())
+    }
+
+    /// Commits the transaction when it is time and everything has its place in it.
+    async fn look_at_transaction(&mut self) -> Result<(), IncarnationEnd> {
+        if !self.transaction.is_open() {
+            return Ok(());
+        }
+        let more = matches!(self.intake, Intake::Flowing | Intake::Emptying);
+        if !more || self.settler.in_flight.is_full() {
+            self.transaction.is_full();
+        }
+        if self.transaction.is_due() && self.settler.in_flight.is_settled() {
+            run_controlled(&mut self.control, "committing a transaction", self.settler.commit_transaction()).await??;
+            self.transaction.is_committed();
+            self.control.outage.committed();
+        }
+        Ok(())
     }
 
     /// Deals with records that can never be delivered.

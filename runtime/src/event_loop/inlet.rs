@@ -3,7 +3,7 @@
 use std::{panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::FutureExt as _;
-use gantry_sdk::{Health, Result, Source};
+use gantry_sdk::{Checkpoints, Context, Health, Lost, Result, Source};
 use tokio::{
     sync::watch,
     time::{Instant, timeout},
@@ -26,6 +26,8 @@ const KEPT: Duration = Duration::from_secs(30);
 pub(super) struct Inlet {
     pub(super) source: Box<dyn Source>,
     pub(super) health: Health,
+    /// Where it is said what will not come again.
+    pub(super) lost: Lost,
 }
 
 /// A source that outlived an incarnation which another part ended. It has given back what it held.
@@ -39,43 +41,39 @@ impl Inlet {
     pub(super) async fn take_or_open(
         kept: &mut Option<Rested>,
         task: &Assignment,
+        stored: Checkpoints,
         wanted: &mut watch::Receiver<Wanted>,
         watchdog: &Watchdog,
     ) -> Result<Option<Self>> {
         match kept.take() {
             Some(Rested { inlet, .. }) => Ok(Some(inlet)),
-            None => Self::open(task, wanted, watchdog).await,
+            None => Self::open(task, stored, wanted, watchdog).await,
         }
     }
 
     async fn open(
         task: &Assignment,
+        stored: Checkpoints,
         wanted: &mut watch::Receiver<Wanted>,
         watchdog: &Watchdog,
     ) -> Result<Option<Self>> {
         let (part, health) = (&task.definition.source, Health::new());
-        let mut source = part.make(|options| (part.plugin.create)(options, context(task, part, &health, false)))?;
+        let mut opening = part.make(|options| {
+            let context = Context { stored: stored.clone(), ..context(task, part, &health, false) };
+            (part.plugin.create)(options, context)
+        })?;
         watchdog.report("opening the source");
-        let opened = {
-            let opening = source.open();
-            tokio::pin!(opening);
-            tokio::select! {
-                opened = &mut opening => Some(opened),
-                // A source takes as soon as it is open, perhaps before it says so. Dropped then, what it took would go back after
-                // the next one has taken what follows (I5): so it is waited for, and closed.
-                _ = wanted.changed() => {
-                    let _ = timeout(CLOSE_DEADLINE, opening).await;
-                    None
+        let lost = task.progress.lost();
+        tokio::select! {
+            source = &mut opening => Ok(Some(Self { source: source?, health, lost })),
+            // A source takes as soon as it is open, perhaps before it says so. Dropped then, what it took would go back after
+            // the next one has taken what follows (I5): so it is waited for, and closed.
+            _ = wanted.changed() => {
+                if let Ok(Ok(source)) = timeout(CLOSE_DEADLINE, opening).await {
+                    Self { source, health, lost }.close(watchdog).await;
                 }
+                Ok(None)
             }
-        };
-        if let Some(Ok(())) = opened {
-            return Ok(Some(Self { source, health }));
-        }
-        within_deadline(source.close()).await;
-        match opened {
-            Some(Err(error)) => Err(error),
-            _ => Ok(None),
         }
     }
 
@@ -88,9 +86,15 @@ impl Inlet {
         }
     }
 
-    pub(super) async fn close(mut self, watchdog: &Watchdog) {
+    pub(super) async fn close(self, watchdog: &Watchdog) {
         watchdog.report("closing the source");
-        within_deadline(self.source.close()).await;
+        let Some(closed) = within_deadline(self.source.close()).await else { return };
+        if closed.lost > 0 {
+            let what = format!("{} records were not settled when the source was closed", closed.lost);
+            if self.lost.report(closed.reason, closed.lost, what.clone()) {
+                tracing::warn!("{what}, and do not come again: {}", closed.reason);
+            }
+        }
     }
 }
 

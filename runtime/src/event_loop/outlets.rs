@@ -8,7 +8,7 @@ use futures_util::{
     FutureExt as _,
     future::{join_all, select_all},
 };
-use gantry_sdk::{Batch, Error, Health, Result, plugin::SinkPlugin, receipt};
+use gantry_sdk::{Batch, Checkpoints, Error, Health, Result, Transactions, plugin::SinkPlugin, receipt};
 
 use super::{context::context, deadline::within_deadline, outlet::Outlet};
 use crate::{assignment::Assignment, definition::Part, watchdog::Watchdog};
@@ -103,7 +103,7 @@ impl Outlets {
     /// Closes all of them: nothing is delivered any more after it.
     pub(super) async fn close(&mut self, watchdog: &Watchdog) {
         watchdog.report("closing the sink");
-        let outlets = self.sinks.iter_mut().chain(&mut self.dead_letter);
+        let outlets = self.sinks.drain(..).chain(self.dead_letter.take());
         let closing: Vec<_> = outlets.map(|outlet| within_deadline(outlet.sink.close())).collect();
         join_all(closing).await;
     }
@@ -114,6 +114,20 @@ impl Outlets {
         if AssertUnwindSafe(outlets.close(watchdog)).catch_unwind().await.is_err() {
             tracing::debug!("closing panicked");
         }
+    }
+
+    /// The transactions of the one sink of a bridge that delivers exactly once.
+    pub(super) fn transactions(&mut self) -> Result<&mut dyn Transactions> {
+        let sink = match self.sinks.as_mut_slice() {
+            [outlet] => outlet.sink.transactions(),
+            _ => None,
+        };
+        sink.ok_or_else(|| Error::config("the sink has no transactions, which delivery: exactly_once needs"))
+    }
+
+    /// What the sink has stored of where to go on.
+    pub(super) fn stored(&mut self) -> Result<Checkpoints> {
+        Ok(self.transactions()?.stored())
     }
 
     /// Why one of them cannot be used now.
@@ -129,7 +143,6 @@ impl Outlets {
 
 async fn open(task: &Assignment, part: &Part<SinkPlugin>, name: Arc<str>, dead_letter: bool) -> Result<Outlet> {
     let health = Health::new();
-    let mut sink = part.make(|options| (part.plugin.create)(options, context(task, part, &health, dead_letter)))?;
-    sink.open().await?;
-    Ok(Outlet::new(name, sink, health))
+    let opening = part.make(|options| (part.plugin.create)(options, context(task, part, &health, dead_letter)))?;
+    Ok(Outlet::new(name, opening.await?, health))
 }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     dead_letter,
-    definition::{DeadLetterTarget, Definition, Tolerance},
+    definition::{DeadLetterTarget, Definition, Delivery, Tolerance},
     in_flight::{Condemned, Consequence, InFlight},
 };
 
@@ -48,12 +48,31 @@ impl Settler {
         self.commit().await
     }
 
-    /// Commits what is settled up to a point, one call a lane.
+    /// Commits what is settled up to a point, one call a lane. What is in an open transaction is not.
     pub(super) async fn commit(&mut self) -> Result<(), IncarnationEnd> {
-        for (lane, position) in self.in_flight.commits() {
-            self.source.commit(lane, &position).await.map_err(IncarnationEnd::Failed)?; // I1, I2: the ledger says what
+        if self.definition.delivery == Delivery::ExactlyOnce {
+            return Ok(());
         }
-        Ok(())
+        self.commit_to_source().await
+    }
+
+    /// Commits the transaction, with where to go on from, and what it covers.
+    pub(super) async fn commit_transaction(&mut self) -> Result<(), IncarnationEnd> {
+        let checkpoints = self.in_flight.checkpoints();
+        let transactions = self.outlets.transactions().map_err(IncarnationEnd::Failed)?;
+        transactions.commit(&checkpoints).await.map_err(IncarnationEnd::Failed)?;
+        self.commit_to_source().await
+    }
+
+    async fn commit_to_source(&mut self) -> Result<(), IncarnationEnd> {
+        let commits = self.in_flight.commits();
+        if commits.is_empty() {
+            return Ok(());
+        }
+        for (lane, position) in commits {
+            self.source.commit(lane, &position); // I1, I2: the ledger says what
+        }
+        self.source.sync().await.map_err(IncarnationEnd::Failed)
     }
 
     /// Deals with records that can never be delivered, as the bridge's error policy says (I6).
@@ -63,6 +82,7 @@ impl Settler {
         sequence: Sequence,
         condemned: Vec<Condemned>,
     ) -> Result<(), IncarnationEnd> {
+        self.in_flight.note_refused(lane, sequence, &condemned);
         let errors = &self.definition.errors;
         match (errors.tolerance, &errors.dead_letter) {
             (Tolerance::None, dead_letter) => Err(IncarnationEnd::Halted(halts(&condemned, dead_letter.is_some()))),
@@ -86,7 +106,9 @@ impl Settler {
         let Some(receipt) = self.in_flight.condemn(lane, sequence, &condemned) else { return Ok(()) };
         self.refusal_log.tell(&self.definition.name, self.task, Fate::DeadLetters, &condemned);
         let records = dead_letter::records(&self.definition, self.task, condemned);
-        self.outlets.write(Outlet::DeadLetter, Batch { records, receipt }).map_err(IncarnationEnd::Failed)
+        self.outlets
+            .write(Outlet::DeadLetter, Batch { records, receipt, checkpoint: None })
+            .map_err(IncarnationEnd::Failed)
     }
 
     /// Hands refused records to the source's own dead letter. They are settled with that: nobody confirms it.

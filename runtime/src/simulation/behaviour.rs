@@ -42,6 +42,8 @@ impl Scene {
             prefetch: 60,
             sinks: 1,
             splits: false,
+            exactly_once: false,
+            asks: false,
             misfortune: Misfortune::default(),
         };
         let world = World::register(NUMBERS + number, nature);

@@ -9,6 +9,8 @@ pub(super) enum Call {
     Put,
     PutDeadLetter,
     Commit,
+    CommitTransaction,
+    Hold,
     Reject,
     Suspend,
     Resume,
@@ -18,13 +20,15 @@ pub(super) enum Call {
 }
 
 impl Call {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::OpenSink,
         Self::OpenSource,
         Self::Poll,
         Self::Put,
         Self::PutDeadLetter,
         Self::Commit,
+        Self::CommitTransaction,
+        Self::Hold,
         Self::Reject,
         Self::Suspend,
         Self::Resume,
@@ -57,6 +61,8 @@ pub(super) struct Misfortune {
     pub(super) lost: usize,
     /// The destination ends a put.
     pub(super) failed_put: usize,
+    /// A transaction is not committed, or is, and nobody is told.
+    pub(super) failed_commit: usize,
     /// The source cannot give back and stay open.
     pub(super) one_way: usize,
     /// The destination goes out of reach for a while.
@@ -79,6 +85,7 @@ impl Misfortune {
             forgotten: 150,
             lost: if hangs { 700 } else { 0 },
             failed_put: 200,
+            failed_commit: 40,
             one_way: 3,
             outage: 150,
             hang: if hangs { 400 } else { 0 },

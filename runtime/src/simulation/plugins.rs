@@ -1,7 +1,7 @@
 //! The world as connectors and a transform that a bridge can name.
 
 use gantry_sdk::{
-    Context, Record, Result, Sink, Source, Transform, Value, Working,
+    Context, Opening, Record, Result, Sink, Source, Transform, Value, Working,
     plugin::{SinkConfig, SinkPlugin, SourceConfig, SourcePlugin, TransformConfig, TransformPlugin},
     transform::Verdict,
 };
@@ -33,15 +33,15 @@ struct Options {
 impl SourceConfig for Options {
     const CAN_REJECT: bool = true;
 
-    fn build(self, _: Context) -> Result<Box<dyn Source>> {
-        Ok(Box::new(SimulatedSource::new(World::of(self.world))))
+    fn build(self, context: Context) -> Result<Opening<dyn Source>> {
+        Ok(Box::pin(SimulatedSource::open(World::of(self.world), context)))
     }
 }
 
 impl SinkConfig for Options {
-    fn build(self, context: Context) -> Result<Box<dyn Sink>> {
+    fn build(self, context: Context) -> Result<Opening<dyn Sink>> {
         assert_eq!(context.dead_letter, self.dead_letter);
-        Ok(Box::new(SimulatedSink::new(World::of(self.world), context.health, self.dead_letter, self.sink)))
+        Ok(Box::pin(SimulatedSink::open(World::of(self.world), context, self.sink)))
     }
 }
 

@@ -3,11 +3,15 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use gantry_sdk::{Error, ErrorKind, Lane, Limits, Polled, Position, Record, Result, Source};
+use gantry_sdk::{
+    Answer, Answers, Closed, Context, Delivered, Error, ErrorKind, Lane, Limits, Polled, Position, Record, Result,
+    Source,
+};
+use tokio::time::Instant;
 
 use super::{
     misfortune::Call,
-    world::{World, body_of, is_filtered},
+    world::{World, body_of, id_of, is_filtered, is_refused},
 };
 
 pub(super) struct SimulatedSource {
@@ -20,11 +24,67 @@ pub(super) struct SimulatedSource {
     suspended: bool,
     /// It has said that everything is handed out.
     handed_out: bool,
+    /// Up to where it was told to commit, and has not yet.
+    noted: Option<u64>,
+}
+
+/// The lane's name.
+const LANE: &str = "world/0";
+/// How often the broker wants to hear of what is out.
+const HOLD: Duration = Duration::from_secs(7);
+
+/// Waits for what becomes of a batch. It may never hear.
+struct Asking {
+    world: Arc<World>,
+    /// Those that nothing was heard of.
+    ids: Vec<Option<u64>>,
+}
+
+impl std::fmt::Debug for Asking {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Asking").field("ids", &self.ids).finish_non_exhaustive()
+    }
+}
+
+impl Answers for Asking {
+    fn answer(&mut self, index: u32, answer: Answer) {
+        let id = self.ids[index as usize].take().expect("one answer a record");
+        let mut state = self.world.state();
+        state.answered += 1;
+        let nature = &self.world.nature;
+        match answer {
+            Answer::Filtered => assert!(is_filtered(id), "message {id} was not filtered"),
+            Answer::Refused(failure) => {
+                assert!(is_refused(id) && state.dead.contains(&id), "message {id} is no dead letter: {failure:?}");
+            }
+            Answer::Delivered(said) => {
+                let whole = nature.deliveries_of(id).all(|delivery| state.delivered.contains(&delivery));
+                assert!(whole && !is_refused(id) && !is_filtered(id), "I1: message {id} is not delivered");
+                let placed = Delivered::Placed { address: "0".into(), partition: None, offset: Some(id as i64) };
+                assert_eq!(said, Some(placed));
+            }
+        }
+    }
 }
 
 impl SimulatedSource {
-    pub(super) fn new(world: Arc<World>) -> Self {
-        Self { world, connection: 0, lane: Lane(0), here: VecDeque::new(), suspended: false, handed_out: false }
+    pub(super) async fn open(world: Arc<World>, context: Context) -> Result<Box<dyn Source>> {
+        let mut source = Self {
+            world,
+            connection: 0,
+            lane: Lane(0),
+            here: VecDeque::new(),
+            suspended: false,
+            handed_out: false,
+            noted: None,
+        };
+        source.world.may_hang(Call::OpenSource).await;
+        tokio::time::sleep(Duration::from_millis(3)).await;
+        let stored = context.stored.get(LANE).and_then(Position::as_u64);
+        assert!(context.exactly_once == source.world.nature.exactly_once && (context.exactly_once || stored.is_none()));
+        let opening = source.connect(stored)?;
+        tokio::time::sleep(opening).await;
+        Ok(Box::new(source))
     }
 
     /// Whether this connection is still the broker's, and was not cut.
@@ -49,7 +109,7 @@ impl SimulatedSource {
     }
 
     /// Returns how long it takes to say that it is connected.
-    fn connect(&mut self) -> Result<Duration> {
+    fn connect(&mut self, stored: Option<u64>) -> Result<Duration> {
         let mut state = self.world.state();
         if state.random.one_in(self.world.nature.misfortune.refused_source) {
             return Err(Error::disconnected("the world refuses the connection"));
@@ -65,6 +125,14 @@ impl SimulatedSource {
         state.opened.1 += 1;
         state.connection += 1;
         (state.next_tag, state.polled, state.committed, state.cut) = (1, 0, 0, false);
+        state.held_at = None;
+        if self.world.nature.exactly_once {
+            // A message's tag is the number behind it, on every connection.
+            let stored = stored.unwrap_or(0);
+            assert_eq!(stored, state.stored, "it goes on where the last transaction ended");
+            (state.next_tag, state.polled, state.committed) = (stored + 1, stored, stored);
+            state.ready = (stored..state.published).collect();
+        }
         self.connection = state.connection;
         Ok(state.opening)
     }
@@ -108,21 +176,19 @@ impl SimulatedSource {
             bytes += body.len();
             records.push(Record { value: Some(body.into()), ..Record::default() });
         }
-        let last = state.polled.into();
-        (!records.is_empty()).then_some(Polled::Batch { lane: self.lane, records, last })
+        if records.is_empty() {
+            return None;
+        }
+        state.held_at.get_or_insert_with(Instant::now);
+        let asks = self.world.nature.asks && state.random.one_in(3);
+        let ids = records.iter().map(id_of).map(Some).collect();
+        let answers = asks.then(|| Box::new(Asking { world: self.world.clone(), ids }) as Box<dyn Answers>);
+        Some(Polled::Batch { lane: self.lane, records, last: state.polled.into(), answers })
     }
 }
 
 #[async_trait]
 impl Source for SimulatedSource {
-    async fn open(&mut self) -> Result<()> {
-        self.world.may_hang(Call::OpenSource).await;
-        tokio::time::sleep(Duration::from_millis(3)).await;
-        let opening = self.connect()?;
-        tokio::time::sleep(opening).await;
-        Ok(())
-    }
-
     async fn poll(&mut self, limits: Limits) -> Result<Polled> {
         assert!(!self.handed_out, "polled after everything was handed out");
         self.world.may_hang(Call::Poll).await;
@@ -145,18 +211,32 @@ impl Source for SimulatedSource {
         }
     }
 
-    async fn commit(&mut self, lane: Lane, upto: &Position) -> Result<()> {
-        self.world.may_hang(Call::Commit).await;
+    fn lane_key(&self, lane: Lane) -> Arc<str> {
+        assert_eq!(lane, self.lane);
+        LANE.into()
+    }
+
+    fn commit(&mut self, lane: Lane, upto: &Position) {
+        assert_eq!(lane, self.lane);
         let upto = upto.as_u64().expect("a tag");
+        assert!(self.noted.is_none_or(|noted| upto > noted), "I2: a commit went back");
+        self.noted = Some(upto);
+    }
+
+    async fn sync(&mut self) -> Result<()> {
+        self.world.may_hang(Call::Commit).await;
+        let Some(upto) = self.noted.take() else { return Ok(()) };
         self.check()?;
         let mut state = self.world.state();
-        assert_eq!(lane, self.lane);
         assert_eq!(self.connection, state.connection, "I3: a commit on an old connection");
         assert!(upto > state.committed, "I2: a commit went back");
         assert!(upto <= state.polled, "I1: a commit of what was never polled");
         state.committed = upto;
         let rest = state.unacked.split_off(&(upto + 1));
         let covered = std::mem::replace(&mut state.unacked, rest);
+        if state.polled == upto {
+            state.held_at = None;
+        }
         for id in covered.values() {
             assert!(state.is_settled(&self.world.nature, *id), "I1: message {id} is committed and not settled");
         }
@@ -165,13 +245,27 @@ impl Source for SimulatedSource {
         Ok(())
     }
 
-    async fn close(&mut self) -> Result<()> {
+    fn hold_period(&self) -> Option<Duration> {
+        Some(HOLD)
+    }
+
+    async fn hold(&mut self) -> Result<()> {
+        self.world.may_hang(Call::Hold).await;
+        self.check()?;
+        let mut state = self.world.state();
+        assert!(state.polled > state.committed, "nothing is out that could be held");
+        state.held_at = Some(Instant::now());
+        state.holds += 1;
+        Ok(())
+    }
+
+    async fn close(self: Box<Self>) -> Result<Closed> {
         self.world.may_hang(Call::CloseSource).await;
         let mut state = self.world.state();
         if self.connection == state.connection {
             state.cut();
         }
-        Ok(())
+        Ok(Closed::default())
     }
 
     async fn suspend(&mut self) -> Result<bool> {
@@ -207,6 +301,7 @@ impl Source for SimulatedSource {
         state.rested += 1;
         drop(state);
         self.here.clear();
+        self.noted = None;
         Ok(true)
     }
 

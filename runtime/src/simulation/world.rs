@@ -51,6 +51,10 @@ pub(super) struct Nature {
     pub(super) sinks: u16,
     /// Some messages become several records.
     pub(super) splits: bool,
+    /// The first sink has transactions, and messages are read from what they stored.
+    pub(super) exactly_once: bool,
+    /// Somebody waits for what becomes of some messages.
+    pub(super) asks: bool,
     pub(super) misfortune: Misfortune,
 }
 
@@ -77,6 +81,22 @@ pub(super) struct State {
     pub(super) committed: u64,
     /// In the order in which the sinks took them, repeats included.
     pub(super) delivered: Vec<Delivery>,
+    /// What the open transaction would deliver.
+    pub(super) pending: Vec<Delivery>,
+    /// What the last transaction stored: the number behind the last message.
+    pub(super) stored: u64,
+    /// Transactions that were committed, and those that ended without it.
+    pub(super) transactions: (u64, u64),
+    /// The last opening of the transactional sink: older ones are fenced.
+    pub(super) fence: u64,
+    /// Messages that were published.
+    pub(super) published: u64,
+    /// When what is out was last held, or the first of it was polled.
+    pub(super) held_at: Option<Instant>,
+    /// Times that a source held.
+    pub(super) holds: u64,
+    /// Records that somebody was told of.
+    pub(super) answered: u64,
     pub(super) dead: Vec<u64>,
     /// The broker refuses every connection, for that reason.
     pub(super) refuses: Option<ErrorKind>,
@@ -175,6 +195,14 @@ impl World {
             polled: 0,
             committed: 0,
             delivered: vec![],
+            pending: vec![],
+            stored: 0,
+            transactions: (0, 0),
+            fence: 0,
+            published: nature.messages,
+            held_at: None,
+            holds: 0,
+            answered: 0,
             dead: vec![],
             refuses: None,
             down_until: [Instant::now(); OUTLETS],
@@ -202,7 +230,9 @@ impl World {
 
     pub(super) fn is_done(&self) -> bool {
         let state = self.state();
-        state.ready.is_empty() && state.unacked.is_empty()
+        state.ready.is_empty()
+            && state.unacked.is_empty()
+            && (!self.nature.exactly_once || state.stored == state.published)
     }
 
     pub(super) fn describe(&self) -> String {
@@ -253,7 +283,10 @@ impl World {
     }
 
     pub(super) fn publish(&self, ids: std::ops::Range<u64>) {
-        self.state().ready.extend(ids);
+        let mut state = self.state();
+        state.published = state.published.max(ids.end);
+        state.ready.extend(ids);
+        drop(state);
         self.changed.notify_waiters();
     }
 
@@ -266,6 +299,10 @@ impl World {
             let firsts: Vec<_> = own.filter(|delivery| seen.insert(*delivery)).collect();
             assert!(firsts.is_sorted(), "I5: first arrivals are out of order: {firsts:?}");
         }
+        assert!(
+            !self.nature.exactly_once || seen.len() == state.delivered.len(),
+            "delivered twice in committed transactions"
+        );
         let dead: BTreeSet<_> = state.dead.iter().copied().collect();
         for id in 0..self.nature.messages {
             let wanted: BTreeSet<_> = self.nature.deliveries_of(id).collect();

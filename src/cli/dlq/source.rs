@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use gantry_runtime::Part;
 use gantry_sdk::{
-    DeadLetter, DeadLetterId, DeadLetters, Error, Lane, Limits, Polled, Position, Result, Source,
+    Closed, DeadLetter, DeadLetterId, DeadLetters, Error, Lane, Limits, Opening, Polled, Position, Result, Source,
     dead_letters::{Fidelity, Marks},
     plugin::{Context, SourceConfig, SourcePlugin},
 };
@@ -50,9 +50,10 @@ pub(super) fn as_text(options: &Json) -> String {
 
 struct Replay {
     options: Options,
-    context: Context,
     wanted: Marks,
-    dead_letters: Option<Box<dyn DeadLetters>>,
+    dead_letters: Box<dyn DeadLetters>,
+    /// Settled, and not marked yet.
+    settled: Marks,
     ready: VecDeque<DeadLetter>,
     /// Handed out and not committed, with their numbers.
     out: VecDeque<(u64, DeadLetterId)>,
@@ -61,34 +62,33 @@ struct Replay {
 }
 
 impl SourceConfig for Options {
-    fn build(self, context: Context) -> Result<Box<dyn Source>> {
+    fn build(self, context: Context) -> Result<Opening<dyn Source>> {
         let wanted = self.letters.parse().map_err(Error::config)?;
-        Ok(Box::new(Replay {
-            options: self,
-            context,
-            wanted,
-            dead_letters: None,
-            ready: VecDeque::new(),
-            out: VecDeque::new(),
-            given: 0,
-            ended: false,
-        }))
+        Ok(Box::pin(open(self, wanted, context)))
     }
+}
+
+async fn open(options: Options, wanted: Marks, context: Context) -> Result<Box<dyn Source>> {
+    let plugin = registry::sinks().iter().find(|plugin| plugin.name == options.sink);
+    let plugin = plugin.ok_or_else(|| Error::internal("the dead letter's sink is not in the registry"))?;
+    let written = serde_json::from_str(&options.options);
+    let written = written.map_err(|error| Error::internal(format!("reading the dead letter's options: {error}")))?;
+    let part = Part { plugin, options: written, resolver: Arc::new(References) };
+    let dead_letters = store::open(&part, context).await?;
+    Ok(Box::new(Replay {
+        options,
+        wanted,
+        dead_letters,
+        settled: Marks::default(),
+        ready: VecDeque::new(),
+        out: VecDeque::new(),
+        given: 0,
+        ended: false,
+    }))
 }
 
 #[async_trait]
 impl Source for Replay {
-    async fn open(&mut self) -> Result<()> {
-        let plugin = registry::sinks().iter().find(|plugin| plugin.name == self.options.sink);
-        let plugin = plugin.ok_or_else(|| Error::internal("the dead letter's sink is not in the registry"))?;
-        let options = serde_json::from_str(&self.options.options);
-        let options =
-            options.map_err(|error| Error::internal(format!("reading the dead letter's options: {error}")))?;
-        self.dead_letters =
-            Some(store::open(&Part { plugin, options, resolver: Arc::new(References) }, self.context.clone()).await?);
-        Ok(())
-    }
-
     async fn poll(&mut self, limits: Limits) -> Result<Polled> {
         // What was taken is in `ready` before anything is awaited again: a dropped call has taken nothing.
         while self.ready.is_empty() && !self.ended {
@@ -113,25 +113,30 @@ impl Source for Replay {
         if records.is_empty() {
             return Ok(Polled::End);
         }
-        Ok(Polled::Batch { lane: LANE, records, last: Position::from(self.given) })
+        Ok(Polled::Batch { lane: LANE, records, last: Position::from(self.given), answers: None })
     }
 
-    async fn commit(&mut self, _lane: Lane, upto: &Position) -> Result<()> {
-        let upto = upto.as_u64().ok_or_else(|| Error::internal("a position that is none of the replay's"))?;
-        let mut marks = Marks::default();
+    fn lane_key(&self, _lane: Lane) -> Arc<str> {
+        "letters".into()
+    }
+
+    fn commit(&mut self, _lane: Lane, upto: &Position) {
+        let Some(upto) = upto.as_u64() else { return };
         let settled = self.out.partition_point(|(number, _)| *number <= upto);
-        self.out.drain(..settled).for_each(|(_, id)| marks.insert(&id));
-        match &mut self.dead_letters {
-            Some(letters) if self.options.mark && !marks.is_empty() => letters.mark(&marks).await,
-            _ => Ok(()),
-        }
+        self.out.drain(..settled).for_each(|(_, id)| self.settled.insert(&id));
     }
 
-    async fn close(&mut self) -> Result<()> {
-        match self.dead_letters.take() {
-            Some(mut letters) => letters.close().await,
-            None => Ok(()),
+    async fn sync(&mut self) -> Result<()> {
+        if self.options.mark && !self.settled.is_empty() {
+            self.dead_letters.mark(&self.settled).await?;
         }
+        self.settled = Marks::default();
+        Ok(())
+    }
+
+    async fn close(mut self: Box<Self>) -> Result<Closed> {
+        self.dead_letters.close().await?;
+        Ok(Closed::default())
     }
 }
 

@@ -62,7 +62,7 @@ fn compose() -> Json {
     dead_letter["type"] = json!(["object", "null"]);
     dead_letter["properties"][settings::REJECT] = json!({
         "type": ["object", "null"],
-        "description": "The source's own dead letter: for RabbitMQ the dead-letter exchange of the queue.",
+        "description": "The source's own dead letter: its broker puts the record aside.",
         "additionalProperties": false,
     });
     put(&mut bridge, "/properties/errors/properties/dead_letter", dead_letter);

@@ -26,7 +26,7 @@ pub(in crate::control) fn of(definition: &Definition) -> BTreeMap<String, String
 pub(super) fn class_of(definition: &Definition) -> String {
     match ConnectorType::of(definition) {
         ConnectorType::Source => source_class(definition.source.plugin.name),
-        ConnectorType::Sink => sink_class(main_sink(definition)),
+        ConnectorType::Sink => sink_class(main_sink(definition).map_or("", |sink| sink.name)),
     }
 }
 

@@ -17,7 +17,6 @@ use super::{
         wire::{Pairs, is_true, task_number},
     },
     config_map::{self, sink_class, source_class, transform_class},
-    connector_type::KAFKA,
     entities::{
         ActiveTopics, ConnectorInfo, ConnectorStateInfo, Expanded, PluginInfo, ServerInfo, TaskInfo, TaskStateInfo,
         present,
@@ -95,9 +94,9 @@ pub(super) async fn topics(State(app): State<App>, Path(name): Path<String>) -> 
 /// record by record.
 fn literal_topics(definition: &Definition) -> Vec<String> {
     let source = &definition.source;
-    let read = (source.plugin.name == KAFKA).then(|| (source.plugin.describe)(&source.options, &definition.name));
+    let read = source.plugin.is_kafka.then(|| (source.plugin.describe)(&source.options, &definition.name));
     let sinks = definition.sinks.iter().map(|branch| &branch.sink).chain(definition.errors.dead_letter_sink());
-    let written = sinks.filter(|part| part.plugin.name == KAFKA).map(|part| (part.plugin.describe)(&part.options));
+    let written = sinks.filter(|part| part.plugin.is_kafka).map(|part| (part.plugin.describe)(&part.options));
     let mut topics: Vec<String> = read
         .into_iter()
         .chain(written)

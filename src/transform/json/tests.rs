@@ -12,7 +12,7 @@ fn record(body: &str) -> Record {
     record.headers.push("retries", Value::I64(3));
     record.headers.push("binary", Value::Bytes((&b"\xff"[..]).into()));
     record.origin.address = "orders".into();
-    record.origin.offset = Some(12);
+    record.origin.set("offset", 12);
     record
 }
 

@@ -26,8 +26,7 @@ fn text(record: &Record) -> &str {
 
 /// A message as a queue gave it.
 fn message() -> Record {
-    let origin =
-        Origin { address: "q".into(), exchange: "orders".into(), routing_key: "new".into(), ..Origin::default() };
+    let origin = Origin::new("queue", "q".into()).with("exchange", "orders").with("routing_key", "new");
     let mut record = Record { value: Some(r#"{"test":"test"}"#.into()), origin, ..Record::default() };
     record.headers.push("tenant", Value::text("acme"));
     record.set_properties(Properties {
@@ -112,7 +111,7 @@ fn the_key_is_the_connectors_struct_when_it_is_asked_for() {
 #[test]
 fn what_lay_in_a_log_was_no_delivery() {
     let mut record = body("x");
-    record.origin = Origin { offset: Some(7), ..Origin::default() };
+    record.origin = Origin::new("topic", "".into()).with("offset", 7);
     let wrapped: Json = serde_json::from_str(text(&wrap(&json!({ "do": "wrap" }), record))).expect("JSON");
     let expected = json!({ "deliveryTag": 0, "isRedeliver": false, "exchange": null, "routingKey": null });
     assert_eq!(wrapped["envelope"], expected);
@@ -199,12 +198,14 @@ fn an_envelope_of_the_connectors_own_is_unwrapped() {
     let mut record = body(envelope);
     record.key = Some(r#"{"messageId":null}"#.into());
     record.headers.push("trace", Value::text("abc"));
-    record.origin = Origin { address: "topic".into(), offset: Some(7), ..Origin::default() };
+    record.origin = Origin::new("topic", "topic".into()).with("offset", 7);
     let back = unwrap(record).expect("it is one");
     assert_eq!(text(&back), r#"{"test":"test"}"#);
     assert_eq!(*back.properties(), Properties { delivery_mode: Some(1), ..Properties::EMPTY });
     assert_eq!(back.headers.as_slice(), [("trace".into(), Value::text("abc"))]);
-    assert_eq!((&*back.origin.address, &*back.origin.routing_key, back.origin.offset), ("topic", "q", Some(7)));
+    let origin = &back.origin;
+    let key = origin.text("routing_key").map(|key| &**key);
+    assert_eq!((&*origin.address, key, origin.integer("offset")), ("topic", Some("q"), Some(7)));
     assert_eq!(back.key.as_deref(), Some(br#"{"messageId":null}"#.as_slice()));
 }
 
@@ -339,7 +340,7 @@ proptest! {
         record.headers = headers.into_iter().map(|(name, value)| (name.into(), value)).collect();
         let timestamp = millis.map(Timestamp::from_millis);
         record.set_properties(Properties { timestamp, cluster_id: None, ..properties });
-        record.origin = Origin { exchange: "e".into(), routing_key: "k".into(), ..Origin::default() };
+        record.origin = Origin::new("queue", "".into()).with("exchange", "e").with("routing_key", "k");
         let wrapped = wrap(&json!({ "do": "wrap", "schemas_enable": schemas }), record.clone());
         prop_assert_eq!(unwrap(wrapped), Ok(record));
     }

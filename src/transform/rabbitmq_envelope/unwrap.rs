@@ -48,10 +48,9 @@ pub(super) fn unwrap(record: &mut Record) -> Result<(), String> {
     record.value = Some(body);
     record.headers = Headers::from(headers);
     record.set_properties(properties);
-    let origin = &mut record.origin;
-    for (place, text) in [(&mut origin.exchange, exchange), (&mut origin.routing_key, routing_key)] {
+    for (name, text) in [("exchange", exchange), ("routing_key", routing_key)] {
         if let Some(text) = text {
-            *place = text;
+            record.origin.set(name, text);
         }
     }
     Ok(())

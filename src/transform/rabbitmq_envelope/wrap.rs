@@ -74,14 +74,14 @@ impl Wrapper {
         let Some(body) = &record.value else { return };
         let (origin, properties) = (&record.origin, record.properties());
         // What lay in a log was not delivered by RabbitMQ.
-        let is_delivery = origin.offset.is_none();
+        let is_delivery = origin.integer("offset").is_none();
         let message = Message {
             consumer_tag: "",
             envelope: Envelope {
                 delivery_tag: 0,
                 is_redeliver: origin.redelivered,
-                exchange: is_delivery.then_some(&origin.exchange),
-                routing_key: is_delivery.then_some(&origin.routing_key),
+                exchange: is_delivery.then(|| origin.text("exchange").map_or("", |text| text)),
+                routing_key: is_delivery.then(|| origin.text("routing_key").map_or("", |text| text)),
             },
             basic_properties: BasicProperties::of(properties, &record.headers),
             body: STANDARD.encode(body),

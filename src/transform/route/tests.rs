@@ -8,7 +8,7 @@ fn record() -> Record {
         Record { value: Some(r#"{"type":"order"}"#.into()), destination: Some("before".into()), ..Record::default() };
     record.headers.push("tenant", Value::text("acme"));
     record.headers.push("binary", Value::Bytes((&b"\xff"[..]).into()));
-    record.origin.routing_key = "eu.orders.new".into();
+    record.origin.set("routing_key", "eu.orders.new");
     record
 }
 

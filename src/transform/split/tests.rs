@@ -14,7 +14,7 @@ fn record(body: impl AsRef<[u8]>) -> Record {
     record.headers.push("tenant", Value::text("again"));
     record.properties_mut().message_id = Some("m-1".into());
     record.origin.address = "orders".into();
-    record.origin.offset = Some(12);
+    record.origin.set("offset", 12);
     record
 }
 

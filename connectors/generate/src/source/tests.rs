@@ -9,7 +9,7 @@ use std::{
 };
 
 use gantry_sdk::{
-    Origin,
+    Origin, SourceCapabilities,
     testkit::{
         self,
         conformance::{SourceAbilities, SourceWorld},
@@ -230,6 +230,10 @@ struct Queue {
 
 #[async_trait]
 impl SourceWorld for Queue {
+    fn capabilities(&self) -> SourceCapabilities {
+        crate::SOURCE.capabilities
+    }
+
     fn abilities(&self) -> SourceAbilities {
         SourceAbilities::default().without_life().without_cuts().without_silence()
     }

@@ -18,7 +18,7 @@ pub mod typed;
 
 use gantry_sdk::Record;
 
-use out::prefixed;
+use out::{bytes_of, prefixed};
 
 pub use mapping::{Encoding, HeaderMapping, Include};
 pub use out::{Out, Scratch};
@@ -103,10 +103,9 @@ impl Mapper {
         }
         if let Some([exchange, routing_key, queue]) = &self.origin {
             let origin = &record.origin;
-            for (name, value) in
-                [(exchange, &origin.exchange), (routing_key, &origin.routing_key), (queue, &origin.address)]
-            {
-                out.add(name, Some(value.as_bytes()));
+            let texts = [(exchange, origin.text("exchange")), (routing_key, origin.text("routing_key"))];
+            for (name, value) in texts.into_iter().chain([(queue, Some(&origin.address))]) {
+                out.add(name, Some(bytes_of(value)));
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Where headers are written to, and with what.
 
+use bytestring::ByteString;
+
 /// Where Kafka headers are written to, in order.
 pub trait Out {
     /// One more header; `None` is Kafka's null value.
@@ -23,4 +25,9 @@ pub(super) fn prefixed<'a>(prefix: &str, name: &'a str, scratch: &'a mut String)
     scratch.push_str(prefix);
     scratch.push_str(name);
     scratch
+}
+
+/// The bytes of a text, none of what is not there.
+pub(super) fn bytes_of(text: Option<&ByteString>) -> &[u8] {
+    text.map_or(&[], |text| text.as_bytes())
 }

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use bytestring::ByteString;
 use gantry_sdk::{
-    Headers, Properties, Timestamp, Value,
+    Headers, Origin, Properties, Timestamp, Value,
     testkit::{self, any_headers, any_properties, any_value},
 };
 use proptest::prelude::*;
@@ -217,8 +217,7 @@ fn origin_comes_when_asked_for() {
         ..HeaderMapping::default()
     };
     let mut record = record(vec![("left".into(), Value::text("out"))].into(), Properties::EMPTY);
-    record.origin.address = "orders".into();
-    record.origin.exchange = "orders-send".into();
+    record.origin = Origin::new("queue", "orders".into()).with("exchange", "orders-send");
     let written = write(&mapping, &record);
     let names: Vec<_> = written.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["from.exchange", "from.routing_key", "from.queue"]);

@@ -56,9 +56,27 @@ pub(super) fn topic_state(producer: &Producer, topic: &str, timeout: Duration) -
     })
 }
 
-/// An administrative client lives for one question: it serves no events of its own.
-fn admin(plan: &Plan) -> KafkaResult<AdminClient<DefaultClientContext>> {
-    plan.admin_config().create()
+/// An administrative client lives for one question: it serves no events of its own. Its end waits for its threads, so it
+/// ends aside, also when nobody waits for the answer any more.
+struct Admin(Option<AdminClient<DefaultClientContext>>);
+
+impl Admin {
+    fn new(plan: &Plan) -> KafkaResult<Self> {
+        plan.admin_config().create().map(|client| Self(Some(client)))
+    }
+
+    fn client(&self) -> &AdminClient<DefaultClientContext> {
+        self.0.as_ref().expect("it is there until it is dropped")
+    }
+}
+
+impl Drop for Admin {
+    fn drop(&mut self) {
+        let client = self.0.take();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn_blocking(move || drop(client));
+        }
+    }
 }
 
 fn options(timeout: Duration) -> AdminOptions {
@@ -78,9 +96,9 @@ pub(super) struct TopicRules {
 
 /// What a topic takes; the default if the cluster does not tell (not authorised, too old).
 pub(super) async fn rules(plan: &Plan, topic: &str, timeout: Duration) -> KafkaResult<TopicRules> {
-    let admin = admin(plan)?;
-    let answer = admin.describe_configs([&ResourceSpecifier::Topic(topic)], &options(timeout)).await;
-    drop_aside(admin);
+    let admin = Admin::new(plan)?;
+    let answer = admin.client().describe_configs([&ResourceSpecifier::Topic(topic)], &options(timeout)).await;
+    drop(admin);
     let Some(Ok(described)) = answer?.pop() else { return Ok(TopicRules::default()) };
     let value = |name: &str| {
         let entry = described.entries.iter().find(|entry| entry.name == name)?;
@@ -107,7 +125,7 @@ fn bounds<'a>(value: impl Fn(&str) -> Option<&'a str>) -> Bounds {
 
 /// Creates a topic; that it is there by now is no error.
 pub(super) async fn create(plan: &Plan, topic: &str, declare: &Declare, timeout: Duration) -> Result<(), String> {
-    let admin = admin(plan).map_err(|error| crate::error::plain(&error))?;
+    let admin = Admin::new(plan).map_err(|error| crate::error::plain(&error))?;
     let replication = TopicReplication::Fixed(declare.replication.unwrap_or(-1));
     let mut new = NewTopic::new(topic, declare.partitions.unwrap_or(-1), replication);
     for (name, value) in &declare.config {
@@ -117,18 +135,13 @@ pub(super) async fn create(plan: &Plan, topic: &str, declare: &Declare, timeout:
     if plan.context.dead_letter && !declare.config.contains_key(SIZE_LIMIT) {
         new = new.set(SIZE_LIMIT, UTMOST_SIZE);
     }
-    let answer = admin.create_topics([&new], &options(timeout)).await;
-    drop_aside(admin);
+    let answer = admin.client().create_topics([&new], &options(timeout)).await;
+    drop(admin);
     match answer.map(|mut results| results.pop()) {
         Ok(None | Some(Ok(_) | Err((_, Code::TopicAlreadyExists)))) => Ok(()),
         Ok(Some(Err((_, code)))) => Err(crate::error::words(code)),
         Err(error) => Err(crate::error::plain(&error)),
     }
-}
-
-/// Its end waits for its threads.
-fn drop_aside(admin: AdminClient<DefaultClientContext>) {
-    tokio::task::spawn_blocking(move || drop(admin));
 }
 
 /// Whether nobody answered, as opposed to an answer that says no.

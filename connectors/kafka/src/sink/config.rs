@@ -1,11 +1,16 @@
 //! What is asked of the options: are they right, what do they speak of, what is in the way at the broker; and the
-//! sink itself.
+//! opening of the sink.
 
-use gantry_sdk::{Context, Description, Endpoint, Result, Sink, config::Problem, plugin::SinkConfig, probe::Probing};
+use gantry_sdk::{
+    Context, Description, Endpoint, Opening, Result, Sink, config::Problem, plugin::SinkConfig, probe::Probing,
+};
 
 use super::{KafkaSink, SinkOptions, check, plan::Plan, probe};
 
 impl SinkConfig for SinkOptions {
+    const IS_KAFKA: bool = true;
+    const PLACE_OPTION: Option<&'static str> = Some("topic");
+
     fn check(&self) -> Vec<Problem> {
         check::check(self)
     }
@@ -27,7 +32,8 @@ impl SinkConfig for SinkOptions {
         Box::pin(probe::probe(self, context))
     }
 
-    fn build(self, context: Context) -> Result<Box<dyn Sink>> {
-        Ok(Box::new(KafkaSink::new(Plan::new(self, context)?)))
+    fn build(self, context: Context) -> Result<Opening<dyn Sink>> {
+        let plan = Plan::new(self, context)?;
+        Ok(Box::pin(KafkaSink::open(plan)))
     }
 }

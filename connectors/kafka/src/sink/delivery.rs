@@ -90,15 +90,18 @@ impl Delivery {
         self.lock().open(batch)
     }
 
-    /// A report: the broker has it, at that place. One that lies behind a refused batch of its partition counts as taken
-    /// back: it is written again behind what it overtook (I5).
-    pub(super) fn delivered<'a>(&self, token: Token, place: impl FnOnce() -> (&'a str, i32)) {
+    /// A report: the broker has it, at that topic, partition and offset. One that lies behind a refused batch of its
+    /// partition counts as taken back: it is written again behind what it overtook (I5).
+    pub(super) fn delivered<'a>(&self, token: Token, place: impl Fn() -> (&'a str, i32, i64)) {
         let mut table = self.lock();
         table.reports += 1;
-        if !table.refused.is_empty() && table.was_refused(place()) {
-            return self.hold(table, token, None);
+        if !table.refused.is_empty() {
+            let (topic, partition, _) = place();
+            if table.was_refused((topic, partition)) {
+                return self.hold(table, token, None);
+            }
         }
-        let done = table.account(token, |slot, _| slot.delivered += 1);
+        let done = table.account(token, |slot, index| slot.deliver(index, place));
         self.after(table, done);
     }
 

@@ -50,7 +50,7 @@ impl ProducerContext for Events {
     fn delivery(&self, result: &DeliveryResult<'_>, opaque: usize) {
         let token = Token::from_opaque(opaque);
         match result {
-            Ok(message) => self.delivery.delivered(token, || (message.topic(), message.partition())),
+            Ok(message) => self.delivery.delivered(token, || (message.topic(), message.partition(), message.offset())),
             Err((error, message)) => {
                 let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
                 self.delivery.failed(token, code, (message.topic(), message.partition()));

@@ -67,11 +67,6 @@ const LIMIT_AGE: Duration = Duration::from_secs(1);
 
 /// The sink.
 pub(crate) struct KafkaSink {
-    plan: Arc<Plan>,
-    running: Option<Running>,
-}
-
-struct Running {
     client: Client,
     topics: Topics,
     scratch: Scratch,
@@ -108,64 +103,8 @@ enum Pause {
     ReadLimit,
 }
 
-// === impl KafkaSink ===
-
-impl KafkaSink {
-    fn new(plan: Plan) -> Self {
-        Self { plan: Arc::new(plan), running: None }
-    }
-
-    fn running(&mut self) -> Result<&mut Running> {
-        self.running.as_mut().ok_or_else(|| Error::internal("the Kafka sink is not open"))
-    }
-}
-
 #[async_trait]
 impl Sink for KafkaSink {
-    async fn open(&mut self) -> Result<()> {
-        let client = open::open(&self.plan).await?;
-        self.running = Some(Running {
-            client,
-            topics: Topics::default(),
-            scratch: Scratch::default(),
-            limit_read: Instant::now(),
-            sending: None,
-            asking: None,
-        });
-        Ok(())
-    }
-
-    fn start(&mut self, batch: Batch) {
-        if let Some(running) = &mut self.running {
-            running.start(batch);
-        }
-    }
-
-    async fn ready(&mut self) -> Result<()> {
-        self.running()?.ready().await;
-        Ok(())
-    }
-
-    async fn flush(&mut self) -> Result<()> {
-        let running = self.running()?;
-        running.ready().await;
-        let shared = Arc::clone(&running.client.shared);
-        flush(&shared).await;
-        Ok(())
-    }
-
-    async fn close(&mut self) -> Result<()> {
-        if let Some(Running { client, sending, asking, .. }) = self.running.take() {
-            drop((sending, asking));
-            client.stop().await;
-        }
-        Ok(())
-    }
-}
-
-// === impl Running ===
-
-impl Running {
     fn start(&mut self, batch: Batch) {
         let shared = &self.client.shared;
         debug_assert!(self.sending.is_none(), "started before it was ready");
@@ -178,8 +117,43 @@ impl Running {
         }
     }
 
+    async fn ready(&mut self) -> Result<()> {
+        self.work_off().await;
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        self.work_off().await;
+        flush(&self.client.shared).await;
+        Ok(())
+    }
+
+    async fn close(self: Box<Self>) -> Result<()> {
+        let Self { client, sending, asking, .. } = *self;
+        drop((sending, asking));
+        client.stop().await;
+        Ok(())
+    }
+}
+
+// === impl KafkaSink ===
+
+impl KafkaSink {
+    /// Connects and checks the topic. Dropped early, the client ends by itself.
+    async fn open(plan: Plan) -> Result<Box<dyn Sink>> {
+        let client = open::open(&Arc::new(plan)).await?;
+        Ok(Box::new(Self {
+            client,
+            topics: Topics::default(),
+            scratch: Scratch::default(),
+            limit_read: Instant::now(),
+            sending: None,
+            asking: None,
+        }))
+    }
+
     /// Works off the batch that was started. Cancel-safe.
-    async fn ready(&mut self) {
+    async fn work_off(&mut self) {
         let delivery = Arc::clone(&self.client.shared.delivery);
         loop {
             if let Some(asking) = &mut self.asking {

@@ -1,13 +1,15 @@
 //! What is asked of the options: are they right, what do they speak of, what is in the way at the broker; and the
-//! source itself.
+//! opening of the source.
 
 use gantry_sdk::{
-    Context, Description, Endpoint, Result, Source, config::Problem, plugin::SourceConfig, probe::Probing,
+    Context, Description, Endpoint, Opening, Result, Source, config::Problem, plugin::SourceConfig, probe::Probing,
 };
 
 use super::{KafkaSource, SourceOptions, check, plan::Plan, probe};
 
 impl SourceConfig for SourceOptions {
+    const IS_KAFKA: bool = true;
+
     fn check(&self) -> Vec<Problem> {
         check::check(self)
     }
@@ -28,7 +30,8 @@ impl SourceConfig for SourceOptions {
         Box::pin(probe::probe(self, context))
     }
 
-    fn build(self, context: Context) -> Result<Box<dyn Source>> {
-        Ok(Box::new(KafkaSource::new(Plan::new(self, context)?)))
+    fn build(self, context: Context) -> Result<Opening<dyn Source>> {
+        let plan = Plan::new(self, context)?;
+        Ok(Box::pin(KafkaSource::open(plan)))
     }
 }

@@ -42,12 +42,9 @@ impl Converter {
             key: message.key().map(|key| self.copy(key)),
             value: message.payload().map(|value| self.copy(value)),
             timestamp: message.timestamp().to_millis(),
-            origin: Origin {
-                address: topic.clone(),
-                partition: Some(message.partition()),
-                offset: Some(message.offset()),
-                ..Origin::default()
-            },
+            origin: Origin::new("topic", topic.clone())
+                .with("partition", message.partition())
+                .with("offset", message.offset()),
             ..Record::default()
         };
         if message.headers().is_some() {

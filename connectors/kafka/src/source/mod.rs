@@ -39,7 +39,7 @@ mod watch;
 use std::{sync::Arc, thread, time::Duration};
 
 use async_trait::async_trait;
-use gantry_sdk::{Error, Lane, Limits, Polled, Position, Result, Source, health::Condition};
+use gantry_sdk::{Closed, Error, Lane, Limits, Polled, Position, Result, Source, health::Condition};
 use tokio::sync::oneshot;
 
 use convert::Converter;
@@ -53,13 +53,8 @@ pub use options::{IsolationLevel, OffsetReset, OnTopicRecreated, SourceOptions, 
 /// How long the end of the consumer may take before it is left to itself.
 const PATIENCE: Duration = Duration::from_secs(6);
 
-/// The source.
+/// The source: a member of the group.
 pub(crate) struct KafkaSource {
-    plan: Arc<Plan>,
-    running: Option<Running>,
-}
-
-struct Running {
     plan: Arc<Plan>,
     member: Thread,
     /// In the order of their numbers.
@@ -69,6 +64,8 @@ struct Running {
     converter: Converter,
     /// It came behind records that were handed out first.
     trouble: Option<Error>,
+    /// What was wrong with a commit; [`Source::sync`] says it.
+    misplaced: Option<Error>,
     /// It has returned an error: there is nothing more to expect of it.
     has_failed: bool,
 }
@@ -79,96 +76,103 @@ struct Thread {
     ended: oneshot::Receiver<()>,
 }
 
-// === impl KafkaSource ===
-
-impl KafkaSource {
-    fn new(plan: Plan) -> Self {
-        Self { plan: Arc::new(plan), running: None }
-    }
-
-    fn running(&mut self) -> Result<&mut Running> {
-        self.running.as_mut().ok_or_else(|| Error::internal("the Kafka source is not open"))
-    }
-}
-
 #[async_trait]
 impl Source for KafkaSource {
-    async fn open(&mut self) -> Result<()> {
-        let (member, opened) = Thread::start(&self.plan)?;
-        opened.await.unwrap_or_else(|_| Err(Error::internal("the thread of the consumer ended early")))?;
-        self.plan.context.health.set(Condition::Up);
-        self.running = Some(Running {
-            plan: Arc::clone(&self.plan),
-            member,
-            lanes: Vec::new(),
-            turn: 0,
-            converter: Converter::new(Arc::clone(&self.plan)),
-            trouble: None,
-            has_failed: false,
-        });
-        Ok(())
-    }
-
     async fn poll(&mut self, limits: Limits) -> Result<Polled> {
-        let running = self.running()?;
-        let wake = Arc::clone(running.member.shared.wake());
+        let wake = Arc::clone(self.member.shared.wake());
         loop {
             // Cancel-safe: records leave librdkafka only in the very call that returns them.
             let woken = wake.notified();
-            if let Some(polled) = running.take(limits)? {
+            if let Some(polled) = self.take(limits)? {
                 return Ok(polled);
             }
             woken.await;
         }
     }
 
-    async fn commit(&mut self, lane: Lane, upto: &Position) -> Result<()> {
-        let running = self.running()?;
-        running.admit();
-        let offset = upto.as_u64().and_then(|offset| i64::try_from(offset).ok());
-        let offset = offset.ok_or_else(|| Error::internal("a position that is not of this source"))?;
+    fn lane_key(&self, lane: Lane) -> Arc<str> {
+        // A topic's name has no slash in it.
+        self.lane(lane).map_or_else(Arc::default, |own| format!("{}/{}", own.topic, own.partition).into())
+    }
+
+    /// The member's thread tells the group, in its own time.
+    fn commit(&mut self, lane: Lane, upto: &Position) {
+        let Some(offset) = upto.as_u64().and_then(|offset| i64::try_from(offset).ok()) else {
+            self.misplaced = Some(Error::internal("a position that is not of this source"));
+            return;
+        };
         // One that is not there has ended: what is settled of it is for its next owner to repeat (I3).
-        if let Ok(index) = running.lanes.binary_search_by_key(&lane.0, |own| own.id.0) {
-            running.lanes[index].settle(offset);
+        if let Some(own) = self.lane(lane) {
+            own.settle(offset);
         }
-        Ok(())
+    }
+
+    async fn sync(&mut self) -> Result<()> {
+        self.misplaced.take().map_or(Ok(()), Err)
     }
 
     async fn watch_connection(&mut self) -> Error {
-        let Ok(running) = self.running() else { return std::future::pending().await };
-        let shared = Arc::clone(&running.member.shared);
+        let shared = Arc::clone(&self.member.shared);
         loop {
             let woken = shared.wake().notified();
-            if let Some(error) = running.failure() {
+            if let Some(error) = self.failure() {
                 return error;
             }
-            running.admit();
+            self.admit();
             woken.await;
         }
     }
 
     async fn backlog(&mut self) -> Result<Option<u64>> {
-        Ok(self.running()?.member.shared.backlog())
+        Ok(self.member.shared.backlog())
     }
 
     async fn give_back(&mut self) -> Result<bool> {
-        let running = self.running()?;
-        running.admit();
-        let is_sound = !running.has_failed && running.trouble.is_none();
-        Ok(is_sound && running.member.shared.rewind().await.unwrap_or(false))
+        self.admit();
+        let is_sound = !self.has_failed && self.trouble.is_none();
+        Ok(is_sound && self.member.shared.rewind().await.unwrap_or(false))
     }
 
-    async fn close(&mut self) -> Result<()> {
-        match self.running.take() {
-            Some(running) => running.close().await,
-            None => Ok(()),
-        }
+    async fn close(self: Box<Self>) -> Result<Closed> {
+        let Self { member, lanes, .. } = *self;
+        member.shared.stop();
+        drop(lanes);
+        member.ended().await;
+        Ok(Closed::default())
     }
 }
 
-// === impl Running ===
+// === impl KafkaSource ===
 
-impl Running {
+impl KafkaSource {
+    /// Joins the group. Dropped early, the member's thread ends by itself and leaves it.
+    async fn open(plan: Plan) -> Result<Box<dyn Source>> {
+        let plan = Arc::new(plan);
+        let (member, opened) = Thread::start(&plan)?;
+        let opened = opened.await.unwrap_or_else(|_| Err(Error::internal("the thread of the consumer ended early")));
+        if let Err(error) = opened {
+            member.ended().await;
+            return Err(error);
+        }
+        plan.context.health.set(Condition::Up);
+        Ok(Box::new(Self {
+            member,
+            lanes: Vec::new(),
+            turn: 0,
+            converter: Converter::new(Arc::clone(&plan)),
+            trouble: None,
+            misplaced: None,
+            has_failed: false,
+            plan,
+        }))
+    }
+
+    /// The lane of that number, if it gives records.
+    fn lane(&self, lane: Lane) -> Option<&Arc<PartitionLane>> {
+        let index = self.lanes.binary_search_by_key(&lane.0, |own| own.id.0).ok()?;
+        self.lanes.get(index)
+    }
+
     /// What there is to tell or to hand out.
     fn take(&mut self, limits: Limits) -> Result<Option<Polled>> {
         if let Some(error) = self.failure() {
@@ -189,7 +193,7 @@ impl Running {
                 }
                 self.trouble = error;
                 let last = Position::from(taken.last.unsigned_abs());
-                return Ok(Some(Polled::Batch { lane: lane.id, records: taken.records, last }));
+                return Ok(Some(Polled::Batch { lane: lane.id, records: taken.records, last, answers: None }));
             }
         }
         // Only now: what has ended gives nothing any more.
@@ -213,14 +217,6 @@ impl Running {
             self.lanes.extend(arrivals);
             self.lanes.retain(|lane| lane.has_given() || !lane.has_ended());
         }
-    }
-
-    async fn close(self) -> Result<()> {
-        let Self { member, lanes, .. } = self;
-        member.shared.stop();
-        drop(lanes);
-        member.ended().await;
-        Ok(())
     }
 }
 

@@ -38,6 +38,10 @@ pub(super) fn open(plan: &Plan, shared: &MemberState) -> Result<(Consumer, usize
         consumer = create(plan, partitions)?;
     }
     patiently(plan, shared, &consumer, deadline.max(Instant::now() + SLICE), || ask_for_the_group(plan, &consumer))?;
+    if shared.is_stopping() {
+        // Nobody waits for it any more: the group need not hear of it.
+        return Err(Error::disconnected(format!("{}: it was given up", plan.doing())));
+    }
     let subscribed = consumer.subscribe(&plan.subscription());
     subscribed.map_err(|failed| Error::config(format!("{}: {}", plan.doing(), error::plain(&failed))))?;
     Ok((consumer, partitions))

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use gantry_sdk::{
-    Context, DeadLetter, DeadLetterId, DeadLetters, Properties, Record, Timestamp, Value,
+    Context, DeadLetter, DeadLetterId, DeadLetters, Origin, Properties, Record, Timestamp, Value,
     dead_letters::{Fidelity, Marks, Reason},
 };
 use serde_json::{Value as Json, json};
@@ -55,8 +55,7 @@ fn awkward() -> Record {
         timestamp: Some(1_000),
         ..Record::default()
     };
-    record.origin.address = "orders".into();
-    record.origin.routing_key = "eu".into();
+    record.origin = Origin::new("queue", "orders".into()).with("routing_key", "eu");
     for (name, value) in [
         ("", Value::Null),
         ("a\0b", Value::I16(-7)),

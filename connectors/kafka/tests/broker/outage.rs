@@ -102,7 +102,7 @@ async fn records_wait_out_an_outage_and_health_says_so() {
 async fn an_idle_sink_notices_an_outage_and_its_end() {
     let cluster = mock();
     let context = context();
-    let mut sink = open(&mock_options(&cluster, json!({})), context.clone()).await;
+    let sink = open(&mock_options(&cluster, json!({})), context.clone()).await;
     cluster.broker_down(-1).unwrap();
     wait_for(&context, |condition| matches!(condition, Condition::Down(_))).await;
     cluster.broker_up(-1).unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use gantry_sdk::{Context, ErrorKind, Polled, Value};
+use gantry_sdk::{Context, ErrorKind, Polled, Position, Value};
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer as _},
@@ -11,7 +11,10 @@ use serde_json::{Value as Json, json};
 
 use crate::support::{
     self, DEADLINE, Topic, context,
-    source::{is_silent, number, open_source, producer, source_options, take, take_once, write_numbers, write_one},
+    source::{
+        failure, is_silent, next, number, open_source, partition_of, producer, source_options, take, take_once,
+        write_numbers, write_one,
+    },
     unique,
 };
 
@@ -23,10 +26,10 @@ async fn everything_comes_once_and_in_the_order_of_its_partition() {
     let mut source = open_source(&options, context()).await;
     let taken = take(&mut *source, 20_000).await;
     for partition in 0..4 {
-        let own: Vec<_> = taken.iter().filter(|record| record.origin.partition == Some(partition)).collect();
+        let own: Vec<_> = taken.iter().filter(|record| partition_of(record) == partition).collect();
         let expected: Vec<u64> = (0..20_000).filter(|number| *number % 4 == partition as u64).collect();
         assert_eq!(own.iter().map(|record| number(record)).collect::<Vec<_>>(), expected);
-        assert!(own.iter().zip(0..).all(|(record, offset)| record.origin.offset == Some(offset)));
+        assert!(own.iter().zip(0..).all(|(record, offset)| record.origin.integer("offset") == Some(offset)));
         assert!(own.iter().all(|record| record.origin.address == topic.name && record.timestamp.is_some()));
     }
     source.close().await.unwrap();
@@ -42,9 +45,11 @@ async fn it_goes_on_behind_what_is_settled_and_repeats_the_rest() {
     let mut settled = 0;
     while settled < 60 {
         let limits = gantry_sdk::Limits { records: 20, bytes: 1 << 20 };
-        let gantry_sdk::Polled::Batch { lane, records, last } = source.poll(limits).await.unwrap() else { continue };
+        let gantry_sdk::Polled::Batch { lane, records, last, .. } = source.poll(limits).await.unwrap() else {
+            continue;
+        };
         settled += records.len();
-        source.commit(lane, &last).await.unwrap();
+        source.commit(lane, &last);
     }
     let (_, in_flight, _) = support::source::next(&mut *source).await;
     assert!(!in_flight.is_empty(), "taken, never settled");
@@ -194,14 +199,30 @@ async fn without_an_offset_and_with_reset_error_it_says_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_lane_keeps_its_name_and_takes_only_positions_of_its_own() {
+    let topic = Topic::new("lane", 3, &[]).await;
+    write_numbers(&producer(&[]), &topic, 0..3);
+    let options = source_options(&topic.name, json!({}));
+    for _ in 0..2 {
+        let mut source = open_source(&options, context()).await;
+        for _ in 0..3 {
+            let (lane, records, _) = next(&mut *source).await;
+            assert_eq!(*source.lane_key(lane), format!("{}/{}", topic.name, partition_of(&records[0])));
+            source.commit(lane, &Position::new(b"another's"));
+            assert_eq!(source.sync().await.unwrap_err().kind(), ErrorKind::Internal);
+            source.sync().await.unwrap();
+        }
+        source.close().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_missing_topic_is_said_at_the_start() {
     let name = unique("missing");
     let options = source_options(&name, json!({}));
-    let mut source = support::source::create_source(&options, context());
-    let error = source.open().await.unwrap_err();
+    let error = failure(&options).await;
     assert_eq!(error.kind(), ErrorKind::Missing);
     assert!(error.chain().contains(&name) && error.chain().contains("create it"), "{}", error.chain());
-    source.close().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -231,11 +252,9 @@ async fn nobody_there_is_said_and_tried_again() {
         "orders",
         json!({ "connection": { "bootstrap_servers": "127.0.0.1:1", "connect_timeout": "1s" } }),
     );
-    let mut source = support::source::create_source(&options, context());
-    let error = source.open().await.unwrap_err();
+    let error = failure(&options).await;
     assert_eq!(error.kind(), ErrorKind::Disconnected);
     assert!(error.chain().contains("127.0.0.1:1"), "{}", error.chain());
-    source.close().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -330,7 +349,7 @@ async fn records_that_kafka_deleted_while_it_was_stopped_are_counted_once() {
     write_numbers(&producer, &topic, 110..115);
     topic.delete_before(115).await;
     let second = context();
-    let mut source = open_source(&options, second.clone()).await;
+    let source = open_source(&options, second.clone()).await;
     assert_eq!(losses(&second).await, [("retention", 5)]);
     source.close().await.unwrap();
     let third = context();
@@ -351,14 +370,14 @@ async fn records_that_kafka_deletes_while_it_reads_are_counted() {
     let small = Context { in_flight_bytes: 100_000, ..context() };
     let mut source = open_source(&source_options(&topic.name, json!({})), small.clone()).await;
     let (lane, records, last) = support::source::next(&mut *source).await;
-    source.commit(lane, &last).await.unwrap();
+    source.commit(lane, &last);
     let mut came = records.len() as u64;
     topic.delete_before(40).await;
     write_one(&topic, None, Some("the end"), &[]);
     loop {
         let (lane, records, last) = support::source::next(&mut *source).await;
-        source.commit(lane, &last).await.unwrap();
-        if records.last().unwrap().origin.offset == Some(40) {
+        source.commit(lane, &last);
+        if records.last().unwrap().origin.integer("offset") == Some(40) {
             came += records.len() as u64 - 1;
             break;
         }
@@ -382,9 +401,9 @@ async fn a_topic_that_is_deleted_and_created_again_is_read_from_its_start() {
     let mut came = Vec::new();
     while came.len() < 300 {
         match tokio::time::timeout(DEADLINE, source.poll(support::source::ALL)).await.expect("more comes") {
-            Ok(Polled::Batch { lane, records, last }) => {
+            Ok(Polled::Batch { lane, records, last, .. }) => {
                 came.extend(records.iter().map(number));
-                source.commit(lane, &last).await.unwrap();
+                source.commit(lane, &last);
             }
             Ok(_) => {}
             // It was seen while it was gone: the runtime opens another.

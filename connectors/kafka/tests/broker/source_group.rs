@@ -7,7 +7,9 @@ use serde_json::json;
 
 use crate::support::{
     self, DEADLINE, Topic, context,
-    source::{ALL, Arrivals, Worker, next, number, open_source, producer, source_options, take, write_numbers},
+    source::{
+        ALL, Arrivals, Worker, next, number, open_source, partition_of, producer, source_options, take, write_numbers,
+    },
     unique,
 };
 
@@ -69,12 +71,12 @@ async fn a_partition_is_given_up_only_when_what_is_in_flight_is_settled() {
         let polled = tokio::time::timeout(Duration::from_millis(200), first.poll(ALL)).await;
         match polled {
             Ok(Ok(Polled::LaneEnded(lane))) => ended = Some(lane),
-            Ok(Ok(Polled::Batch { lane, records, last })) => held.push((lane, records, last)),
+            Ok(Ok(Polled::Batch { lane, records, last, .. })) => held.push((lane, records, last)),
             Ok(other) => panic!("{other:?}"),
             Err(_) if begun.elapsed() > Duration::from_secs(5) => {
                 assert_eq!(arrivals.count(), 0, "in flight, and given to somebody else");
                 for (lane, _, last) in held.drain(..) {
-                    first.commit(lane, &last).await.unwrap();
+                    first.commit(lane, &last);
                 }
             }
             Err(_) => {}
@@ -103,7 +105,7 @@ async fn what_is_not_settled_in_time_is_repeated_by_the_next_owner() {
     let Polled::LaneEnded(ended) = polled else { panic!("{polled:?}") };
     // Settled too late: it changes nothing.
     for (lane, _, last) in &held {
-        first.commit(*lane, last).await.unwrap();
+        first.commit(*lane, last);
     }
     until("the next owner repeats it", || arrivals.count() == 100).await;
     let gone: Vec<_> = held.iter().filter(|(lane, ..)| *lane == ended).flat_map(|(_, records, _)| records).collect();
@@ -125,18 +127,20 @@ async fn without_credit_it_stays_in_the_group_beyond_the_poll_interval() {
     let limits = Limits { records: 10, bytes: 1 << 10 };
     let mut taken = Vec::new();
     for _ in 0..3 {
-        let Polled::Batch { lane, records, last } = source.poll(limits).await.unwrap() else { panic!("a lane ended") };
+        let Polled::Batch { lane, records, last, .. } = source.poll(limits).await.unwrap() else {
+            panic!("a lane ended")
+        };
         taken.extend(records);
-        source.commit(lane, &last).await.unwrap();
+        source.commit(lane, &last);
         // The wait is the test: longer than a member may be silent.
         let ended = tokio::time::timeout(Duration::from_secs(8), source.watch_connection()).await;
         assert!(ended.is_err(), "{ended:?}");
     }
     while taken.len() < 20_000 {
         match tokio::time::timeout(DEADLINE, source.poll(ALL)).await.unwrap().unwrap() {
-            Polled::Batch { lane, records, last } => {
+            Polled::Batch { lane, records, last, .. } => {
                 taken.extend(records);
-                source.commit(lane, &last).await.unwrap();
+                source.commit(lane, &last);
             }
             other => panic!("it was out of the group: {other:?}"),
         }
@@ -160,10 +164,10 @@ async fn a_static_member_that_is_back_soon_gets_its_partitions_without_a_rebalan
         assert!(begun.elapsed() < DEADLINE, "{seen:?}");
         for (index, source) in [&mut first, &mut other].into_iter().enumerate() {
             if let Ok(polled) = tokio::time::timeout(Duration::from_millis(100), source.poll(ALL)).await
-                && let Polled::Batch { lane, records, last } = polled.unwrap()
+                && let Polled::Batch { lane, records, last, .. } = polled.unwrap()
             {
                 seen[index] += records.len();
-                source.commit(lane, &last).await.unwrap();
+                source.commit(lane, &last);
             }
         }
     }
@@ -174,7 +178,7 @@ async fn a_static_member_that_is_back_soon_gets_its_partitions_without_a_rebalan
     write_numbers(&producer(&[]), &topic, 0..2);
     let (_, back, _) = next(&mut *first).await;
     let (_, stayed, _) = next(&mut *other).await;
-    assert_ne!(back[0].origin.partition, stayed[0].origin.partition);
+    assert_ne!(partition_of(&back[0]), partition_of(&stayed[0]));
     first.close().await.unwrap();
     other.close().await.unwrap();
 }
@@ -187,10 +191,10 @@ async fn write_until_both_get_some(topic: &Topic, mut both: [&mut Box<dyn gantry
         let (mut got, mut partitions) = ([0, 0], std::collections::BTreeSet::new());
         for (index, source) in both.iter_mut().enumerate() {
             while let Ok(polled) = tokio::time::timeout(Duration::from_millis(500), source.poll(ALL)).await {
-                if let Polled::Batch { lane, records, last } = polled.unwrap() {
+                if let Polled::Batch { lane, records, last, .. } = polled.unwrap() {
                     got[index] += records.len();
-                    partitions.extend(records.iter().map(|record| record.origin.partition));
-                    source.commit(lane, &last).await.unwrap();
+                    partitions.extend(records.iter().map(partition_of));
+                    source.commit(lane, &last);
                 }
             }
         }
@@ -207,7 +211,7 @@ async fn two_static_members_of_one_name_are_told_apart_by_an_error() {
     let options = source_options(&topic.name, json!({ "group_instance_id": unique("member") }));
     let mut first = open_source(&options, context()).await;
     take(&mut *first, 1).await;
-    let mut second = open_source(&options, context()).await;
+    let second = open_source(&options, context()).await;
     let error = loop {
         match tokio::time::timeout(DEADLINE, first.poll(ALL)).await.expect("it is fenced") {
             Ok(_) => {}

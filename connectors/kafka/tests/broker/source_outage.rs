@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 
 use crate::support::{
     DEADLINE, context, merge,
-    source::{create_source, number, open_source, take},
+    source::{failure, number, open_source, take},
 };
 
 type Mock = MockCluster<'static, DefaultProducerContext>;
@@ -77,9 +77,7 @@ async fn without_the_right_to_the_group_it_says_what_to_grant() {
     let cluster = mock();
     let denied = RDKafkaRespErr::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED;
     cluster.request_errors(RDKafkaApiKey::OffsetFetch, &[denied; 3]);
-    let mut source = create_source(&options(&cluster, json!({})), context());
-    let error = source.open().await.unwrap_err();
+    let error = failure(&options(&cluster, json!({}))).await;
     assert_eq!(error.kind(), ErrorKind::Refused, "{}", error.chain());
     assert!(error.chain().contains("grant READ"), "{}", error.chain());
-    source.close().await.unwrap();
 }

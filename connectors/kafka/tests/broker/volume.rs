@@ -101,7 +101,7 @@ async fn a_call_that_is_cut_short_goes_on_with_the_next() {
 async fn a_close_in_the_middle_of_a_batch_lets_go_of_the_rest() {
     let topic = Topic::new("closed", 1, &[]).await;
     let mut courier = Courier::new();
-    let mut sink = cut_short(&topic.name, &mut courier).await;
+    let sink = cut_short(&topic.name, &mut courier).await;
     sink.close().await.unwrap();
     let summary = courier.outcomes(DEADLINE).await;
     assert!(summary.abandoned >= 490, "{summary:?}");

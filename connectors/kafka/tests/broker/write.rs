@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use gantry_kafka::headers::typed;
-use gantry_sdk::{Properties, Record, Timestamp, Value};
+use gantry_sdk::{Origin, Properties, Record, Timestamp, Value};
 use serde_json::json;
 
 use crate::support::{self, Topic, context, open, options, put, record, write};
@@ -59,8 +59,7 @@ async fn templates_make_key_partition_timestamp_and_headers() {
     );
     let mut full = record("own key", r#"{"client":"Вася","at":1700000000123}"#);
     full.headers.push("shard", Value::I32(3));
-    full.origin.address = "orders".into();
-    full.origin.routing_key = "new".into();
+    full.origin = Origin::new("queue", "orders".into()).with("routing_key", "new");
     let mut bare = record("own key", "not json");
     bare.timestamp = Some(1_600_000_000_000);
     bare.headers.push("shard", Value::I32(0));

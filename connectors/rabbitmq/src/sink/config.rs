@@ -14,6 +14,7 @@ use crate::{convert::short_string, dead_letters::RabbitDeadLetters, reserved::RO
 impl SinkConfig for SinkOptions {
     const COUNTS_ATTEMPTS: bool = true;
     const ORDERED_OPTIONS: &'static [&'static str] = &["map"];
+    const PLACE_OPTION: Option<&'static str> = Some("queue");
 
     fn check(&self) -> Vec<Problem> {
         let mut problems: Vec<_> =

@@ -9,6 +9,7 @@ use gantry_sdk::{
 };
 
 use super::{Source, SourceOptions, probe};
+use crate::declare::DEAD_LETTER_EXCHANGE;
 
 impl SourceConfig for SourceOptions {
     const CAN_REJECT: bool = true;
@@ -23,6 +24,27 @@ impl SourceConfig for SourceOptions {
             problems.extend(declare.check().into_iter().map(|problem| problem.under("declare")));
         }
         problems
+    }
+
+    fn check_batch(&self, records: usize) -> Option<String> {
+        let most = self.largest_batch();
+        (records > most).then(|| {
+            format!(
+                "is more than a tenth of the source's prefetch ({}): batches will hold at most {most} records; raise prefetch \
+                 or lower this",
+                self.prefetch
+            )
+        })
+    }
+
+    /// RabbitMQ forgets what is rejected, unless the queue says where to.
+    fn check_reject(&self) -> Option<String> {
+        (!self.declares_dead_letters()).then(|| {
+            format!(
+                "RabbitMQ drops a rejected message whose queue has no dead-letter exchange: see that every queue of this \
+                 bridge has one, by {DEAD_LETTER_EXCHANGE} or by a policy"
+            )
+        })
     }
 
     fn describe(&self, _bridge: &str) -> Description {

@@ -7,7 +7,7 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{Arguments, ConnectionOptions, DeclareOptions, convert::short_string};
+use crate::{Arguments, ConnectionOptions, DeclareOptions, convert::short_string, declare::DEAD_LETTER_EXCHANGE};
 
 /// Consumes one or more queues.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -101,6 +101,17 @@ impl SourceOptions {
             // Empty: the broker makes one up.
             None => Ok(short_string(name).unwrap_or_default()),
         }
+    }
+
+    /// The most records of a batch: acknowledgements come in steps of a tenth of the prefetch.
+    pub(super) fn largest_batch(&self) -> usize {
+        usize::from(self.prefetch / 10).max(1)
+    }
+
+    /// The queues that are created here lead rejected messages somewhere.
+    pub(super) fn declares_dead_letters(&self) -> bool {
+        let queue = self.declare.as_ref().and_then(|declare| declare.queue.as_ref());
+        queue.is_some_and(|queue| queue.arguments.get(DEAD_LETTER_EXCHANGE).is_some())
     }
 
     /// A person chose where consumers of a stream start.
@@ -237,6 +248,25 @@ mod tests {
         ] {
             assert_eq!(one(more.clone()).0, Severity::Warning, "{more}");
         }
+    }
+
+    #[test]
+    fn a_batch_is_at_most_a_tenth_of_the_prefetch() {
+        let with_prefetch = |prefetch: u16| options(json!({ "queue": "orders", "prefetch": prefetch }));
+        assert_eq!(with_prefetch(2000).check_batch(200), None);
+        let text = with_prefetch(2000).check_batch(201).expect("it is more");
+        assert!(text.contains("prefetch (2000)") && text.contains("at most 200 records"), "{text}");
+        assert_eq!(with_prefetch(5).check_batch(1), None, "less than one record there cannot be");
+    }
+
+    #[test]
+    fn rejecting_wants_a_dead_letter_exchange() {
+        let queue = |arguments: Json| {
+            options(json!({ "queue": "orders", "declare": { "queue": { "arguments": arguments } } })).check_reject()
+        };
+        assert_eq!(queue(json!({ "x-dead-letter-exchange": "dead" })), None);
+        assert!(queue(json!({})).is_some_and(|text| text.contains("x-dead-letter-exchange")));
+        assert!(options(json!({ "queue": "orders" })).check_reject().is_some(), "nobody knows about a queue of others");
     }
 
     #[test]

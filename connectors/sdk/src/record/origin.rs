@@ -44,6 +44,14 @@ impl Origin {
         self
     }
 
+    /// Says that detail, whatever was said of it before.
+    pub fn set(&mut self, name: &'static str, detail: impl Into<Detail>) {
+        match self.fields.iter_mut().find(|(own, _)| *own == name) {
+            Some((_, place)) => *place = detail.into(),
+            None => self.fields.push((name, detail.into())),
+        }
+    }
+
     /// All details, in the order in which they were added.
     pub fn details(&self) -> impl Iterator<Item = (&'static str, &Detail)> {
         self.fields.iter().map(|(name, detail)| (*name, detail))

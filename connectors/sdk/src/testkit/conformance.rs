@@ -5,7 +5,8 @@
 //! - A connector writes a *world*: how records come to be where its source reads, or what has arrived where its sink writes. It is a
 //!   [`SourceWorld`] or a [`SinkWorld`], made anew for each check.
 //! - [`source_conformance!`](crate::source_conformance) and [`sink_conformance!`](crate::sink_conformance) make a test of each check.
-//! - What a system cannot do it says in its [`SourceAbilities`] or [`SinkAbilities`]; only what is said to be missing is left out.
+//! - What its plugin says that it can do (`capabilities`) is held against it. What its system, or its world, cannot do it says in
+//!   [`SourceAbilities`] or [`SinkAbilities`]. Only what is said to be missing is left out.
 //! - The checks play the runtime's part through [`OrderedSource`](super::OrderedSource) and [`OrderedSink`](super::OrderedSink), so
 //!   they keep to the order of calls, and what a source gives is looked at on the way.
 //! - They wait for conditions with a deadline, and never for a time.
@@ -15,6 +16,10 @@
 //!
 //! #[async_trait]
 //! impl SourceWorld for Queue {
+//!     fn capabilities(&self) -> SourceCapabilities {
+//!         SOURCE.capabilities
+//!     }
+//!
 //!     async fn put(&mut self, numbers: RangeInclusive<u64>) { … }
 //!     fn open(&mut self, context: Context) -> Opening<dyn Source> { … }
 //! }

@@ -2,14 +2,14 @@ use std::{sync::Arc, time::Duration};
 
 use gantry_runtime::{Branch, BridgeLimits, ErrorPolicy, Part, status::Progress};
 use gantry_sdk::{
-    Error,
+    Error, SinkCapabilities, SourceCapabilities,
     plugin::{RetryPolicy, SinkPlugin, SourcePlugin},
 };
 use serde_json::json;
 
 use super::*;
 
-const fn source(name: &'static str) -> SourcePlugin {
+const fn source(name: &'static str, is_kafka: bool) -> SourcePlugin {
     SourcePlugin {
         name,
         summary: "",
@@ -18,13 +18,22 @@ const fn source(name: &'static str) -> SourcePlugin {
         create: |_, _| Err(Error::config("only for its name")),
         ordered_options: &[],
         can_reject: false,
+        capabilities: SourceCapabilities {
+            keeps_order: true,
+            can_reject: false,
+            replayable: false,
+            wants_answers: false,
+        },
+        is_kafka,
+        check_batch: |_, _| None,
+        check_reject: |_| None,
         probe: |_, _| gantry_sdk::probe::nothing_to_ask(),
         describe: |_, _| gantry_sdk::Description::default(),
         example: "",
     }
 }
 
-const fn sink(name: &'static str) -> SinkPlugin {
+const fn sink(name: &'static str, is_kafka: bool) -> SinkPlugin {
     SinkPlugin {
         name,
         summary: "",
@@ -33,6 +42,17 @@ const fn sink(name: &'static str) -> SinkPlugin {
         create: |_, _| Err(Error::config("only for its name")),
         ordered_options: &[],
         counts_attempts: false,
+        capabilities: SinkCapabilities {
+            keeps_order: true,
+            transactional: false,
+            gives_answers: false,
+            deduplicates: false,
+            counts_attempts: false,
+        },
+        can_refuse: true,
+        prints: false,
+        is_kafka,
+        place_option: None,
         check_dead_letter: |_| Vec::new(),
         dead_letters: None,
         probe: |_, _| gantry_sdk::probe::nothing_to_ask(),
@@ -42,10 +62,10 @@ const fn sink(name: &'static str) -> SinkPlugin {
     }
 }
 
-static FROM_RABBITMQ: SourcePlugin = source("rabbitmq");
-static FROM_KAFKA: SourcePlugin = source("kafka");
-static TO_RABBITMQ: SinkPlugin = sink("rabbitmq");
-static TO_KAFKA: SinkPlugin = sink("kafka");
+static FROM_RABBITMQ: SourcePlugin = source("rabbitmq", false);
+static FROM_KAFKA: SourcePlugin = source("kafka", true);
+static TO_RABBITMQ: SinkPlugin = sink("rabbitmq", false);
+static TO_KAFKA: SinkPlugin = sink("kafka", true);
 
 fn definition(source: &'static SourcePlugin, sink: &'static SinkPlugin) -> Definition {
     Definition {

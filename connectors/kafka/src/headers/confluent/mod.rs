@@ -11,7 +11,11 @@ mod text;
 
 use gantry_sdk::{Record, config::Problem};
 
-use super::{HeaderMapping, Include, Out, Scratch, mapping::PROPERTY_PREFIX, out::prefixed};
+use super::{
+    HeaderMapping, Include, Out, Scratch,
+    mapping::PROPERTY_PREFIX,
+    out::{bytes_of, prefixed},
+};
 
 pub(super) use read::Reader;
 
@@ -124,7 +128,7 @@ impl Field {
     fn of<'a>(self, record: &'a Record, scratch: &'a mut Vec<u8>) -> Option<&'a [u8]> {
         let (properties, origin) = (record.properties(), &record.origin);
         // What lay in a log was not delivered by RabbitMQ.
-        let is_delivery = origin.offset.is_none();
+        let is_delivery = origin.get("offset").is_none();
         let text = match self {
             // Numbers of one connection and one channel: they mean nothing to anybody else, and no record has them.
             Self::ConsumerTag | Self::DeliveryTag => return None,
@@ -141,8 +145,8 @@ impl Field {
             Self::Priority => return properties.priority.map(|priority| text::number(priority, scratch)),
             Self::Timestamp => return properties.timestamp.map(|time| text::time(time, scratch)),
             Self::Redeliver => return is_delivery.then(|| text::boolean(origin.redelivered)),
-            Self::Exchange => return is_delivery.then(|| origin.exchange.as_bytes().as_ref()),
-            Self::RoutingKey => return is_delivery.then(|| origin.routing_key.as_bytes().as_ref()),
+            Self::Exchange => return is_delivery.then(|| bytes_of(origin.text("exchange"))),
+            Self::RoutingKey => return is_delivery.then(|| bytes_of(origin.text("routing_key"))),
         };
         text.as_ref().map(|text| text.as_bytes().as_ref())
     }

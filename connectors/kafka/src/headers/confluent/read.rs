@@ -53,11 +53,11 @@ fn take(field: Field, value: Option<&[u8]>, properties: &mut Properties, origin:
     let place = match field {
         Field::ConsumerTag | Field::DeliveryTag | Field::Redeliver => return true,
         Field::Exchange => {
-            origin.exchange = text;
+            add(origin, "exchange", text);
             return true;
         }
         Field::RoutingKey => {
-            origin.routing_key = text;
+            add(origin, "routing_key", text);
             return true;
         }
         Field::DeliveryMode => return put(&mut properties.delivery_mode, text.parse().ok()),
@@ -74,6 +74,10 @@ fn take(field: Field, value: Option<&[u8]>, properties: &mut Properties, origin:
         Field::AppId => &mut properties.app_id,
     };
     put(place, Some(text))
+}
+
+fn add(origin: &mut Origin, name: &'static str, text: ByteString) {
+    *origin = std::mem::take(origin).with(name, text);
 }
 
 fn put<T>(place: &mut Option<T>, value: Option<T>) -> bool {

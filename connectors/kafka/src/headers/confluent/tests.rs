@@ -31,7 +31,7 @@ fn write(mapping: &HeaderMapping, record: &Record) -> Written {
 
 /// The record that a source makes of the headers, which has come from a topic.
 fn read(mapping: &HeaderMapping, list: &[Native<'_>]) -> Record {
-    let origin = Origin { address: "topic".into(), offset: Some(7), ..Origin::default() };
+    let origin = Origin::new("topic", "topic".into()).with("partition", 0).with("offset", 7_i64);
     let mut record = Record { origin, ..Record::default() };
     HeaderReader::new(mapping).fill(list, &mut record);
     record
@@ -50,7 +50,7 @@ fn shown(written: &Written) -> Vec<String> {
 }
 
 fn delivery() -> Record {
-    let origin = Origin { address: "myqueue".into(), routing_key: "myqueue".into(), ..Origin::default() };
+    let origin = Origin::new("queue", "myqueue".into()).with("routing_key", "myqueue");
     Record { origin, ..Record::default() }
 }
 
@@ -77,7 +77,7 @@ fn a_message_has_the_headers_of_the_vendors_example() {
 
 #[test]
 fn what_was_no_delivery_has_no_delivery() {
-    let record = Record { origin: Origin { offset: Some(1), ..Origin::default() }, ..Record::default() };
+    let record = Record { origin: Origin::default().with("offset", 1_i64), ..Record::default() };
     let written = write(&mapping(), &record);
     assert_eq!(written.len(), 17);
     assert!(written.iter().all(|(_, value)| value.is_none()), "{:?}", shown(&written));
@@ -86,7 +86,7 @@ fn what_was_no_delivery_has_no_delivery() {
 #[test]
 fn every_property_has_its_name() {
     let mut record = delivery();
-    record.origin.exchange = "orders".into();
+    record.origin = record.origin.with("exchange", "orders");
     record.origin.redelivered = true;
     record.set_properties(Properties {
         correlation_id: Some("c".into()),
@@ -186,7 +186,7 @@ fn a_header_named_like_a_field_stays_a_header() {
     let back = read(&mapping(), &native(&written));
     assert_eq!(back.properties, record.properties);
     assert_eq!(back.headers, record.headers);
-    assert_eq!((&*back.origin.address, &*back.origin.routing_key), ("topic", "myqueue"));
+    assert_eq!((&*back.origin.address, back.origin.text("routing_key").map(|key| &**key)), ("topic", Some("myqueue")));
 }
 
 #[test]
@@ -265,8 +265,7 @@ proptest! {
     ) {
         let mut record = Record { headers, ..Record::default() };
         record.set_properties(properties);
-        record.origin.exchange = exchange.into();
-        record.origin.routing_key = routing_key.into();
+        record.origin = Origin::new("queue", "orders".into()).with("exchange", &*exchange).with("routing_key", &*routing_key);
         let written = write(&mapping(), &record);
         let back = read(&mapping(), &native(&written));
         let expected = Properties { cluster_id: None, ..record.properties().clone() };
@@ -275,8 +274,8 @@ proptest! {
             (name.clone(), native_value(text::of(value, &mut Vec::new())))
         }).collect();
         prop_assert_eq!(back.headers, texts);
-        prop_assert_eq!(back.origin.exchange, record.origin.exchange);
-        prop_assert_eq!(back.origin.routing_key, record.origin.routing_key);
+        prop_assert_eq!(back.origin.text("exchange"), record.origin.text("exchange"));
+        prop_assert_eq!(back.origin.text("routing_key"), record.origin.text("routing_key"));
     }
 
     /// Whatever the headers are, they become some, and every one that is no field stays.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gantry_sdk::{Batch, Failure, Receipt, Record};
+use gantry_sdk::{Batch, Delivered, Failure, Receipt, Record};
 use rdkafka::types::RDKafkaErrorCode;
 
 const _: () = assert!(usize::BITS >= 64, "slot and index share one word");
@@ -43,7 +43,7 @@ pub(super) struct Slot {
     sequence: u64,
     /// Records without an outcome.
     left: u32,
-    pub(super) delivered: u32,
+    delivered: u32,
 }
 
 /// How far the sink's life is; see the delivery's module.
@@ -188,6 +188,18 @@ impl Table {
 // === impl Slot ===
 
 impl Slot {
+    /// That record is delivered, and lies there, which is told when somebody waits for it.
+    pub(super) fn deliver<'a>(&mut self, index: u32, place: impl Fn() -> (&'a str, i32, i64)) {
+        if self.receipt.wants_answers() {
+            let (topic, partition, offset) = place();
+            // Of what the broker had already it does not say where.
+            let known = |offset: i64| (offset >= 0).then_some(offset);
+            let (partition, offset) = (Some(partition), known(offset));
+            self.receipt.answer(index, Delivered::Placed { address: topic.into(), partition, offset });
+        }
+        self.delivered += 1;
+    }
+
     /// Settles what was delivered, in one go.
     pub(super) fn tell(&self) {
         if self.delivered > 0 {

@@ -30,7 +30,7 @@ impl Bench {
     }
 
     fn delivered(&self, token: Token, partition: i32) {
-        self.delivery.delivered(token, || (TOPIC, partition));
+        self.delivery.delivered(token, || (TOPIC, partition, i64::from(token.index())));
     }
 
     fn failed(&self, token: Token, code: Code) {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use gantry_sdk::{
-    Context, Record, Sink,
+    Context, Opening, Record, Sink,
     plugin::RetryPolicy,
     testkit::{self, Courier, Summary},
 };
@@ -254,13 +254,11 @@ pub fn merge(base: Json, more: Json) -> Json {
 
 /// Makes the sink and opens it.
 pub async fn open(options: &Json, context: Context) -> Box<dyn Sink> {
-    let mut sink = create(options, context);
-    sink.open().await.unwrap_or_else(|error| panic!("{} ({})", error.chain(), no_kafka()));
-    sink
+    create(options, context).await.unwrap_or_else(|error| panic!("{} ({})", error.chain(), no_kafka()))
 }
 
-/// Makes the sink; connects nothing.
-pub fn create(options: &Json, context: Context) -> Box<dyn Sink> {
+/// Makes ready to open the sink; connects nothing.
+pub fn create(options: &Json, context: Context) -> Opening<dyn Sink> {
     (gantry_kafka::SINK.create)(options, context).unwrap_or_else(|error| panic!("{}", error.chain()))
 }
 

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use gantry_sdk::{Context, Lane, Limits, Polled, Position, Record, Source};
+use gantry_sdk::{Context, Error, Lane, Limits, Opening, Polled, Position, Record, Source};
 use rdkafka::{
     ClientConfig,
     message::{Header, OwnedHeaders},
@@ -73,14 +73,13 @@ pub fn source_options(topic: &str, more: Json) -> Json {
     merge(own, more)
 }
 
-pub fn create_source(options: &Json, context: Context) -> Box<dyn Source> {
+/// Makes ready to open a source; connects nothing.
+pub fn create_source(options: &Json, context: Context) -> Opening<dyn Source> {
     (gantry_kafka::SOURCE.create)(options, context).unwrap_or_else(|error| panic!("{}", error.chain()))
 }
 
 pub async fn open_source(options: &Json, context: Context) -> Box<dyn Source> {
-    let mut source = create_source(options, context);
-    source.open().await.unwrap_or_else(|error| panic!("{} ({})", error.chain(), no_kafka()));
-    source
+    create_source(options, context).await.unwrap_or_else(|error| panic!("{} ({})", error.chain(), no_kafka()))
 }
 
 /// The next batch.
@@ -88,7 +87,7 @@ pub async fn next(source: &mut dyn Source) -> (Lane, Vec<Record>, Position) {
     let polled = async {
         loop {
             match source.poll(ALL).await.unwrap_or_else(|error| panic!("{}", error.chain())) {
-                Polled::Batch { lane, records, last } => return (lane, records, last),
+                Polled::Batch { lane, records, last, .. } => return (lane, records, last),
                 Polled::LaneEnded(_) => {}
                 other => panic!("{other:?}"),
             }
@@ -103,7 +102,7 @@ pub async fn take(source: &mut dyn Source, count: usize) -> Vec<Record> {
     while taken.len() < count {
         let (lane, records, last) = next(source).await;
         taken.extend(records);
-        source.commit(lane, &last).await.unwrap();
+        source.commit(lane, &last);
     }
     assert_eq!(taken.len(), count);
     taken
@@ -126,6 +125,17 @@ pub async fn is_silent(source: &mut dyn Source) -> bool {
     came.is_err()
 }
 
+/// What opening a source fails with.
+pub async fn failure(options: &Json) -> Error {
+    let opened = tokio::time::timeout(DEADLINE, create_source(options, context())).await.expect("opening ends");
+    opened.err().expect("it cannot open")
+}
+
+/// The partition that it came from.
+pub fn partition_of(record: &Record) -> i32 {
+    record.origin.integer("partition").unwrap().try_into().unwrap()
+}
+
 pub fn number(record: &Record) -> u64 {
     String::from_utf8_lossy(record.value.as_deref().unwrap()).parse().unwrap()
 }
@@ -138,7 +148,7 @@ pub struct Arrivals {
 
 impl Arrivals {
     pub fn add(&self, records: &[Record]) {
-        let arrived = records.iter().map(|record| (record.origin.partition.unwrap(), number(record)));
+        let arrived = records.iter().map(|record| (partition_of(record), number(record)));
         self.list.lock().unwrap().extend(arrived);
     }
 
@@ -185,7 +195,7 @@ impl Worker {
             while left.try_recv().is_err() {
                 let polled = tokio::time::timeout(Duration::from_millis(20), source.poll(limits)).await;
                 match polled {
-                    Ok(Ok(Polled::Batch { lane, records, last })) => {
+                    Ok(Ok(Polled::Batch { lane, records, last, .. })) => {
                         arrivals.add(&records);
                         held.push_back((lane, last));
                     }
@@ -198,11 +208,11 @@ impl Worker {
                 tokio::time::sleep(Duration::from_millis(1)).await;
                 while held.len() > keep {
                     let (lane, last) = held.pop_front().unwrap();
-                    source.commit(lane, &last).await.unwrap();
+                    source.commit(lane, &last);
                 }
             }
             for (lane, last) in held {
-                source.commit(lane, &last).await.unwrap();
+                source.commit(lane, &last);
             }
             source.close().await.unwrap();
         });

@@ -2,12 +2,15 @@
 
 use async_trait::async_trait;
 
-use crate::{Context, Opening, Record, Sink};
+use crate::{Context, Opening, Record, Sink, SinkCapabilities};
 
 /// The system that a sink writes to, with a place of its own for one check.
 #[async_trait]
 pub trait SinkWorld: Send {
-    /// What this system or this sink cannot do.
+    /// What its plugin says that the sink can do: `SINK.capabilities`. It is held to it.
+    fn capabilities(&self) -> SinkCapabilities;
+
+    /// What this system, or this world, cannot do.
     fn abilities(&self) -> SinkAbilities {
         SinkAbilities::default()
     }
@@ -45,27 +48,23 @@ pub trait SinkWorld: Send {
     }
 }
 
-/// What a system and its sink can do. Everything, unless it is said.
+/// What a system can do with a sink. Everything, unless it is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SinkAbilities {
     /// Some records can never be delivered there.
     pub refuses: bool,
-    /// The sink says something of records that it delivered, when it is wanted.
-    pub answers: bool,
     /// The world can block.
     pub blocks: bool,
     /// The world can unblock, and the sink that is open goes on.
     pub unblocks: bool,
     /// The world can cut the connection.
     pub can_be_cut: bool,
-    /// It has transactions when it is made for exactly once.
-    pub transactions: bool,
 }
 
 impl Default for SinkAbilities {
     fn default() -> Self {
-        Self { refuses: true, answers: true, blocks: true, unblocks: true, can_be_cut: true, transactions: true }
+        Self { refuses: true, blocks: true, unblocks: true, can_be_cut: true }
     }
 }
 
@@ -74,13 +73,6 @@ impl SinkAbilities {
     #[must_use]
     pub const fn without_refusals(mut self) -> Self {
         self.refuses = false;
-        self
-    }
-
-    /// There is nothing to say of a record that was delivered.
-    #[must_use]
-    pub const fn without_answers(mut self) -> Self {
-        self.answers = false;
         self
     }
 
@@ -102,13 +94,6 @@ impl SinkAbilities {
     #[must_use]
     pub const fn without_cuts(mut self) -> Self {
         self.can_be_cut = false;
-        self
-    }
-
-    /// It has no transactions.
-    #[must_use]
-    pub const fn without_transactions(mut self) -> Self {
-        self.transactions = false;
         self
     }
 }

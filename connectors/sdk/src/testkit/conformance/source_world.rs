@@ -4,12 +4,15 @@ use std::ops::RangeInclusive;
 
 use async_trait::async_trait;
 
-use crate::{Context, Opening, Source};
+use crate::{Context, Opening, Source, SourceCapabilities};
 
 /// The system that a source reads, with a place of its own for one check.
 #[async_trait]
 pub trait SourceWorld: Send {
-    /// What this system or this source cannot do.
+    /// What its plugin says that the source can do: `SOURCE.capabilities`. It is held to it.
+    fn capabilities(&self) -> SourceCapabilities;
+
+    /// What this system, or this world, cannot do.
     fn abilities(&self) -> SourceAbilities {
         SourceAbilities::default()
     }
@@ -33,7 +36,7 @@ pub trait SourceWorld: Send {
     }
 }
 
-/// What a system and its source can do. Everything, unless it is said.
+/// What a system can do with a source. Everything, unless it is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SourceAbilities {
@@ -41,8 +44,6 @@ pub struct SourceAbilities {
     pub replays: bool,
     /// What is put while a source is open reaches it.
     pub is_live: bool,
-    /// The source goes on behind the positions of [`Context::stored`].
-    pub goes_on_behind_stored: bool,
     /// The world can cut the connection, and the source ends by it.
     pub can_be_cut: bool,
     /// The world can make the other side fall silent.
@@ -51,7 +52,7 @@ pub struct SourceAbilities {
 
 impl Default for SourceAbilities {
     fn default() -> Self {
-        Self { replays: true, is_live: true, goes_on_behind_stored: true, can_be_cut: true, can_fall_silent: true }
+        Self { replays: true, is_live: true, can_be_cut: true, can_fall_silent: true }
     }
 }
 
@@ -67,13 +68,6 @@ impl SourceAbilities {
     #[must_use]
     pub const fn without_life(mut self) -> Self {
         self.is_live = false;
-        self
-    }
-
-    /// It cannot go on behind stored positions.
-    #[must_use]
-    pub const fn without_stored(mut self) -> Self {
-        self.goes_on_behind_stored = false;
         self
     }
 

@@ -29,7 +29,7 @@ fn stored(writer: &mut Writer) -> Vec<(Arc<str>, Position)> {
 
 /// A commit stores positions with the records: the next sink knows them, and later ones replace those of the same lane only.
 pub async fn a_transaction_stores_positions_with_its_records(world: &mut impl SinkWorld) {
-    if !world.abilities().transactions {
+    if !world.capabilities().transactional {
         return;
     }
     let mut writer = open(world).await;
@@ -52,7 +52,7 @@ pub async fn a_transaction_stores_positions_with_its_records(world: &mut impl Si
 
 /// What is in a transaction that was not committed is not there, and neither are its positions. The next sink begins anew.
 pub async fn what_is_not_committed_is_not_there(world: &mut impl SinkWorld) {
-    if !world.abilities().transactions {
+    if !world.capabilities().transactional {
         return;
     }
     let mut writer = open(world).await;

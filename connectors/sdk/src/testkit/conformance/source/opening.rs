@@ -28,7 +28,7 @@ pub async fn lane_keys_stay_the_same(world: &mut impl SourceWorld) {
 
 /// Made for exactly once, it leaves nothing at its broker and goes on behind the positions that a sink has stored.
 pub async fn it_goes_on_behind_what_is_stored(world: &mut impl SourceWorld) {
-    if !world.abilities().goes_on_behind_stored {
+    if !world.capabilities().replayable {
         return;
     }
     within("putting records", world.put(1..=120)).await;

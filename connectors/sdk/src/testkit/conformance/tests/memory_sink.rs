@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::{
     Batch, Checkpoint, Checkpoints, Context, Delivered, Error, Failure, Opening, Position, Record, Result, Sink,
-    Transactions, testkit::conformance::SinkWorld,
+    SinkCapabilities, Transactions, testkit::conformance::SinkWorld,
 };
 
 /// What a sink does wrong.
@@ -93,6 +93,16 @@ impl Memory {
 
 #[async_trait]
 impl SinkWorld for Memory {
+    fn capabilities(&self) -> SinkCapabilities {
+        SinkCapabilities {
+            keeps_order: true,
+            transactional: true,
+            gives_answers: true,
+            deduplicates: false,
+            counts_attempts: false,
+        }
+    }
+
     fn open(&mut self, context: Context) -> Opening<dyn Sink> {
         Box::pin(self.clone().connect(context))
     }

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use crate::{
     Closed, Context, Error, Lane, Limits, Opening, Origin, Polled, Position, Record, Result, Source,
+    SourceCapabilities,
     testkit::conformance::{SourceAbilities, SourceWorld},
 };
 
@@ -129,12 +130,12 @@ impl Memory {
 
 #[async_trait]
 impl SourceWorld for Memory {
+    fn capabilities(&self) -> SourceCapabilities {
+        SourceCapabilities { keeps_order: true, can_reject: false, replayable: self.keeps, wants_answers: false }
+    }
+
     fn abilities(&self) -> SourceAbilities {
-        if self.keeps {
-            SourceAbilities::default()
-        } else {
-            SourceAbilities::default().without_replay().without_stored()
-        }
+        if self.keeps { SourceAbilities::default() } else { SourceAbilities::default().without_replay() }
     }
 
     async fn put(&mut self, numbers: RangeInclusive<u64>) {
