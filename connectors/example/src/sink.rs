@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use async_trait::async_trait;
 use gantry_sdk::{
-    Batch, Delivered, Description, Error, Failure, Opening, Result, Sink,
+    Batch, Delivered, Description, Failure, Opening, Result, Sink,
     config::Problem,
     plugin::{Context, SinkConfig},
 };
@@ -90,7 +90,7 @@ impl Sink for MailboxSink {
         self.batches.push_back((batch, 0));
     }
 
-    async fn ready(&mut self) -> Result<(), Error> {
+    async fn ready(&mut self) -> Result<()> {
         self.work(ROOM - 1).await
     }
 

@@ -8,7 +8,7 @@ use super::super::{
     reader::{ALL, Came, FEW, Reader, assert_whole, numbers},
     within,
 };
-use crate::Error;
+use crate::{Error, Source as _};
 
 /// Watching the connection takes no record, may be dropped, and does not return while all is well.
 pub async fn watching_takes_nothing(world: &mut impl SourceWorld) {

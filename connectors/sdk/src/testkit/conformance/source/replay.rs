@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::super::{
-    SourceWorld,
+    SourceWorld, done,
     reader::{ALL, Came, FEW, Reader, assert_whole, numbers},
     within,
 };
+use crate::Source as _;
 
 /// What is committed and sent does not come again from the next source; what is not committed comes, in order, and then what is
 /// new.
@@ -116,7 +117,7 @@ pub async fn what_is_held_does_not_come_again(world: &mut impl SourceWorld) {
     let mut clock = tokio::time::interval(period);
     for _ in 0..4 {
         clock.tick().await;
-        super::super::done("holding", reader.source.hold()).await;
+        done("holding", reader.source.hold()).await;
         let early = tokio::time::timeout(Duration::ZERO, reader.poll(ALL)).await;
         assert!(!matches!(early, Ok(Ok(Came::Batch(_)))), "what is held came again: {early:?}");
     }

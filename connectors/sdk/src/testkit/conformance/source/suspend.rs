@@ -5,6 +5,7 @@ use super::super::{
     reader::{ALL, Arrived, Came, FEW, Reader, assert_whole, numbers},
     within,
 };
+use crate::Source as _;
 
 /// Suspends, and takes what is handed out.
 async fn empty(reader: &mut Reader) -> Vec<Arrived> {

@@ -252,7 +252,7 @@ impl Sink for MemorySink {
     }
 
     fn transactions(&mut self) -> Option<&mut dyn Transactions> {
-        self.transaction.is_some().then_some(self as _)
+        if self.transaction.is_some() { Some(self) } else { None }
     }
 }
 

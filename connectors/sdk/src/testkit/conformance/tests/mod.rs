@@ -2,6 +2,7 @@
 
 mod memory_sink;
 mod memory_source;
+mod order_of_calls;
 mod sink_flaws;
 mod source_flaws;
 
