@@ -1,5 +1,6 @@
 //! One bridge: its own options, the sections of its plugins, and whether they go together.
 
+mod delivery;
 pub(super) mod sinks;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -111,6 +112,7 @@ pub(super) fn read(
         written: view.written.clone(),
         at,
     };
+    delivery::check(findings, &bridge);
     findings.is_sound(&bridge.at).then_some(bridge)
 }
 
@@ -287,6 +289,10 @@ impl Bridge {
                 retry: RetryPolicy::from(&self.options.errors.retry),
                 backoff: (backoff.initial.0, backoff.max.0),
                 give_back_after: unless_zero(self.options.errors.give_back_after),
+            },
+            delivery: match self.options.delivery {
+                settings::Delivery::AtLeastOnce => definition::Delivery::AtLeastOnce,
+                settings::Delivery::ExactlyOnce => definition::Delivery::ExactlyOnce,
             },
             stall_timeout: unless_zero(self.options.stall_timeout),
             limits: (&self.options.limits).into(),

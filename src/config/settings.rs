@@ -226,12 +226,26 @@ pub(super) struct Bridge {
     #[serde(default)]
     #[schemars(with = "Hops")]
     pub hops: Option<Hops>,
+    /// How often a record may arrive. `exactly_once` needs a source that can be replayed and one sink with transactions.
+    #[serde(default)]
+    pub delivery: Delivery,
     /// How much may be in flight in one task, and how much a batch holds.
     #[serde(default)]
     pub limits: Limits,
     /// A task that could move records and moves none for so long is restarted. 0s: never.
     #[serde(default = "stall_timeout")]
     pub stall_timeout: DurationText,
+}
+
+/// How often a record may arrive.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Delivery {
+    /// Once, and again after some failures.
+    #[default]
+    AtLeastOnce,
+    /// Once, for readers of what is committed.
+    ExactlyOnce,
 }
 
 const fn stall_timeout() -> DurationText {

@@ -55,7 +55,7 @@ fn awkward() -> Record {
         timestamp: Some(1_000),
         ..Record::default()
     };
-    record.origin = Origin::new("queue", "orders".into()).with("routing_key", "eu");
+    record.origin = Origin::new("queue", "orders".into()).with("exchange", "").with("routing_key", "eu");
     for (name, value) in [
         ("", Value::Null),
         ("a\0b", Value::I16(-7)),

@@ -241,13 +241,9 @@ impl Connected {
         failures::note(&self.endpoint);
     }
 
-    /// Says goodbye, in order: everything sent before is on its way when this returns. Bounded in time.
-    pub(crate) async fn close(self) -> Result<()> {
-        self.say_goodbye().await
-    }
-
-    /// The same for one that others may still hold; the socket goes with the last of them.
-    pub(crate) async fn say_goodbye(&self) -> Result<()> {
+    /// Says goodbye, in order: everything sent before is on its way when this returns. Bounded in time. The socket goes when
+    /// the last that holds this does.
+    pub(crate) async fn close(&self) -> Result<()> {
         if !self.is_alive() {
             return Ok(());
         }

@@ -40,13 +40,10 @@ impl Converter {
     /// Total. The body moves, what the client library lends only by reference is copied.
     pub(crate) fn record(&mut self, delivery: Delivery) -> Record {
         let Delivery { exchange, routing_key, redelivered, properties, data, .. } = delivery;
-        let origin = Origin {
-            address: self.queue.clone(),
-            exchange: String::from(exchange).into(),
-            routing_key: String::from(routing_key).into(),
-            redelivered,
-            ..Origin::default()
-        };
+        let mut origin = Origin::new("queue", self.queue.clone())
+            .with("exchange", ByteString::from(String::from(exchange)))
+            .with("routing_key", ByteString::from(String::from(routing_key)));
+        origin.redelivered = redelivered;
         Record { origin, ..self.content(&properties, data) }
     }
 
@@ -172,17 +169,9 @@ mod tests {
 
     #[test]
     fn a_bare_message_has_a_body_and_an_origin_and_nothing_else() {
-        let expected = Record {
-            value: Some(Bytes::from_static(b"body")),
-            origin: Origin {
-                address: "queue".into(),
-                exchange: "orders".into(),
-                routing_key: "new".into(),
-                redelivered: true,
-                ..Origin::default()
-            },
-            ..Record::default()
-        };
+        let mut origin = Origin::new("queue", "queue".into()).with("exchange", "orders").with("routing_key", "new");
+        origin.redelivered = true;
+        let expected = Record { value: Some(Bytes::from_static(b"body")), origin, ..Record::default() };
         assert_eq!(record(BasicProperties::default()), expected);
     }
 

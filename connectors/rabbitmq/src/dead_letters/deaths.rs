@@ -39,12 +39,9 @@ pub(super) fn explain(record: &mut Record) -> Option<Death> {
         _ => return None,
     };
     let count = death.number("count").unwrap_or(1).max(1);
-    let origin = Origin {
-        address: death.text("queue")?,
-        exchange: death.text("exchange").unwrap_or_default(),
-        routing_key: death.first_of("routing-keys").unwrap_or_default(),
-        ..Origin::default()
-    };
+    let origin = Origin::new("queue", death.text("queue")?)
+        .with("exchange", death.text("exchange").unwrap_or_default())
+        .with("routing_key", death.first_of("routing-keys").unwrap_or_default());
     let reason = reason(&death.text("reason").unwrap_or_default(), count, &origin);
     record.origin = origin;
     let fidelity = if deaths == 1 && count == 1 {
@@ -69,15 +66,14 @@ fn reason(word: &str, count: i64, origin: &Origin) -> Reason {
         _ => "RabbitMQ does not say why",
     };
     let times = if count > 1 { format!(", {count} times") } else { String::new() };
-    let fields = [
-        ("queue", origin.address.to_string()),
-        ("exchange", origin.exchange.to_string()),
-        ("routing.key", origin.routing_key.to_string()),
+    let details = origin.details().map(|(name, detail)| (Reason::name_of_detail(name), detail.to_string()));
+    let whence = std::iter::once((origin.kind.to_owned(), origin.address.to_string())).chain(details);
+    let why = [
         ("stage", STAGE.to_owned()),
         ("exception.class.name", word.to_owned()),
         ("exception.message", format!("RabbitMQ dead-lettered it{times}: {meaning}")),
     ];
-    Reason { fields: fields.map(|(name, value)| (name.to_owned(), value)).into() }
+    Reason { fields: whence.chain(why.map(|(name, value)| (name.to_owned(), value))).collect() }
 }
 
 /// One entry of `x-death`.
@@ -162,8 +158,8 @@ mod tests {
         assert_eq!((death.fidelity, death.time), (Fidelity::Exact, Some(UNIX_EPOCH + Duration::from_secs(7))));
         assert_eq!(death.reason.get("exception.message"), Some("RabbitMQ dead-lettered it: a consumer rejected it"));
         assert_eq!((record.headers.len(), record.properties().expiration.as_deref()), (1, Some("60000")));
-        let Origin { address, exchange, routing_key, .. } = &record.origin;
-        assert_eq!((&**address, &**exchange, &**routing_key), ("orders", "shop", "new"));
+        let origin = Origin::new("queue", "orders".into()).with("exchange", "shop").with("routing_key", "new");
+        assert_eq!(record.origin, origin);
     }
 
     #[test]

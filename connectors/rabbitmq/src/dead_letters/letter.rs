@@ -29,8 +29,9 @@ pub(super) fn bare(mut message: Record) -> (Record, Option<i64>) {
 pub(super) fn number(message: &Record) -> u64 {
     let mut hasher = DefaultHasher::new();
     message.value.hash(&mut hasher);
-    message.origin.exchange.hash(&mut hasher);
-    message.origin.routing_key.hash(&mut hasher);
+    for name in ["exchange", "routing_key"] {
+        message.origin.text(name).map(|text| &**text).unwrap_or_default().hash(&mut hasher);
+    }
     // Values have no hash, because of their floats; and a NaN has to be itself.
     format!("{:?}{:?}", message.headers, message.properties()).hash(&mut hasher);
     hasher.finish() >> 16

@@ -136,7 +136,7 @@ impl ConfirmChannel {
         match decision {
             Decision::Confirmed(item) => {
                 self.decided(&item, true);
-                item.settle();
+                item.placed(|record| Some(self.shared.plan.way(record).ok()?.address()));
                 Ok(())
             }
             Decision::Returned(item, reason) => {

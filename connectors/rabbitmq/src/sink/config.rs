@@ -4,7 +4,7 @@
 use gantry_sdk::{
     Context, DeadLetters, Description, Endpoint, Error, Result, Template,
     config::{Problem, Severity},
-    plugin::{DeadLettersConfig, SinkConfig},
+    plugin::{DeadLettersConfig, Opening, SinkConfig},
     probe::Probing,
 };
 
@@ -88,12 +88,12 @@ impl SinkConfig for SinkOptions {
         Box::pin(probe::probe(self, context))
     }
 
-    fn build(self, context: Context) -> Result<Box<dyn gantry_sdk::Sink>> {
+    fn build(self, context: Context) -> Result<Opening<dyn gantry_sdk::Sink>> {
         let errors: Vec<_> = self.check().into_iter().filter(|problem| problem.severity == Severity::Error).collect();
         if !errors.is_empty() {
             return Err(Error::config(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")));
         }
-        Ok(Box::new(Sink::new(Plan::new(self, context)?)))
+        Ok(Box::pin(Sink::open(Plan::new(self, context)?)))
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Instant};
 
-use gantry_sdk::{Batch, Failure, Record};
+use bytestring::ByteString;
+use gantry_sdk::{Batch, Delivered, Failure, Record};
 
 /// One record of a batch. Dropped without an outcome, it counts as abandoned once all of its batch are.
 #[derive(Debug)]
@@ -32,6 +33,16 @@ impl Item {
     /// RabbitMQ has it, or it is not wanted.
     pub(super) fn settle(self) {
         self.batch.receipt.settle(1);
+    }
+
+    /// RabbitMQ has it there. Asked only if somebody waits for it: which name says that.
+    pub(super) fn placed(self, address: impl FnOnce(&Record) -> Option<ByteString>) {
+        if self.batch.receipt.wants_answers()
+            && let Some(address) = address(self.record())
+        {
+            self.batch.receipt.answer(self.index, Delivered::Placed { address, partition: None, offset: None });
+        }
+        self.settle();
     }
 
     pub(super) fn fail(self, failure: Failure) {

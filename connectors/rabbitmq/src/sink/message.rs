@@ -40,6 +40,14 @@ pub(super) struct Way {
     pub routing_key: ShortString,
 }
 
+impl Way {
+    /// The exchange, or behind the default one the queue.
+    pub(super) fn address(&self) -> ByteString {
+        let name = if self.exchange.as_str().is_empty() { &self.routing_key } else { &self.exchange };
+        name.as_str().into()
+    }
+}
+
 /// What becomes of a record.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "one at a time and on the stack: a box would be an allocation a record")]
@@ -278,10 +286,10 @@ fn with_user<'a>(headers: &'a Headers, user: Option<&ByteString>) -> Cow<'a, Hea
 /// The routing key that a record brings along.
 fn own_key(record: &Record) -> Result<ShortString, String> {
     let origin = &record.origin;
-    match &record.key {
-        _ if !origin.routing_key.is_empty() => short_string(&origin.routing_key),
-        Some(key) => text(key),
-        None => short_string(&origin.address),
+    match (origin.text("routing_key"), &record.key) {
+        (Some(own), _) if !own.is_empty() => short_string(own),
+        (_, Some(key)) => text(key),
+        _ => short_string(&origin.address),
     }
 }
 

@@ -53,11 +53,6 @@ use stage::STAGE;
 
 /// One instance, from connect to close.
 pub(crate) struct Sink {
-    plan: Arc<Plan>,
-    running: Option<Running>,
-}
-
-struct Running {
     orders: mpsc::Sender<Order>,
     /// A batch for which there was no room yet.
     waiting: Option<Batch>,
@@ -74,64 +69,14 @@ struct Task {
 
 // === impl Sink ===
 
-impl Sink {
-    fn new(plan: Plan) -> Self {
-        Self { plan: Arc::new(plan), running: None }
-    }
-
-    fn running(&mut self) -> Result<&mut Running> {
-        self.running.as_mut().ok_or_else(|| Error::internal("the RabbitMQ sink is not open"))
-    }
-}
-
 #[async_trait]
 impl gantry_sdk::Sink for Sink {
-    async fn open(&mut self) -> Result<()> {
-        let opened = open::open(&self.plan).await?;
-        let connected = Arc::clone(&opened.connected);
-        // One batch waits here while the publisher has enough to do: that is the back-pressure.
-        let (orders, intake) = mpsc::channel(1);
-        let publisher = Publisher::new(Arc::clone(&self.plan), opened, intake);
-        let publisher = Task { handle: tokio::spawn(publisher.run()), ended: None };
-        self.running = Some(Running { orders, waiting: None, publisher, connected });
-        Ok(())
-    }
-
     fn start(&mut self, batch: Batch) {
-        if let Some(running) = &mut self.running {
-            debug_assert!(running.waiting.is_none(), "started before it was ready");
-            running.waiting = Some(batch);
-        }
+        debug_assert!(self.waiting.is_none(), "started before it was ready");
+        self.waiting = Some(batch);
     }
 
     async fn ready(&mut self) -> Result<()> {
-        self.running()?.hand_over().await
-    }
-
-    async fn flush(&mut self) -> Result<()> {
-        let running = self.running()?;
-        running.hand_over().await?;
-        let (done, flushed) = oneshot::channel();
-        running.order(Order::Flush(done)).await?;
-        match flushed.await {
-            Ok(()) => Ok(()),
-            Err(_) => Err(running.publisher.end().await),
-        }
-    }
-
-    async fn close(&mut self) -> Result<()> {
-        let Some(Running { orders, waiting: _, publisher, connected }) = self.running.take() else { return Ok(()) };
-        drop(orders);
-        drop(publisher);
-        connected.say_goodbye().await
-    }
-}
-
-// === impl Running ===
-
-impl Running {
-    /// Gives the publisher what waits for room. Cancel-safe.
-    async fn hand_over(&mut self) -> Result<()> {
         if self.waiting.is_none() {
             return Ok(());
         }
@@ -146,11 +91,34 @@ impl Running {
         }
     }
 
-    async fn order(&mut self, order: Order) -> Result<()> {
-        match self.orders.send(order).await {
-            Ok(()) => Ok(()),
-            Err(_) => Err(self.publisher.end().await),
+    async fn flush(&mut self) -> Result<()> {
+        self.ready().await?;
+        let (done, flushed) = oneshot::channel();
+        if self.orders.send(Order::Flush(done)).await.is_ok() && flushed.await.is_ok() {
+            return Ok(());
         }
+        Err(self.publisher.end().await)
+    }
+
+    async fn close(self: Box<Self>) -> Result<()> {
+        let Self { publisher, connected, .. } = *self;
+        // What is not confirmed is abandoned before the connection goes.
+        drop(publisher);
+        connected.close().await
+    }
+}
+
+impl Sink {
+    /// Connects, declares and checks what was asked for. Dropped half-way, it cuts the connection.
+    async fn open(plan: Plan) -> Result<Box<dyn gantry_sdk::Sink>> {
+        let plan = Arc::new(plan);
+        let opened = open::open(&plan).await?;
+        let connected = Arc::clone(&opened.connected);
+        // One batch waits here while the publisher has enough to do: that is the back-pressure.
+        let (orders, intake) = mpsc::channel(1);
+        let publisher = Publisher::new(plan, opened, intake);
+        let publisher = Task { handle: tokio::spawn(publisher.run()), ended: None };
+        Ok(Box::new(Self { orders, waiting: None, publisher, connected }))
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) async fn open(plan: &Plan) -> Result<Opened> {
         Ok(channels) => Ok(Opened { connected: Arc::new(connected), events, channels }),
         Err(error) => {
             // The first error is the one to tell.
-            let _ = connected.say_goodbye().await;
+            let _ = connected.close().await;
             Err(error)
         }
     }

@@ -4,7 +4,7 @@
 use gantry_sdk::{
     Description, Endpoint, Error, Result,
     config::{Problem, Severity},
-    plugin::{Context, SourceConfig},
+    plugin::{Context, Opening, SourceConfig},
     probe::Probing,
 };
 
@@ -60,13 +60,13 @@ impl SourceConfig for SourceOptions {
         Box::pin(probe::probe(self, context))
     }
 
-    fn build(self, context: Context) -> Result<Box<dyn gantry_sdk::Source>> {
+    fn build(self, context: Context) -> Result<Opening<dyn gantry_sdk::Source>> {
         let problems = self.check();
         let errors: Vec<_> =
             problems.iter().filter(|problem| problem.severity == Severity::Error).map(ToString::to_string).collect();
         if !errors.is_empty() {
             return Err(Error::config(errors.join("; ")));
         }
-        Ok(Box::new(Source::new(self, context)))
+        Ok(Box::pin(Source::open(self, context)))
     }
 }

@@ -292,13 +292,21 @@ impl QueueLane {
         })
     }
 
-    /// Everything up to and including that tag is settled: one acknowledgement.
+    /// Takes note that everything up to and including that tag is settled.
     pub(super) fn commit(&mut self, tag: u64) -> Result<()> {
-        self.check_channel()?;
         self.tags.settle(tag).map_err(|error| Error::with_source(error.kind(), self.acknowledging(), error))?;
         if let Some(place) = &mut self.place_in_stream {
             place.settle(tag);
         }
+        Ok(())
+    }
+
+    /// Sends what was noted: one acknowledgement, unless it has to wait ([`phase`]).
+    pub(super) fn sync(&mut self) -> Result<()> {
+        if self.tags.all_acknowledged() {
+            return Ok(());
+        }
+        self.check_channel()?;
         if self.acknowledges() { self.acknowledge() } else { Ok(()) }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! - Each queue is a lane: one channel with exactly one consumer, on one connection for them all.
 //! - A poll takes what a consumer already holds, from the lanes in turn, and waits only when none holds anything.
-//! - A commit is one `basic.ack(tag, multiple)` on the lane's own channel.
+//! - A commit is a note; a sync sends one `basic.ack(tag, multiple)` a lane for all that was noted, on the lane's own channel.
 //! - Every end of a consumer, channel or connection is an error of the next poll, with the reason.
 //! - Memory is bounded by the window of each lane: the client library's own buffer has no other bound.
 //! - [`options`] says what a person may write and [`config`] what is asked of it, [`lane`] has the queue's channel,
@@ -18,13 +18,14 @@ mod options;
 mod probe;
 
 use std::{
+    sync::Arc,
     task::{Context as TaskContext, Poll},
     time::Duration,
 };
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use gantry_sdk::{Context, Error, ErrorKind, Lane, Limits, Polled, Position, Result, health::Condition};
+use gantry_sdk::{Closed, Context, Error, ErrorKind, Lane, Limits, Polled, Position, Result, health::Condition};
 use lapin::Event;
 
 use crate::{
@@ -43,81 +44,53 @@ const CHANNELS_TO_ASK_ON: usize = 2;
 
 /// One instance, from connect to close.
 pub(crate) struct Source {
-    options: SourceOptions,
-    context: Context,
-    running: Option<Running>,
-}
-
-struct Running {
-    // Before the connection: a channel that goes says so over it.
+    // Goes before the lanes: a consumer that goes while its connection stands is cancelled, and a quorum queue gives back in no
+    // order what the cancel meets on its way (I5). With the connection, everything goes back in order.
+    connected: Connected,
     lanes: Vec<QueueLane>,
     depth: Option<Watch>,
     events: Events,
-    connected: Connected,
     turn: Turn,
     /// The runtime wants nothing more from the broker for now.
     suspended: bool,
     /// What the client library said of the end of the connection or of a channel. A lane without a consumer knows no reason
     /// of its own.
     trouble: Option<lapin::Error>,
-}
-
-impl Source {
-    pub(crate) fn new(options: SourceOptions, context: Context) -> Self {
-        Self { options, context, running: None }
-    }
-
-    fn running(&mut self) -> Result<&mut Running> {
-        self.running.as_mut().ok_or_else(not_open)
-    }
-
-    /// Who we are in RabbitMQ's management pages.
-    fn name(&self) -> String {
-        format!("gantry {}/{}", self.context.bridge, self.context.task)
-    }
+    /// A commit that cannot be: the next sync says so.
+    misled: Option<Error>,
+    options: SourceOptions,
+    context: Context,
 }
 
 #[async_trait]
 impl gantry_sdk::Source for Source {
-    async fn open(&mut self) -> Result<()> {
-        let name = self.name();
-        let connection = &self.options.connection;
-        let shown = connection.connection_name.as_deref().unwrap_or(&name);
-        let connected = connect(connection, shown, &self.context.options).await?;
-        let events = connected.events();
-        match set_up(&connected, &self.options, &name, self.context.in_flight_bytes).await {
-            Ok(lanes) => {
-                let depth = watch(&connected, &self.options, &self.context).await;
-                let turn = Turn::default();
-                self.running = Some(Running { lanes, depth, events, connected, turn, suspended: false, trouble: None });
-                self.context.health.set(Condition::Up);
-                Ok(())
-            }
-            Err(error) => {
-                // The first error is the one to tell.
-                let _ = connected.close().await;
-                Err(error)
-            }
-        }
-    }
-
     async fn poll(&mut self, limits: Limits) -> Result<Polled> {
-        let health = self.context.health.clone();
-        let running = self.running()?;
         // Cancel-safe: records leave the client library only in the very call that returns them.
         std::future::poll_fn(|context| {
-            running.observe(context, |condition| health.set(condition));
-            running.poll_batch(context, limits)
+            self.observe(context);
+            self.poll_batch(context, limits)
         })
         .await
     }
 
-    async fn commit(&mut self, lane: Lane, upto: &Position) -> Result<()> {
-        let lane = self.running()?.lanes.get_mut(lane.0 as usize);
-        match (lane, upto.as_u64()) {
+    fn lane_key(&self, lane: Lane) -> Arc<str> {
+        let queue = self.options.queues().nth(lane.0 as usize).unwrap_or_default();
+        // Of each queue a task has one lane.
+        format!("{queue}/{}", self.context.task).into()
+    }
+
+    fn commit(&mut self, lane: Lane, upto: &Position) {
+        let noted = match (self.lanes.get_mut(lane.0 as usize), upto.as_u64()) {
             (Some(lane), Some(tag)) => lane.commit(tag),
-            _ => Err(Error::internal("a position that is not of this source")),
-        }
+            _ => Err(foreign()),
+        };
+        self.misled = self.misled.take().or(noted.err());
+    }
+
+    async fn sync(&mut self) -> Result<()> {
+        // What was noted well is sent all the same.
+        let sent = self.lanes.iter_mut().map(QueueLane::sync).fold(Ok(()), Result::and);
+        self.misled.take().map_or(sent, Err)
     }
 
     async fn suspend(&mut self) -> Result<bool> {
@@ -125,63 +98,121 @@ impl gantry_sdk::Source for Source {
         if self.options.stream_offset_given() {
             return Ok(false);
         }
-        let running = self.running()?;
-        running.suspended = true;
-        running.lanes.iter_mut().for_each(QueueLane::suspend);
+        self.suspended = true;
+        self.lanes.iter_mut().for_each(QueueLane::suspend);
         Ok(true)
     }
 
     async fn resume(&mut self) -> Result<()> {
-        let running = self.running()?;
-        running.suspended = false;
-        running.lanes.iter_mut().try_for_each(QueueLane::resume)
+        self.suspended = false;
+        self.lanes.iter_mut().try_for_each(QueueLane::resume)
     }
 
     async fn watch_connection(&mut self) -> Error {
-        let health = self.context.health.clone();
-        let Ok(running) = self.running() else { return std::future::pending().await };
         std::future::poll_fn(|context| {
-            running.observe(context, |condition| health.set(condition));
-            running.poll_tend(context)
+            self.observe(context);
+            self.poll_tend(context)
         })
         .await
     }
 
     async fn backlog(&mut self) -> Result<Option<u64>> {
-        let running = self.running.as_ref().ok_or_else(not_open)?;
-        if !has_channels_to_ask_on(&running.connected, &self.options) {
+        if !has_channels_to_ask_on(&self.connected, &self.options) {
             return Ok(None);
         }
-        backlog::ready(&running.connected, self.options.queues()).await.map(Some)
+        backlog::ready(&self.connected, self.options.queues()).await.map(Some)
     }
 
     async fn reject(&mut self, lane: Lane, last: &Position, back: u32) -> Result<()> {
-        let lane = self.running()?.lanes.get_mut(lane.0 as usize);
+        let lane = self.lanes.get_mut(lane.0 as usize);
         // The tags of a lane have no gaps.
         match (lane, last.as_u64().and_then(|last| last.checked_sub(back.into()))) {
             (Some(lane), Some(tag)) => lane.reject(tag),
-            _ => Err(Error::internal("a position that is not of this source")),
+            _ => Err(foreign()),
         }
     }
 
-    async fn close(&mut self) -> Result<()> {
-        match self.running.take() {
-            Some(running) => running.close().await,
-            None => Ok(()),
+    async fn close(mut self: Box<Self>) -> Result<Closed> {
+        // A lane whose channel ended has nothing to give back any more; the broker took it.
+        let giving_back = join_all(self.lanes.iter_mut().filter(|lane| lane.is_alive()).map(QueueLane::give_back));
+        if tokio::time::timeout(GIVE_BACK_TIMEOUT, giving_back).await.is_err() {
+            return Err(Error::disconnected(format!(
+                "giving back messages to {}: no answer in {GIVE_BACK_TIMEOUT:?}; the connection is cut, and RabbitMQ takes \
+                 them back",
+                self.connected.place()
+            )));
         }
+        // Channels go with their connection; the broker reads everything sent before it answers.
+        self.connected.close().await?;
+        Ok(Closed::default())
     }
 }
 
-impl Running {
+impl Source {
+    /// Connects, declares what was asked for and starts a consumer a queue. Dropped half-way, it cuts the connection.
+    pub(crate) async fn open(options: SourceOptions, context: Context) -> Result<Box<dyn gantry_sdk::Source>> {
+        // Who we are in RabbitMQ's management pages.
+        let name = format!("gantry {}/{}", context.bridge, context.task);
+        let connection = &options.connection;
+        let shown = connection.connection_name.as_deref().unwrap_or(&name);
+        let connected = connect(connection, shown, &context.options).await?;
+        let mut source = Box::new(Self {
+            events: connected.events(),
+            connected,
+            lanes: Vec::new(),
+            depth: None,
+            turn: Turn::default(),
+            suspended: false,
+            trouble: None,
+            misled: None,
+            options,
+            context,
+        });
+        if let Err(error) = source.set_up(&name).await {
+            // The first error is the one to tell.
+            let _ = source.connected.close().await;
+            return Err(error);
+        }
+        source.depth = watch(&source.connected, &source.options, &source.context).await;
+        source.context.health.set(Condition::Up);
+        Ok(source)
+    }
+
+    /// The lanes share what the task may hold, in equal parts.
+    async fn set_up(&mut self, name: &str) -> Result<()> {
+        let Self { connected, options, lanes, context, .. } = self;
+        let (queues, most) = (options.queues().count(), connected.channel_max());
+        if queues > most {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                format!(
+                    "consuming {queues} queues on {}: each takes a channel, and only {most} are allowed on a connection; raise \
+                     `channel_max` there or in the URL, or share the queues out among several bridges",
+                    connected.place()
+                ),
+            ));
+        }
+        if let Some(declare) = &options.declare {
+            let channel = connected.channel().await?;
+            let queues: Vec<_> = options.queues().collect();
+            declare.apply(&channel, &queues, &connected.place()).await?;
+        }
+        let share = context.in_flight_bytes / queues.max(1);
+        for queue in options.queues() {
+            lanes.push(QueueLane::open(connected, queue, options, name, share).await?);
+        }
+        Ok(())
+    }
+
     /// Blocked and unblocked, as RabbitMQ tells, and what waits in the queues.
-    fn observe(&mut self, context: &mut TaskContext<'_>, say: impl Fn(Condition)) {
+    fn observe(&mut self, context: &mut TaskContext<'_>) {
         if let Some(depth) = &mut self.depth {
             depth.observe(context);
         }
         while let Poll::Ready(Some(event)) = self.events.as_mut().poll_next(context) {
             match event {
-                Event::ConnectionBlocked(reason) => say(Condition::Blocked(reason.into())),
-                Event::ConnectionUnblocked => say(Condition::Up),
+                Event::ConnectionBlocked(reason) => self.context.health.set(Condition::Blocked(reason.into())),
+                Event::ConnectionUnblocked => self.context.health.set(Condition::Up),
                 // How a connection ends is the consumers' to tell, where there are any.
                 Event::Error(error) => self.trouble = Some(error),
                 _ => {}
@@ -198,7 +229,9 @@ impl Running {
             let Poll::Ready(taken) = self.lanes[index].poll_take(context, limits.records, bytes) else { continue };
             self.turn.served(index);
             return Poll::Ready(match taken {
-                Ok((records, tag)) => Ok(Polled::Batch { lane: lane_id(index), records, last: tag.into() }),
+                Ok((records, tag)) => {
+                    Ok(Polled::Batch { lane: lane_id(index), records, last: tag.into(), answers: None })
+                }
                 Err(error) => Err(self.ended(error)),
             });
         }
@@ -243,22 +276,6 @@ impl Running {
         }
         error
     }
-
-    async fn close(self) -> Result<()> {
-        let Self { mut lanes, connected, depth, .. } = self;
-        drop(depth);
-        // A lane whose channel ended has nothing to give back any more; the broker took it.
-        let giving_back = join_all(lanes.iter_mut().filter(|lane| lane.is_alive()).map(QueueLane::give_back));
-        if tokio::time::timeout(GIVE_BACK_TIMEOUT, giving_back).await.is_err() {
-            return Err(Error::disconnected(format!(
-                "giving back messages to {}: no answer in {GIVE_BACK_TIMEOUT:?}; the connection is cut, and RabbitMQ takes \
-                 them back",
-                connected.place()
-            )));
-        }
-        // Channels go with their connection; the broker reads everything sent before it answers.
-        connected.close().await
-    }
 }
 
 /// Whose turn it is: the lane after the one that was served last, so that a busy one starves no other.
@@ -275,34 +292,8 @@ impl Turn {
     }
 }
 
-fn not_open() -> Error {
-    Error::internal("the RabbitMQ source is not open")
-}
-
-/// Declares what was asked for and starts a consumer a queue. The lanes share what the task may hold, in equal parts.
-async fn set_up(connected: &Connected, options: &SourceOptions, name: &str, bytes: usize) -> Result<Vec<QueueLane>> {
-    let (queues, most) = (options.queues().count(), connected.channel_max());
-    if queues > most {
-        return Err(Error::new(
-            ErrorKind::Refused,
-            format!(
-                "consuming {queues} queues on {}: each takes a channel, and only {most} are allowed on a connection; raise \
-                 `channel_max` there or in the URL, or share the queues out among several bridges",
-                connected.place()
-            ),
-        ));
-    }
-    if let Some(declare) = &options.declare {
-        let channel = connected.channel().await?;
-        let queues: Vec<_> = options.queues().collect();
-        declare.apply(&channel, &queues, &connected.place()).await?;
-    }
-    let share = bytes / options.queues().count().max(1);
-    let mut lanes = Vec::new();
-    for queue in options.queues() {
-        lanes.push(QueueLane::open(connected, queue, options, name, share).await?);
-    }
-    Ok(lanes)
+fn foreign() -> Error {
+    Error::internal("a position that is not of this source")
 }
 
 /// Of the tasks of a bridge, which read the same queues, the first says how deep these are. Without a channel to ask on

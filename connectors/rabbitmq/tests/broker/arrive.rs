@@ -1,7 +1,7 @@
 //! What arrives of a message: the conversion table, through a real broker.
 
 use bytes::Bytes;
-use gantry_sdk::{Record, Timestamp, Value};
+use gantry_sdk::{Origin, Record, Timestamp, Value};
 use lapin::{
     BasicProperties,
     options::{BasicGetOptions, BasicRejectOptions, QueueBindOptions},
@@ -9,12 +9,12 @@ use lapin::{
 };
 use serde_json::json;
 
-use crate::support::{Queue, Rabbit, closed, open, records};
+use crate::support::{Queue, Rabbit, closed, commit, open, records};
 
 async fn only_record(queue: &Queue) -> Record {
     let mut source = open(json!({ "queue": queue.name })).await;
     let (mut all, last) = records(&mut *source, 1).await;
-    source.commit(gantry_sdk::Lane(0), &last).await.expect("it commits");
+    commit(&mut *source, 0, &last).await;
     closed(source.close()).await;
     all.remove(0)
 }
@@ -99,10 +99,9 @@ async fn properties_and_origin_arrive() {
 
     let record = only_record(&queue).await;
     assert_eq!(record.timestamp, Some(1_700_000_000_000));
-    assert_eq!(record.origin.address, queue.name.as_str());
-    assert_eq!(record.origin.exchange, "amq.topic");
-    assert_eq!(record.origin.routing_key, format!("{}.new", queue.name).as_str());
-    assert!(!record.origin.redelivered);
+    let key = format!("{}.new", queue.name);
+    let origin = Origin::new("queue", queue.name.as_str().into());
+    assert_eq!(record.origin, origin.with("exchange", "amq.topic").with("routing_key", &*key));
     assert_eq!(record.key, None);
     let properties = record.properties();
     assert_eq!(properties.message_id.as_deref(), Some("m-1"));

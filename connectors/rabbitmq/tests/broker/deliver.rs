@@ -5,7 +5,7 @@ use gantry_sdk::{ErrorKind, Lane, Limits, Polled};
 use lapin::BasicProperties;
 use serde_json::json;
 
-use crate::support::{ALL, Rabbit, batch, closed, commit, numbers, open, records, until};
+use crate::support::{ALL, Rabbit, batch, closed, commit, numbers, open, records, try_commit, until};
 
 #[tokio::test]
 async fn i1_a_commit_takes_exactly_what_it_covers() {
@@ -40,9 +40,10 @@ async fn i2_a_commit_that_goes_back_changes_nothing_and_one_too_far_is_never_sen
     commit(&mut *source, 0, &7.into()).await;
     commit(&mut *source, 0, &7.into()).await;
     commit(&mut *source, 0, &3.into()).await;
-    let too_far = source.commit(Lane(0), &11.into()).await.expect_err("it was never delivered");
+    let too_far = try_commit(&mut *source, 0, &11.into()).await.expect_err("it was never delivered");
     assert_eq!(too_far.kind(), ErrorKind::Internal);
-    let no_lane = source.commit(Lane(1), &1.into()).await.expect_err("there is one queue");
+    assert_eq!(*source.lane_key(Lane(0)), format!("{}/0", queue.name));
+    let no_lane = try_commit(&mut *source, 1, &1.into()).await.expect_err("there is one queue");
     assert_eq!(no_lane.kind(), ErrorKind::Internal);
     // The broker closes the channel on a tag that it does not know; had it got one, this would not arrive.
     rabbit.publish_numbers(&queue, 10..11).await;

@@ -1,14 +1,12 @@
 //! How it ends: every end is an error of the next poll, with the reason, and never silence.
 
-use std::time::Duration;
-
-use gantry_sdk::{ErrorKind, Health, Lane, health::Condition};
+use gantry_sdk::{ErrorKind, Health, health::Condition};
 use lapin::options::QueueDeleteOptions;
 use serde_json::json;
 
 use crate::support::{
-    ALL, Management, Proxy, Rabbit, amqp_url, closed, end_of, numbers, open, records, source_with_health, tending,
-    unique, until, within,
+    ALL, Management, Proxy, Rabbit, amqp_url, closed, commit, end_of, numbers, open, opened, records,
+    source_with_health, tending, try_commit, unique, until, within,
 };
 
 #[tokio::test]
@@ -66,13 +64,13 @@ async fn a_connection_that_is_cut_ends_the_poll_and_its_messages_come_again() {
     let options = json!({ "connection": { "urls": [proxy.url()] }, "queue": queue.name, "prefetch": 10 });
     let mut source = open(options).await;
     let (taken, _) = records(&mut *source, 10).await;
-    source.commit(Lane(0), &4.into()).await.expect("it commits");
+    commit(&mut *source, 0, &4.into()).await;
     // The next four are here because the broker has read the acknowledgement.
     records(&mut *source, 4).await;
     proxy.fail().await;
     let error = end_of(&mut *source).await;
     assert_eq!(error.kind(), ErrorKind::Disconnected);
-    let late = source.commit(Lane(0), &10.into()).await.expect_err("there is no channel any more");
+    let late = try_commit(&mut *source, 0, &10.into()).await.expect_err("there is no channel any more");
     assert_eq!(late.kind(), ErrorKind::Disconnected);
     within("closing", source.close()).await.expect("it closes");
 
@@ -94,12 +92,7 @@ async fn what_a_dead_channel_left_behind_is_not_handed_out() {
     records(&mut *source, 1).await;
     tending(&mut *source, until(0, || rabbit.ready(&queue))).await;
     proxy.fail().await;
-    let noticed = async {
-        while source.commit(Lane(0), &1.into()).await.is_ok() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    within("noticing", noticed).await;
+    within("noticing", source.watch_connection()).await;
     let error = within("polling", source.poll(ALL)).await.expect_err("it handed out what cannot be acknowledged");
     assert_eq!(error.kind(), ErrorKind::Disconnected);
     within("closing", source.close()).await.expect("it closes");
@@ -162,8 +155,7 @@ async fn blocked_and_unblocked_show_as_health() {
     let proxy = Proxy::start().await;
     let health = Health::new();
     let options = json!({ "connection": { "urls": [proxy.url()] }, "queue": queue.name });
-    let mut source = source_with_health(options, health.clone());
-    within("opening", source.open()).await.expect("it opens");
+    let mut source = opened(source_with_health(options, health.clone())).await;
     let polling = tokio::spawn(async move {
         let taken = records(&mut *source, 1).await;
         (source, taken)
@@ -174,6 +166,6 @@ async fn blocked_and_unblocked_show_as_health() {
     proxy.say(0, 10, 61, b"").await;
     until(Condition::Up, || async { health.get() }).await;
     rabbit.publish_numbers(&queue, 0..1).await;
-    let (mut source, _) = within("a record after it", polling).await.expect("it polls on");
+    let (source, _) = within("a record after it", polling).await.expect("it polls on");
     closed(source.close()).await;
 }

@@ -1,10 +1,15 @@
 //! What close returns to the queue.
 
-use gantry_sdk::{Lane, Polled};
+use std::task::Poll;
+
+use gantry_sdk::{ErrorKind, Polled};
 use lapin::types::AMQPValue;
 use serde_json::json;
 
-use crate::support::{ALL, Management, Queue, Rabbit, closed, numbers, open, records, source, until, within};
+use crate::support::{
+    ALL, Management, Queue, Rabbit, assert_numbers, closed, commit, numbers, open, records, source, unique, unopened,
+    until, within,
+};
 
 #[tokio::test]
 async fn close_returns_what_is_not_acknowledged_also_what_was_never_polled() {
@@ -13,7 +18,7 @@ async fn close_returns_what_is_not_acknowledged_also_what_was_never_polled() {
     rabbit.publish_numbers(&queue, 0..50).await;
     let mut source = open(json!({ "queue": queue.name })).await;
     records(&mut *source, 10).await;
-    source.commit(Lane(0), &3.into()).await.expect("it commits");
+    commit(&mut *source, 0, &3.into()).await;
     until(0, || rabbit.ready(&queue)).await;
     closed(source.close()).await;
     // A queue hears by itself that the channel of a cancelled consumer is gone, so it may be a moment later.
@@ -23,20 +28,68 @@ async fn close_returns_what_is_not_acknowledged_also_what_was_never_polled() {
     let (again, last) = records(&mut *source, 47).await;
     assert_eq!(numbers(&again), (3..50).collect::<Vec<_>>());
     assert!(again.iter().all(|record| record.origin.redelivered));
-    source.commit(Lane(0), &last).await.expect("it commits");
+    commit(&mut *source, 0, &last).await;
     closed(source.close()).await;
     assert_eq!(rabbit.ready(&queue).await, 0);
 }
 
+/// Its consumer has begun, and another of the same connection cannot.
 #[tokio::test]
-async fn closing_twice_or_before_opening_is_nothing() {
+async fn i5_an_opening_that_fails_gives_back_in_order() {
     let rabbit = Rabbit::connect().await;
-    let queue = rabbit.queue("twice").await;
-    let mut never_opened = source(json!({ "queue": queue.name }));
-    never_opened.close().await.expect("there is nothing to close");
+    let queue = unlimited_quorum_queue(&rabbit).await;
+    rabbit.publish_numbers(&queue, 0..1000).await;
+    for _ in 0..5 {
+        let options = json!({ "queues": [queue.name, unique("missing")], "adaptive_prefetch": false });
+        assert_eq!(unopened(source(options)).await.kind(), ErrorKind::Missing);
+        until(1000, || rabbit.ready(&queue)).await;
+    }
+    all_in_order(&queue, 1000).await;
+}
+
+/// However far it came.
+#[tokio::test]
+async fn i5_an_opening_that_is_dropped_gives_back_in_order() {
+    let rabbit = Rabbit::connect().await;
+    let queues = [unlimited_quorum_queue(&rabbit).await, rabbit.queue("classic").await];
+    for queue in &queues {
+        rabbit.publish_numbers(queue, 0..1000).await;
+    }
+    let options = json!({ "queues": queues.each_ref().map(|queue| &queue.name), "adaptive_prefetch": false });
+    for polls in 1.. {
+        let mut opening = source(options.clone());
+        let mut left = polls;
+        // A whole look at it each time: dropped after the first, the second, and so on.
+        let looked = std::future::poll_fn(|context| {
+            left -= 1;
+            match opening.as_mut().poll(context) {
+                Poll::Pending if left > 0 => Poll::Pending,
+                looked => Poll::Ready(looked.is_ready()),
+            }
+        });
+        let is_open = within("opening", looked).await;
+        drop(opening);
+        if is_open {
+            break;
+        }
+    }
+    for queue in &queues {
+        until(1000, || rabbit.ready(queue)).await;
+        all_in_order(queue, 1000).await;
+    }
+}
+
+async fn unlimited_quorum_queue(rabbit: &Rabbit) -> Queue {
+    // None is unlimited before 4.0, -1 since.
+    quorum_queue(rabbit, (Management::new().version() >= (4, 0)).then_some(-1)).await
+}
+
+async fn all_in_order(queue: &Queue, count: usize) {
     let mut source = open(json!({ "queue": queue.name })).await;
+    let (taken, last) = records(&mut *source, count).await;
+    assert_numbers(&numbers(&taken), 0..count);
+    commit(&mut *source, 0, &last).await;
     closed(source.close()).await;
-    within("closing", source.close()).await.expect("there is nothing left to close");
 }
 
 #[tokio::test]
@@ -66,7 +119,7 @@ async fn nack_returns_it_too() {
     // With nothing to return there is nothing to say that the broker would take amiss.
     let mut source = open(json!({ "queue": queue.name, "give_back": "nack" })).await;
     let (_, last) = records(&mut *source, 100).await;
-    source.commit(Lane(0), &last).await.expect("it commits");
+    commit(&mut *source, 0, &last).await;
     closed(source.close()).await;
     assert_eq!(rabbit.ready(&queue).await, 0);
 }
@@ -85,19 +138,13 @@ async fn i5_order_survives(rounds: usize, queue: &Queue) {
         assert_eq!(numbers(&taken), (0..50).collect::<Vec<_>>());
         closed(source.close()).await;
     }
-    let mut source = open(json!({ "queue": queue.name })).await;
-    let (taken, last) = records(&mut *source, 100).await;
-    assert_eq!(numbers(&taken), (0..100).collect::<Vec<_>>());
-    source.commit(Lane(0), &last).await.expect("it commits");
-    closed(source.close()).await;
+    all_in_order(queue, 100).await;
 }
 
 #[tokio::test]
 async fn i5_a_quorum_queue_without_a_limit_keeps_its_order_over_many_rounds() {
     let rabbit = Rabbit::connect().await;
-    // None is unlimited before 4.0, -1 since.
-    let limit = (Management::new().version() >= (4, 0)).then_some(-1);
-    let queue = quorum_queue(&rabbit, limit).await;
+    let queue = unlimited_quorum_queue(&rabbit).await;
     rabbit.publish_numbers(&queue, 0..100).await;
     i5_order_survives(20, &queue).await;
 }
@@ -126,7 +173,7 @@ async fn what_was_acknowledged_just_before_the_close_of_a_quorum_queue_stays_ack
             assert!(matches!(within("polling", source.poll(ALL)).await, Ok(Polled::Suspended)));
         }
         for tag in 1..=1000u64 {
-            source.commit(Lane(0), &tag.into()).await.expect("it commits");
+            commit(&mut *source, 0, &tag.into()).await;
         }
         closed(source.close()).await;
         // What went back would come before it.

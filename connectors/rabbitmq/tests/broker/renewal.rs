@@ -10,7 +10,7 @@ use gantry_sdk::plugin::{Context, CurrentOptions};
 use gantry_sdk::testkit;
 use serde_json::json;
 
-use crate::support::{Management, Proxy, Rabbit, source_with, unique, until, within};
+use crate::support::{Management, Proxy, Rabbit, opened, source_with, unique, until};
 
 /// A JWT that is valid for so long.
 fn token(valid: Duration) -> String {
@@ -36,8 +36,7 @@ async fn the_broker_gets_the_next_token_before_the_first_expires() {
         move || Ok(now.lock().expect("nobody panics").clone())
     };
     let context = Context { options: CurrentOptions::new(read), ..testkit::context() };
-    let mut source = source_with(options(&first), context);
-    within("opening", source.open()).await.unwrap_or_else(|error| panic!("{}", error.chain()));
+    let mut source = opened(source_with(options(&first), context)).await;
     let second = token(Duration::from_secs(3600));
     *now.lock().expect("nobody panics") = options(&second);
     // connection.update-secret, with the token as a long string.

@@ -15,13 +15,12 @@ use tokio::{
 
 use crate::support::{
     ALL, Management, Proxy, Queue, Rabbit, amqp_url, assert_numbers, batch, closed, end_of, numbers, open, records,
-    source, unique, until, within,
+    source, unique, unopened, until, within,
 };
 
 /// The error that opening comes to. Its text holds no password.
 async fn refused(options: Json) -> Error {
-    let mut source = source(options);
-    let error = within("opening", source.open()).await.expect_err("it opened");
+    let error = unopened(source(options)).await;
     assert!(!error.chain().contains("hunter2"), "{}", error.chain());
     error
 }
@@ -134,7 +133,7 @@ async fn after_a_connection_is_lost_the_next_url_comes_first() {
     end_of(&mut *source).await;
     closed(source.close()).await;
 
-    let mut source = open(options).await;
+    let source = open(options).await;
     assert!(!first.is_used().await && second.is_used().await);
     closed(source.close()).await;
 }
@@ -162,7 +161,7 @@ async fn it_has_a_name_in_the_management_pages() {
     let rabbit = Rabbit::connect().await;
     let queue = rabbit.queue("name").await;
     let name = unique("name");
-    let mut source = open(json!({
+    let source = open(json!({
         "connection": { "urls": [amqp_url()], "connection_name": name },
         "queue": queue.name, "consumer_tag": "my-tag",
     }))
@@ -173,7 +172,7 @@ async fn it_has_a_name_in_the_management_pages() {
     until(json!("my-tag"), || async { consumers().await[0]["consumer_tag"].clone() }).await;
     closed(source.close()).await;
 
-    let mut source = open(json!({ "queue": queue.name })).await;
+    let source = open(json!({ "queue": queue.name })).await;
     until(json!("gantry test/0"), || async { consumers().await[0]["consumer_tag"].clone() }).await;
     closed(source.close()).await;
 }
@@ -216,7 +215,7 @@ async fn what_is_declared_is_there_with_its_arguments() {
     });
     // A second time it is there already, which is as good.
     for _ in 0..2 {
-        let mut source = open(topology.options(&arguments)).await;
+        let source = open(topology.options(&arguments)).await;
         closed(source.close()).await;
     }
     for body in [b"one", b"two"] {
@@ -238,7 +237,7 @@ async fn what_is_declared_is_there_with_its_arguments() {
 #[tokio::test]
 async fn a_queue_that_is_there_with_other_arguments_is_refused() {
     let topology = Topology::new("unequal").await;
-    let mut source = open(topology.options(&json!({ "x-max-length": 1 }))).await;
+    let source = open(topology.options(&json!({ "x-max-length": 1 }))).await;
     closed(source.close()).await;
     let error = refused(topology.options(&json!({ "x-max-length": 2 }))).await;
     assert_eq!(error.kind(), ErrorKind::Refused);
@@ -264,12 +263,12 @@ async fn a_binding_to_a_missing_exchange_is_missing() {
 async fn an_exclusive_consumer_shares_with_nobody() {
     let rabbit = Rabbit::connect().await;
     let queue = rabbit.queue("exclusive").await;
-    let mut alone = open(json!({ "queue": queue.name, "exclusive": true })).await;
+    let alone = open(json!({ "queue": queue.name, "exclusive": true })).await;
     let error = refused(json!({ "queue": queue.name })).await;
     assert_eq!(error.kind(), ErrorKind::Refused);
     assert!(error.chain().contains("exclusive use"), "{}", error.chain());
     closed(alone.close()).await;
-    let mut source = open(json!({ "queue": queue.name })).await;
+    let source = open(json!({ "queue": queue.name })).await;
     closed(source.close()).await;
 }
 

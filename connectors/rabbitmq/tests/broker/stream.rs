@@ -8,7 +8,7 @@ use lapin::{
 use serde_json::{Value as Json, json};
 
 use crate::support::{
-    self, Proxy, Queue, Rabbit, assert_numbers, closed, commit, end_of, numbers, open, records, within,
+    self, Proxy, Queue, Rabbit, assert_numbers, closed, commit, end_of, numbers, open, records, unopened,
 };
 
 async fn stream(rabbit: &Rabbit) -> Queue {
@@ -84,8 +84,7 @@ async fn a_stream_that_was_made_again_is_read_from_its_start() {
     closed(source.close()).await;
     let name = || queue.name.as_str().into();
     rabbit.channel.queue_delete(name(), QueueDeleteOptions::default()).await.expect("it is there");
-    let mut missing = support::source(options(&queue, &proxy));
-    let error = within("opening", missing.open()).await.expect_err("it is gone");
+    let error = unopened(support::source(options(&queue, &proxy))).await;
     assert_eq!(error.kind(), ErrorKind::Missing);
     let mut arguments = FieldTable::default();
     arguments.insert("x-queue-type".into(), AMQPValue::LongString("stream".into()));

@@ -79,7 +79,7 @@ async fn suspending_and_resuming_at_any_moment_keeps_the_order() {
             _ => {}
         }
         match within("polling", source.poll(ALL)).await.unwrap_or_else(|error| panic!("{}", error.chain())) {
-            Polled::Batch { records, last, lane } => {
+            Polled::Batch { records, last, lane, .. } => {
                 assert!(records.iter().all(|record| !record.origin.redelivered));
                 seen.extend(numbers(&records));
                 commit(&mut *source, lane.0, &last).await;
@@ -217,7 +217,7 @@ async fn what_was_tended_is_polled_in_order_within_the_limits() {
     let limits = gantry_sdk::Limits { records: 7, ..ALL };
     let mut seen = Vec::new();
     while seen.len() < 1000 {
-        let Polled::Batch { records, last, lane } = within("polling", source.poll(limits)).await.expect("it polls")
+        let Polled::Batch { records, last, lane, .. } = within("polling", source.poll(limits)).await.expect("it polls")
         else {
             panic!("a queue has no end")
         };

@@ -205,7 +205,7 @@ async fn a_consumer_that_must_stay_has_the_whole_prefetch_at_once() {
         rabbit.publish_numbers(&queue, 0..1000).await;
         let mut options = json!({ "queue": queue.name });
         options.as_object_mut().expect("it is one").extend(more.as_object().expect("it is one").clone());
-        let mut source = open(options).await;
+        let source = open(options).await;
         // Nobody polls and nobody tends.
         until(0, || rabbit.ready(&queue)).await;
         closed(source.close()).await;

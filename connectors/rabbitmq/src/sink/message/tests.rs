@@ -100,7 +100,7 @@ proptest! {
         for (name, text) in REASON {
             prop_assert_eq!(reason.get(name), Some(text));
         }
-        prop_assert_eq!((&*back.origin.address, &*back.origin.exchange), ("orders", "shop"));
+        prop_assert_eq!((&*back.origin.address, back.origin.text("exchange").map(|text| &**text)), ("orders", Some("shop")));
     }
 }
 

@@ -57,6 +57,11 @@ impl Tags {
         Ok(())
     }
 
+    /// The broker knows of all that is settled.
+    pub(super) fn all_acknowledged(&self) -> bool {
+        self.acknowledged == self.settled
+    }
+
     /// The one tag to acknowledge, with all below it, so that the broker knows of all that is settled.
     pub(super) fn due(&self) -> Option<u64> {
         let mut tag = self.settled;

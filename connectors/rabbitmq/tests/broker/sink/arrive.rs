@@ -12,7 +12,7 @@ use proptest::{
 use serde_json::json;
 
 use super::{
-    super::support::{self as source_side, Rabbit, closed},
+    super::support::{self as source_side, Rabbit, closed, opened},
     support::{context, deliver, drain, only, open, record, refusal, sink},
 };
 
@@ -178,8 +178,7 @@ async fn a_dead_letter_takes_any_shape() {
     let other = rabbit.queue("other").await;
     let mut context = context(gantry_sdk::Health::new());
     context.dead_letter = true;
-    let mut sink = sink(json!({ "queue": queue.name, "tombstones": "dead_letter" }), context);
-    sink.open().await.expect("it opens");
+    let mut sink = opened(sink(json!({ "queue": queue.name, "tombstones": "dead_letter" }), context)).await;
     let mut odd = Record::default();
     odd.headers.push("large", Value::Bytes(vec![7; 200_000].into()));
     odd.headers.push("n".repeat(300), Value::Null);

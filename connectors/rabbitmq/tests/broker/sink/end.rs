@@ -6,7 +6,7 @@ use gantry_sdk::{ErrorKind, Health, health::Condition};
 use serde_json::json;
 
 use super::{
-    super::support::{Proxy, Rabbit, until, within},
+    super::support::{Proxy, Rabbit, opened, until, within},
     support::{Hand, context, drain_numbers, numbered, record, sink},
 };
 
@@ -24,8 +24,7 @@ async fn a_blocked_connection_holds_everything_and_fails_nothing() {
     let connection = json!({ "urls": [proxy.url()] });
     // A confirm would be overdue at once: the time of the block does not count.
     let options = json!({ "connection": connection, "queue": queue.name, "confirm_timeout": "1s" });
-    let mut sink = sink(options, context(health.clone()));
-    sink.open().await.expect("it opens");
+    let mut sink = opened(sink(options, context(health.clone()))).await;
     proxy.say(0, CONNECTION, BLOCKED, b"\x0alow memory").await;
     until(true, async || matches!(health.get(), Condition::Blocked(reason) if reason.contains("low memory"))).await;
     let mut hand = Hand::new(0);
@@ -55,8 +54,7 @@ async fn i1_a_connection_cut_in_the_middle_loses_nothing() {
     let mut next = 0;
     let mut cuts = 0;
     while next < 20_000 {
-        let mut sink = sink(options.clone(), context(Health::new()));
-        within("opening", sink.open()).await.unwrap_or_else(|error| panic!("{}", error.chain()));
+        let mut sink = opened(sink(options.clone(), context(Health::new()))).await;
         let mut hand = Hand::new(0);
         let mut given = next;
         while given < 20_000 {
@@ -88,8 +86,7 @@ async fn a_lost_connection_is_told_while_nothing_is_on_its_way() {
     let queue = rabbit.queue("idle").await;
     let (proxy, health) = (Proxy::start().await, Health::new());
     let options = json!({ "connection": { "urls": [proxy.url()] }, "queue": queue.name });
-    let mut sink = sink(options, context(health.clone()));
-    sink.open().await.expect("it opens");
+    let mut sink = opened(sink(options, context(health.clone()))).await;
     proxy.fail().await;
     until(true, async || matches!(health.get(), Condition::Failed(..))).await;
     let mut hand = Hand::new(0);
@@ -105,8 +102,7 @@ async fn a_broker_that_falls_silent_is_given_up_in_the_time_for_confirms() {
     let queue = rabbit.queue("silent").await;
     let (proxy, health) = (Proxy::start().await, Health::new());
     let options = json!({ "connection": { "urls": [proxy.url()] }, "queue": queue.name, "confirm_timeout": "1s" });
-    let mut sink = sink(options, context(health.clone()));
-    sink.open().await.expect("it opens");
+    let mut sink = opened(sink(options, context(health.clone()))).await;
     proxy.fall_silent();
     let mut hand = Hand::new(0);
     hand.put(&mut *sink, numbered(0..3)).await.expect("it takes them");
@@ -122,8 +118,7 @@ async fn closing_drops_what_is_not_confirmed() {
     let queue = rabbit.queue("closing").await;
     let proxy = Proxy::start().await;
     let options = json!({ "connection": { "urls": [proxy.url()] }, "queue": queue.name });
-    let mut sink = sink(options, context(Health::new()));
-    sink.open().await.expect("it opens");
+    let mut sink = opened(sink(options, context(Health::new()))).await;
     proxy.fall_silent();
     let mut hand = Hand::new(0);
     hand.put(&mut *sink, numbered(0..3)).await.expect("it takes them");

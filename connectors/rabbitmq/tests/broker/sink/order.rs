@@ -7,7 +7,7 @@ use lapin::{ExchangeKind, types::AMQPValue};
 use serde_json::json;
 
 use super::{
-    super::support::{Rabbit, amqp_url, assert_numbers, closed, until, within},
+    super::support::{Rabbit, amqp_url, assert_numbers, closed, opened, until, within},
     support::{Hand, bind, context, deliver, drain, drain_numbers, exchange, numbered, open, record, sink},
 };
 
@@ -40,8 +40,7 @@ async fn i5_a_full_queue_holds_the_line_and_nothing_is_sent_twice() {
         [("x-max-length", AMQPValue::LongInt(10)), ("x-overflow", AMQPValue::LongString("reject-publish".into()))];
     let queue = rabbit.queue_with("full", &arguments).await;
     let health = Health::new();
-    let mut sink = sink(json!({ "queue": queue.name, "window": 1 }), context(health.clone()));
-    sink.open().await.expect("it opens");
+    let mut sink = opened(sink(json!({ "queue": queue.name, "window": 1 }), context(health.clone()))).await;
     let mut hand = Hand::new(0);
     hand.put(&mut *sink, numbered(0..40)).await.expect("it takes them");
     until(true, async || matches!(health.get(), Condition::Blocked(_))).await;
@@ -93,8 +92,7 @@ async fn a_queue_that_stays_full_is_given_up_in_the_time_for_retries() {
     let mut context = context(health.clone());
     context.retry.timeout = Some(Duration::from_millis(300));
     context.retry.delay = Duration::from_millis(50);
-    let mut sink = sink(json!({ "queue": queue.name }), context);
-    sink.open().await.expect("it opens");
+    let mut sink = opened(sink(json!({ "queue": queue.name }), context)).await;
     let mut hand = Hand::new(0);
     hand.put(&mut *sink, numbered(0..5)).await.expect("it takes them");
     let fates = hand.fates().await;
@@ -131,8 +129,7 @@ async fn i5_a_full_queue_holds_up_only_what_goes_there() {
     let map: serde_json::Map<_, _> =
         queues.iter().enumerate().map(|(topic, queue)| (format!("t{topic}"), json!(queue.name))).collect();
     let health = Health::new();
-    let mut sink = sink(json!({ "map": map, "channels": 1, "window": 16 }), context(health.clone()));
-    sink.open().await.expect("it opens");
+    let mut sink = opened(sink(json!({ "map": map, "channels": 1, "window": 16 }), context(health.clone()))).await;
     let mut hand = Hand::new(0);
     for start in (0..1600).step_by(80) {
         let mut records = numbered(start..start + 80);
@@ -207,8 +204,7 @@ async fn after_so_many_tries_what_a_queue_does_not_take_is_refused_for_good() {
     let mut context = context(Health::new());
     context.retry.max_attempts = Some(3);
     context.retry.delay = Duration::from_millis(10);
-    let mut sink = sink(json!({ "exchange": fanout, "routing_key": "{value}", "window": 1 }), context);
-    sink.open().await.expect("it opens");
+    let mut sink = opened(sink(json!({ "exchange": fanout, "routing_key": "{value}", "window": 1 }), context)).await;
     let fates = deliver(&mut *sink, numbered(0..5)).await;
     assert_eq!(fates.refused_numbers(), [2, 3, 4], "{fates:?}");
     for (_, failure) in &fates.refused {

@@ -1,12 +1,12 @@
 //! Where records go.
 
-use gantry_sdk::{ErrorKind, Health, Record, Value, health::Condition};
+use gantry_sdk::{Delivered, ErrorKind, Health, Record, Value, health::Condition};
 use lapin::ExchangeKind;
 use serde_json::json;
 
 use super::{
-    super::support::{Queue, Rabbit, closed, unique, within},
-    support::{bind, context, deliver, drain, exchange, only, open, record, sink},
+    super::support::{Queue, Rabbit, closed, opened, unique, unopened, within},
+    support::{Hand, bind, context, deliver, drain, exchange, only, open, record, sink},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -16,7 +16,7 @@ async fn the_routing_key_is_the_records_own_unless_the_options_make_one() {
     let name = exchange(&rabbit, ExchangeKind::Fanout).await;
     bind(&rabbit, &queue, &name, "").await;
     let mut came_by_amqp = record("amqp");
-    came_by_amqp.origin.routing_key = "order.created".into();
+    came_by_amqp.origin = came_by_amqp.origin.with("routing_key", "order.created");
     came_by_amqp.key = Some("key".into());
     let keyed = Record { key: Some("key".into()), ..record("keyed") };
     let mut bare = record("bare");
@@ -29,6 +29,29 @@ async fn the_routing_key_is_the_records_own_unless_the_options_make_one() {
     let messages = drain(&rabbit, &queue).await;
     let keys: Vec<_> = messages.iter().map(|message| message.delivery.routing_key.as_str()).collect();
     assert_eq!(keys, ["order.created", "key", "topic", "chosen", "made.key"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_waits_hears_where_a_record_is() {
+    let rabbit = Rabbit::connect().await;
+    let queue = rabbit.queue("answers").await;
+    let name = exchange(&rabbit, ExchangeKind::Direct).await;
+    bind(&rabbit, &queue, &name, "here").await;
+    for (options, address, wants_answers) in [
+        (json!({ "queue": queue.name }), &queue.name, true),
+        (json!({ "exchange": name, "routing_key": "{value}" }), &name, true),
+        (json!({ "queue": queue.name }), &queue.name, false),
+    ] {
+        let mut sink = open(options).await;
+        let mut hand = Hand::new(0);
+        hand.wants_answers = wants_answers;
+        let nowhere = Record { destination: Some("nowhere".into()), ..record("here") };
+        hand.put(&mut *sink, vec![record("here"), nowhere, record("here")]).await.expect("it takes them");
+        let fates = hand.fates().await;
+        let placed = || Delivered::Placed { address: address.as_str().into(), partition: None, offset: None };
+        let expected: Vec<_> = [0, 2].into_iter().filter(|_| wants_answers).map(|number| (number, placed())).collect();
+        assert_eq!((fates.answers, fates.refused.len()), (expected, 1));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -65,8 +88,7 @@ async fn the_map_leads_topics_to_queues() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_always_the_same_has_to_be_there() {
     let missing = |options| async {
-        let mut sink = sink(options, context(Health::new()));
-        let error = within("opening", sink.open()).await.expect_err("it is not there");
+        let error = unopened(sink(options, context(Health::new()))).await;
         assert_eq!(error.kind(), ErrorKind::Missing);
         error.chain()
     };
@@ -106,10 +128,9 @@ async fn an_exchange_that_vanishes_is_no_records_fault() {
     let name = exchange(&rabbit, ExchangeKind::Fanout).await;
     bind(&rabbit, &queue, &name, "").await;
     let health = Health::new();
-    let mut sink = sink(json!({ "exchange": name }), context(health.clone()));
-    within("opening", sink.open()).await.expect("it is there");
+    let mut sink = opened(sink(json!({ "exchange": name }), context(health.clone()))).await;
     rabbit.channel.exchange_delete(name.as_str().into(), Default::default()).await.expect("it is there");
-    let mut hand = super::support::Hand::new(0);
+    let mut hand = Hand::new(0);
     hand.put(&mut *sink, vec![Record { key: Some("k".into()), ..record("x") }]).await.expect("it takes it");
     let error = within("flushing", sink.flush()).await.expect_err("there is no exchange");
     assert_eq!(error.kind(), ErrorKind::Missing, "{}", error.chain());

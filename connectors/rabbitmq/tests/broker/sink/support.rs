@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gantry_rabbitmq::SINK;
 use gantry_sdk::{
-    Batch, Epoch, Failure, FailureKind, Health, Lane, Ledger, Record, Result, Sink,
+    Batch, Delivered, Epoch, Failure, FailureKind, Health, Lane, Ledger, Opening, Record, Result, Sink,
     plugin::Context,
     receipt::{self, OutcomeReceiver, Outlet},
     testkit,
@@ -16,14 +16,14 @@ use lapin::{
 };
 use serde_json::{Value as Json, json};
 
-use super::super::support::{Queue, Rabbit, amqp_url, unique, within};
+use super::super::support::{Queue, Rabbit, amqp_url, opened, unique, within};
 
 pub(super) fn context(health: Health) -> Context {
     Context { health, ..testkit::context() }
 }
 
 /// A sink of these options, on the test broker unless they say otherwise.
-pub(super) fn sink(options: Json, context: Context) -> Box<dyn Sink> {
+pub(super) fn sink(options: Json, context: Context) -> Opening<dyn Sink> {
     let mut whole = json!({ "connection": { "urls": [amqp_url()] } });
     let fields = whole.as_object_mut().expect("it is one");
     fields.extend(options.as_object().expect("options are an object").clone());
@@ -32,9 +32,7 @@ pub(super) fn sink(options: Json, context: Context) -> Box<dyn Sink> {
 
 /// The same, opened, on one channel unless the options say otherwise.
 pub(super) async fn open(options: Json) -> Box<dyn Sink> {
-    let mut sink = sink(options, context(Health::new()));
-    within("opening", sink.open()).await.unwrap_or_else(|error| panic!("{}", error.chain()));
-    sink
+    opened(sink(options, context(Health::new()))).await
 }
 
 /// What became of records, by their index among all that were given.
@@ -42,6 +40,7 @@ pub(super) async fn open(options: Json) -> Box<dyn Sink> {
 pub(super) struct Fates {
     pub(super) refused: Vec<(usize, Failure)>,
     pub(super) abandoned: usize,
+    pub(super) answers: Vec<(usize, Delivered)>,
 }
 
 impl Fates {
@@ -64,21 +63,24 @@ pub(super) struct Hand {
     ledger: Ledger<usize>,
     receiver: OutcomeReceiver,
     given: usize,
+    /// Somebody waits for what is said of each record.
+    pub(super) wants_answers: bool,
 }
 
 impl Hand {
     pub(super) fn new(lane: u32) -> Self {
         let (sender, receiver) = receipt::outcomes();
-        Self { ledger: Ledger::new(Lane(lane), Epoch(1), sender), receiver, given: 0 }
+        Self { ledger: Ledger::new(Lane(lane), Epoch(1), sender), receiver, given: 0, wants_answers: false }
     }
 
     pub(super) fn batch(&mut self, records: Vec<Record>) -> Batch {
         let count = u32::try_from(records.len()).expect("a test's batch fits in 32 bits");
         let sequence = self.ledger.open((self.given as u64).into(), self.given);
         self.given += records.len();
-        let receipt = self.ledger.part(sequence, Outlet::Sink(0), count).expect("it was just opened");
+        let receipt =
+            self.ledger.part(sequence, Outlet::Sink(0), count, self.wants_answers).expect("it was just opened");
         self.ledger.routed(sequence);
-        Batch { records: Arc::new(records), receipt }
+        Batch { records: Arc::new(records), receipt, checkpoint: None }
     }
 
     pub(super) async fn put(&mut self, sink: &mut dyn Sink, records: Vec<Record>) -> Result<()> {
@@ -95,6 +97,7 @@ impl Hand {
             let first = *first;
             fates.abandoned += outcome.abandoned as usize;
             fates.refused.extend(outcome.failures.into_iter().map(|(index, why)| (first + index as usize, why)));
+            fates.answers.extend(outcome.answers.into_iter().map(|(index, answer)| (first + index as usize, answer)));
             self.ledger.settle(sequence);
             self.ledger.advance(|_| {});
         }

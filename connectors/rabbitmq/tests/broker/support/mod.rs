@@ -8,7 +8,7 @@ pub(crate) mod raw;
 use std::{fmt::Debug, future::Future, time::Duration};
 
 use gantry_rabbitmq::SOURCE;
-use gantry_sdk::{Health, Lane, Limits, Polled, Position, Record, Result, Source, plugin::Context, testkit};
+use gantry_sdk::{Context, Error, Health, Lane, Limits, Opening, Polled, Position, Record, Result, Source, testkit};
 use serde_json::{Value as Json, json};
 
 pub(crate) use management::Management;
@@ -31,7 +31,7 @@ pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T 
 }
 
 /// Closes a source or a sink. On a busy machine the answer may come too late; then the connection is cut, to the same end.
-pub(crate) async fn closed(closing: impl Future<Output = gantry_sdk::Result<()>>) {
+pub(crate) async fn closed<T>(closing: impl Future<Output = Result<T>>) {
     let Err(error) = within("closing", closing).await else { return };
     assert!(error.to_string().contains("no answer in"), "{}", error.chain());
 }
@@ -53,22 +53,35 @@ pub(crate) async fn until<T: PartialEq + Debug, F: Future<Output = T>>(expected:
     assert!(reached.is_ok(), "still {last:?} and not {expected:?} after {DEADLINE:?}");
 }
 
+/// What an opening opens.
+pub(crate) async fn opened<T: ?Sized>(opening: Opening<T>) -> Box<T> {
+    within("opening", opening).await.unwrap_or_else(|error| panic!("{}", error.chain()))
+}
+
+/// The error that an opening comes to.
+pub(crate) async fn unopened<T: ?Sized>(opening: Opening<T>) -> Error {
+    match within("opening", opening).await {
+        Ok(_) => panic!("it opened"),
+        Err(error) => error,
+    }
+}
+
 /// A source of these options, made as the runtime makes it, on the test broker unless they say otherwise.
-pub(crate) fn source(options: Json) -> Box<dyn Source> {
+pub(crate) fn source(options: Json) -> Opening<dyn Source> {
     source_with_health(options, Health::new())
 }
 
 /// The same, with an eye on its health.
-pub(crate) fn source_with_health(options: Json, health: Health) -> Box<dyn Source> {
+pub(crate) fn source_with_health(options: Json, health: Health) -> Opening<dyn Source> {
     source_of(options, health, 64 << 20)
 }
 
-fn source_of(options: Json, health: Health, in_flight_bytes: usize) -> Box<dyn Source> {
+fn source_of(options: Json, health: Health, in_flight_bytes: usize) -> Opening<dyn Source> {
     source_with(options, Context { health, in_flight_bytes, ..testkit::context() })
 }
 
 /// A source of these options for a task that says so much.
-pub(crate) fn source_with(options: Json, context: Context) -> Box<dyn Source> {
+pub(crate) fn source_with(options: Json, context: Context) -> Opening<dyn Source> {
     let mut whole = json!({ "connection": { "urls": [amqp_url()] } });
     let fields = whole.as_object_mut().expect("it is one");
     fields.extend(options.as_object().expect("options are an object").clone());
@@ -77,16 +90,12 @@ pub(crate) fn source_with(options: Json, context: Context) -> Box<dyn Source> {
 
 /// The same, opened.
 pub(crate) async fn open(options: Json) -> Box<dyn Source> {
-    let mut source = source(options);
-    within("opening", source.open()).await.unwrap_or_else(|error| panic!("{}", error.chain()));
-    source
+    opened(source(options)).await
 }
 
 /// The same, opened, with so many bytes to have on its way.
 pub(crate) async fn open_within(options: Json, in_flight_bytes: usize) -> Box<dyn Source> {
-    let mut source = source_of(options, Health::new(), in_flight_bytes);
-    within("opening", source.open()).await.unwrap_or_else(|error| panic!("{}", error.chain()));
-    source
+    opened(source_of(options, Health::new(), in_flight_bytes)).await
 }
 
 /// What `future` yields while the source is looked after as the runtime does it when it does not poll.
@@ -99,8 +108,13 @@ pub(crate) async fn tending<T>(source: &mut dyn Source, future: impl Future<Outp
 
 /// Everything settled up to there.
 pub(crate) async fn commit(source: &mut dyn Source, lane: u32, upto: &Position) {
-    let committed = within("committing", source.commit(Lane(lane), upto)).await;
-    committed.unwrap_or_else(|error| panic!("{}", error.chain()));
+    try_commit(source, lane, upto).await.unwrap_or_else(|error| panic!("{}", error.chain()));
+}
+
+/// The same, if it can be said.
+pub(crate) async fn try_commit(source: &mut dyn Source, lane: u32, upto: &Position) -> Result<()> {
+    source.commit(Lane(lane), upto);
+    within("committing", source.sync()).await
 }
 
 /// One batch: lane, records, position.
@@ -112,7 +126,7 @@ pub(crate) async fn batch(source: &mut dyn Source, limits: Limits) -> (u32, Vec<
 }
 
 /// The error that polling comes to, past whatever is delivered before it.
-pub(crate) async fn end_of(source: &mut dyn Source) -> gantry_sdk::Error {
+pub(crate) async fn end_of(source: &mut dyn Source) -> Error {
     loop {
         if let Err(error) = try_poll(source, ALL).await {
             return error;
@@ -122,8 +136,8 @@ pub(crate) async fn end_of(source: &mut dyn Source) -> gantry_sdk::Error {
 
 async fn try_poll(source: &mut dyn Source, limits: Limits) -> Result<(u32, Vec<Record>, Position)> {
     match within("polling", source.poll(limits)).await? {
-        Polled::Batch { lane, records, last } => Ok((lane.0, records, last)),
-        Polled::End | Polled::Suspended | Polled::LaneEnded(_) => panic!("a queue has no end"),
+        Polled::Batch { lane, records, last, answers: None } => Ok((lane.0, records, last)),
+        other => panic!("{other:?}"),
     }
 }
 
