@@ -33,6 +33,8 @@ use shape::Shape;
 const LANE: Lane = Lane(0);
 
 impl SourceConfig for Options {
+    const REPLAYABLE: bool = true;
+
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.rate.is_some_and(|rate| !(0.001..=1e9).contains(&rate)) {

@@ -42,7 +42,7 @@ pub mod record;
 pub mod sink;
 pub mod source;
 pub mod template;
-#[cfg(feature = "testkit")]
+#[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
 pub mod transform;
 

@@ -1,8 +1,9 @@
-//! The world as connectors and a transform that a bridge can name.
+//! The world as connectors and a transform that a bridge can name. In between the order of calls is checked.
 
 use gantry_sdk::{
     Context, Opening, Record, Result, Sink, Source, Transform, Value, Working,
     plugin::{SinkConfig, SinkPlugin, SourceConfig, SourcePlugin, TransformConfig, TransformPlugin},
+    testkit::{OrderedSink, OrderedSource},
     transform::Verdict,
 };
 use schemars::JsonSchema;
@@ -34,14 +35,16 @@ impl SourceConfig for Options {
     const CAN_REJECT: bool = true;
 
     fn build(self, context: Context) -> Result<Opening<dyn Source>> {
-        Ok(Box::pin(SimulatedSource::open(World::of(self.world), context)))
+        let opening = SimulatedSource::open(World::of(self.world), context);
+        Ok(Box::pin(async { Ok(Box::new(OrderedSource::new(opening.await?)) as Box<dyn Source>) }))
     }
 }
 
 impl SinkConfig for Options {
     fn build(self, context: Context) -> Result<Opening<dyn Sink>> {
         assert_eq!(context.dead_letter, self.dead_letter);
-        Ok(Box::pin(SimulatedSink::open(World::of(self.world), context, self.sink)))
+        let opening = SimulatedSink::open(World::of(self.world), context, self.sink);
+        Ok(Box::pin(async { Ok(Box::new(OrderedSink::new(opening.await?)) as Box<dyn Sink>) }))
     }
 }
 

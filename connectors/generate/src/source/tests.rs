@@ -1,6 +1,20 @@
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    ops::RangeInclusive,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
-use gantry_sdk::{Origin, testkit};
+use gantry_sdk::{
+    Origin, SourceCapabilities,
+    testkit::{
+        self,
+        conformance::{SourceAbilities, SourceWorld},
+    },
+};
 use serde_json::json;
 
 use super::*;
@@ -206,4 +220,41 @@ fn bad_options_are_all_found() {
         let made = (crate::SOURCE.create)(&options, context("bad"));
         assert_eq!(made.is_ok(), paths.is_empty(), "{options}");
     }
+}
+
+/// A queue that grows from one opening to the next.
+struct Queue {
+    bridge: String,
+    count: u64,
+}
+
+#[async_trait]
+impl SourceWorld for Queue {
+    fn capabilities(&self) -> SourceCapabilities {
+        crate::SOURCE.capabilities
+    }
+
+    fn abilities(&self) -> SourceAbilities {
+        SourceAbilities::default().without_life().without_cuts().without_silence()
+    }
+
+    async fn put(&mut self, numbers: RangeInclusive<u64>) {
+        self.count = *numbers.end();
+    }
+
+    fn open(&mut self, context: Context) -> Opening<dyn Source> {
+        let options = json!({ "count": self.count, "body": "{n}" });
+        (crate::SOURCE.create)(&options, Context { bridge: self.bridge.as_str().into(), ..context }).expect("options")
+    }
+}
+
+mod conformance {
+    use super::*;
+
+    fn queue() -> Queue {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        Queue { bridge: format!("conformance-{}", NEXT.fetch_add(1, Ordering::Relaxed)), count: 0 }
+    }
+
+    gantry_sdk::source_conformance!(queue());
 }

@@ -18,18 +18,23 @@ type Mock = MockCluster<'static, DefaultProducerContext>;
 
 const TOPIC: &str = "orders";
 
-fn mock() -> Mock {
+pub(crate) fn mock() -> Mock {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic(TOPIC, 1, 1).unwrap();
     cluster
 }
 
 fn mock_options(cluster: &Mock, more: Json) -> Json {
+    options_at(&cluster.bootstrap_servers(), more)
+}
+
+/// Of a mock cluster that is there.
+pub(crate) fn options_at(bootstrap_servers: &str, more: Json) -> Json {
     // Back soon after an outage: the tests wait for it.
     let properties = json!({ "reconnect.backoff.max.ms": 200 });
     // The mock cluster does not know what a topic's settings are and never answers: do not wait for long.
     let connection = json!({
-        "bootstrap_servers": cluster.bootstrap_servers(),
+        "bootstrap_servers": bootstrap_servers,
         "connect_timeout": "1s",
         "properties": properties,
     });
@@ -51,11 +56,13 @@ fn numbers(cluster: &Mock, count: usize) -> Vec<u32> {
 }
 
 fn all_numbers(cluster: &Mock) -> Vec<u32> {
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", cluster.bootstrap_servers())
-        .set("group.id", "reader")
-        .create()
-        .unwrap();
+    all_numbers_at(&cluster.bootstrap_servers())
+}
+
+/// What lies on the mock cluster that is there.
+pub(crate) fn all_numbers_at(bootstrap_servers: &str) -> Vec<u32> {
+    let consumer: BaseConsumer =
+        ClientConfig::new().set("bootstrap.servers", bootstrap_servers).set("group.id", "reader").create().unwrap();
     let mut assignment = TopicPartitionList::new();
     assignment.add_partition_offset(TOPIC, 0, Offset::Beginning).unwrap();
     consumer.assign(&assignment).unwrap();

@@ -4,6 +4,7 @@
 //! how much is on its way, how it is held, what is rejected, what waits, where a stream goes on.
 
 mod arrive;
+mod conformance;
 mod deliver;
 mod depth;
 mod end;

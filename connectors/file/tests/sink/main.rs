@@ -1,5 +1,7 @@
 //! The sink on a real file: what counts as delivered is on the disk, and what cannot be written waits.
 
+mod conformance;
+
 use std::{fs, os::unix::fs::symlink, path::Path, sync::Arc, time::Duration};
 
 use gantry_sdk::{
