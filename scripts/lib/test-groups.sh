@@ -124,7 +124,7 @@ groups_end() {
 
 groups_brokers_up() {
   local group offset
-  trap 'exit 143' TERM
+  trap 'exit 143' INT TERM
   for group in "${groups[@]}"; do
     offset=$(free_offset) || die "no free ports for the brokers of group $group among $PORT_OFFSETS"
     GANTRY_BROKERS_PORT_OFFSET=$offset group_brokers "$group" up >>"$(group_log "$group")" 2>&1 ||
@@ -147,6 +147,7 @@ free_offset() (
 # groups_build - builds all, and writes down what there is to run, a line each: its name, the executable, its crate, the crate's folder.
 groups_build() {
   local begun=$SECONDS
+  trap 'exit 143' INT TERM
   attended 0 cargo test --workspace --locked --no-run --message-format=json-render-diagnostics >"$TESTS_DIR/build.json"
   cargo metadata --locked --no-deps --format-version 1 >"$TESTS_DIR/metadata.json"
   # The kind of a target tells a crate's own unit tests from the programs in its tests/.
@@ -167,16 +168,24 @@ attended() {
   shift
   timeout -k 10 "$seconds" env --default-signal=INT,QUIT "$@" </dev/null 3>&- &
   attended=$!
-  trap 'kill -s TERM "$attended" 2>/dev/null; wait "$attended"; kill -s KILL -- "-$attended" 2>/dev/null; exit 143' TERM
+  trap 'attended_end; exit 143' INT TERM
   wait "$attended" || status=$?
-  trap 'exit 143' TERM
+  trap 'exit 143' INT TERM
+  # What a test left behind.
+  kill -s KILL -- "-$attended" 2>/dev/null || true
   return "$status"
+}
+
+attended_end() {
+  kill -s TERM "$attended" 2>/dev/null || true
+  wait "$attended" || true
+  kill -s KILL -- "-$attended" 2>/dev/null || true
 }
 
 # group_run GROUP - all of its programs, then its brokers go down.
 group_run() {
   local group=$1 program arguments passed=1
-  trap 'exit 143' TERM
+  trap 'exit 143' INT TERM
   exec >>"$(group_log "$group")" 2>&1
   RUST_TEST_THREADS=$(group_threads "$group")
   export RUST_TEST_THREADS
@@ -199,7 +208,7 @@ program_run() {
   shift 2
   log=$(group_log "$group")
   from=$(($(stat -c %s "$log") + 1))
-  say "$name $*"
+  say "$name${*:+ $*}"
   case $name in
   documentation) attended "$PROGRAM_SECONDS" cargo test --workspace --locked --doc || status=$? ;;
   demo) attended "$PROGRAM_SECONDS" GANTRY_DEMO_BINARY="$(gantry_binary)" scripts/demo --once || status=$? ;;
@@ -207,12 +216,12 @@ program_run() {
   esac
   case $status in
   0) result=passed ;;
-  124) result="FAILED: ended after $PROGRAM_SECONDS s" ;;
+  124) result="FAILED (too long)" ;;
   *) result="FAILED ($status)" ;;
   esac
   tests=$(tail -c "+$from" "$log" | awk '/^test result: / { n += $4 + $6 } END { print n + 0 }')
   printf '%s\t%s\t%s\t%s\t%s\n' "$group" "$name${*:+ $*}" "$tests" "$((SECONDS - begun))" "$result" >>"$(group_results "$group")"
-  say "$name $*: $result after $((SECONDS - begun)) s"
+  say "$name${*:+ $*}: $result after $((SECONDS - begun)) s"
   # The script's own standard error, past the log.
   printf '==> %-15s %-40s %4s s  %s\n' "$group" "$name${*:+ $*}" "$((SECONDS - begun))" "$result" >&3
   return "$status"
