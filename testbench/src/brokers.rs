@@ -7,7 +7,7 @@ use std::{path::Path, process::Command};
 /// # Panics
 /// When the script fails.
 pub async fn run(arguments: &[&str]) -> String {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/brokers");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/brokers");
     let what = format!("scripts/brokers {}", arguments.join(" "));
     let mut command = Command::new(script);
     command.args(arguments);
