@@ -16,7 +16,9 @@ use crate::{
     command::{count, dlq, first_id, list},
     properties, rabbit_letters,
     support::{
-        SOON, amqp_url, bootstrap_servers, brokers, eventually,
+        SOON, amqp_url, bootstrap_servers,
+        brokers::{max_message_size, usual_max_message_size},
+        eventually,
         feed::Feeder,
         gantry::Gantry,
         kafka::{self, Cluster},
@@ -327,12 +329,6 @@ async fn a_letter_whose_headers_are_nested_very_deeply_is_shown_and_replayed() {
 async fn a_letter_above_rabbitmqs_limit_holds_the_bridge_and_says_what_to_do() {
     // Above everything else that runs against this broker.
     const LIMIT: usize = 20_000_000;
-    // RabbitMQ 3 reads the setting when a channel opens, RabbitMQ 4 when it starts: then into a persistent term.
-    let set = async |bytes: usize| {
-        let setting = format!("application:set_env(rabbit, max_message_size, {bytes})");
-        let limit = format!("{setting}, persistent_term:put(max_message_size, {bytes}).");
-        brokers::run(&["rabbitmqctl", "eval", &limit]).await;
-    };
     let (topic, queue, dead) = (unique("oversize"), unique("oversize"), unique("dead"));
     let rabbit = Rabbit::connect().await;
     rabbit.queue(&queue).await;
@@ -342,7 +338,7 @@ async fn a_letter_above_rabbitmqs_limit_holds_the_bridge_and_says_what_to_do() {
     let large = vec![b'x'; LIMIT + 1];
     feeder.send(FutureRecord::to(&topic).payload(large.as_slice())).await;
     feeder.confirmed().await;
-    set(LIMIT).await;
+    max_message_size(LIMIT).await;
     let gantry = Gantry::start(&reverse(&topic, &topic, ONLY_JSON, &queue, &rabbit_letters(&dead)));
     let error = gantry.wait_for_state("b", "failed").await;
     for part in ["20000001 bytes", "max_message_size", "keep dead letters in Kafka or a file"] {
@@ -351,7 +347,7 @@ async fn a_letter_above_rabbitmqs_limit_holds_the_bridge_and_says_what_to_do() {
     assert_eq!(gantry.metric("gantry_records_dead_lettered_total", "b"), Some(0.0));
     gantry.check_conservation("b");
     // The restart is the person's, who has mended it.
-    set(134_217_728).await;
+    max_message_size(134_217_728).await;
     let (status, body) = gantry.request("POST", "/connectors/b/restart").expect("an answer");
     assert!(status < 300, "{body}");
     dead_lettered(&gantry, 1.0).await;
@@ -360,8 +356,7 @@ async fn a_letter_above_rabbitmqs_limit_holds_the_bridge_and_says_what_to_do() {
     gantry.configure(&reverse(&topic, &topic, "", &queue, &rabbit_letters(&dead)));
     assert_eq!(dlq(&config, &["replay", "--yes"]).code, Some(0));
     assert_eq!(rabbit.take_deliveries(&queue).await.remove(0).data.len(), LIMIT + 1);
-    // RabbitMQ's own default.
-    set(if rabbit::major_version() < 4 { 134_217_728 } else { 16_777_216 }).await;
+    max_message_size(usual_max_message_size()).await;
     rabbit.delete(&queue).await;
     rabbit.delete(&dead).await;
     kafka::delete_topic(&topic).await;

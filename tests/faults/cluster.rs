@@ -2,6 +2,7 @@
 
 use crate::{
     BROKERS, Scene, Setup,
+    scene::rounds,
     support::{
         self, SOON,
         brokers::{cluster_up, run},
@@ -38,7 +39,7 @@ async fn the_leader_of_the_partition_killed_and_back_three_times() {
     let mut scene = begin(STRICT, 5_000).await;
     scene
         .fed(async |scene| {
-            for _ in 0..3 {
+            for _ in 0..rounds(3) {
                 let old = leader(scene, 3).await;
                 let node = old.to_string();
                 run(&["cluster", "kill", &node]).await;

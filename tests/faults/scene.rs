@@ -66,6 +66,11 @@ pub(crate) struct Setup {
     pub(crate) environment: Vec<(&'static str, String)>,
 }
 
+/// How often something is broken in a test that breaks it so many times; `GANTRY_TEST_FAULTS` multiplies it.
+pub(crate) fn rounds(times: u32) -> u32 {
+    times * std::env::var("GANTRY_TEST_FAULTS").map_or(1, |text| text.parse().expect("a number"))
+}
+
 /// The session of a member that was killed ends so soon that a test can wait for it; Kafka allows no less than 6 s.
 const GROUP: &str = ", commit_interval: 500ms, properties: { session.timeout.ms: 6000, heartbeat.interval.ms: 1000 }";
 
@@ -185,10 +190,10 @@ impl Scene {
         self.messages = feeding.await.expect("publishing");
     }
 
-    /// In full flow: some records move, then it is done; so many times.
+    /// In full flow: some records move, then it is done; so many [`rounds`].
     pub(crate) async fn again_and_again(&mut self, times: u32, mut what: impl AsyncFnMut(&mut Self)) {
         self.fed(async |scene| {
-            for _ in 0..times {
+            for _ in 0..rounds(times) {
                 scene.moves(100).await;
                 what(scene).await;
             }

@@ -309,7 +309,7 @@ async fn without_its_dead_letter_a_bridge_takes_nothing_and_starts_once_it_is_th
     kafka::create_topic(&topic, 1).await;
     rabbit.publish_sequence(&queue, 0, 10, 200).await;
     rabbit.publish(&queue, NOT_JSON, BasicProperties::default()).await;
-    let no_port = support::gantry::free_port();
+    let no_port = support::free_port();
     // One whose topic is missing, and one whose broker is nowhere.
     let missing = format!("{{ kafka: {{ connection: events, topic: {dead} }} }}");
     let nowhere =

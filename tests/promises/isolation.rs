@@ -11,7 +11,7 @@ async fn broken_bridges_say_why_and_a_good_one_goes_on() {
     rabbit.publish_sequence(&queue, 0, 1_000, 100).await;
 
     let (amqp, servers) = (support::amqp_url(), support::bootstrap_servers());
-    let (no_port, missing) = (support::gantry::free_port(), unique("missing"));
+    let (no_port, missing) = (support::free_port(), unique("missing"));
     let refused = amqp.replace("guest:guest", "guest:wr0ng-s3cret");
     let yaml = format!(
         r#"connections:

@@ -3,17 +3,16 @@
 use std::{
     fs::File,
     io::{Read as _, Write as _},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::atomic::{AtomicU16, Ordering},
     time::Duration,
 };
 
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
-use super::{SOON, eventually};
+use super::{SOON, eventually, free_port};
 
 /// A running gantry. Killed when dropped; its log is shown when the test panics.
 pub struct Gantry {
@@ -283,16 +282,4 @@ fn write_config(directory: &TempDir, port: u16, yaml: &str) {
 
 fn log_path(directory: &TempDir, start: u32) -> PathBuf {
     directory.path().join(format!("gantry-{start}.log"))
-}
-
-/// A port that nobody listens on now, and that no connection of anybody gets by chance: one below those that the system gives
-/// to connections. A bridge or a proxy that connects just then would else take it from who is about to listen on it.
-pub fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    const FIRST: u16 = 24_000;
-    const PORTS: u16 = 8_000;
-    let own = std::process::id().wrapping_mul(97) as u16;
-    let ports = (0..PORTS).map(|_| FIRST + own.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS);
-    let mut free = ports.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
-    free.next().expect("one of many ports is free")
 }

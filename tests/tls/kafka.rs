@@ -93,7 +93,7 @@ async fn an_identity_provider_that_gives_no_token_is_told() {
     let provider = Provider::start(60);
     let error = kafka_refuses(&oidc(&provider.url(), "hunter2-wrong"), "failed", &["hunter2"]).await;
     says(&error, &[&provider.url(), "401", "invalid_client"]);
-    let nobody = format!("http://127.0.0.1:{}/token", support::gantry::free_port());
+    let nobody = format!("http://127.0.0.1:{}/token", support::free_port());
     let error = kafka_refuses(&oidc(&nobody, CLIENT.1), "failed", &[CLIENT.1]).await;
     says(&error, &[&nobody]);
 }

@@ -3,6 +3,7 @@
 use crate::{
     Setup,
     cluster::{self, STRICT},
+    scene::rounds,
     support::{SOON, brokers::run, eventually},
 };
 
@@ -11,7 +12,7 @@ async fn reverse_the_leader_of_the_partition_killed_and_back_three_times() {
     let mut scene = cluster::begin_with(Setup { topic: STRICT, ..Setup::reverse() }, 5_000).await;
     scene
         .fed(async |scene| {
-            for _ in 0..3 {
+            for _ in 0..rounds(3) {
                 let old = cluster::leader(scene, 3).await;
                 let node = old.to_string();
                 run(&["cluster", "kill", &node]).await;

@@ -3,6 +3,7 @@
 use crate::{
     Scene,
     consumers::{close_connection, connections_of_gantry},
+    scene::rounds,
     support::{SOON, eventually},
 };
 
@@ -11,7 +12,7 @@ async fn reverse_connection_closed_by_the_broker_again_and_again() {
     let mut scene = Scene::reverse(3_000).await;
     scene
         .fed(async |scene| {
-            for _ in 0..3 {
+            for _ in 0..rounds(3) {
                 let epoch = async || scene.gantry.bridge("b")?["tasks"][0]["epoch"].as_u64();
                 let before = epoch().await;
                 let names = eventually("gantry's connection is listed", SOON, async || {

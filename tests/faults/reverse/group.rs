@@ -1,13 +1,13 @@
 //! The consumer group changes in full flow: a second gantry with the same group joins and leaves.
 
-use crate::{Scene, support::gantry::Gantry};
+use crate::{Scene, scene::rounds, support::gantry::Gantry};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reverse_a_second_gantry_joins_and_leaves_three_times() {
     let mut scene = Scene::reverse(3_000).await;
     scene
         .fed(async |scene| {
-            for _ in 0..3 {
+            for _ in 0..rounds(3) {
                 let mut second = Gantry::ready(&scene.yaml).await;
                 takes_part(&second).await;
                 scene.moves(500).await;

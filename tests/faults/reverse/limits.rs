@@ -6,7 +6,7 @@ use crate::{
     BROKERS, Scene, Setup,
     support::{
         SOON,
-        brokers::{rabbitmqctl, run},
+        brokers::{max_message_size, rabbitmqctl, usual_max_message_size},
         eventually,
         feed::Feeder,
         kafka, rabbit, unique,
@@ -28,11 +28,6 @@ async fn reverse_memory_alarm_holds_the_bridge_up_and_fails_nothing() {
     rabbitmqctl(&["set_vm_memory_high_watermark", "0.4"]).await;
     let verdict = scene.judge().await;
     assert_eq!(verdict.duplicates, 0, "the connection stayed");
-}
-
-/// RabbitMQ reads the number when a channel opens.
-async fn max_message_size(bytes: u32) {
-    run(&["rabbitmqctl", "eval", &format!("application:set_env(rabbit, max_message_size, {bytes}).")]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,7 +54,6 @@ async fn reverse_a_message_above_rabbitmqs_limit_is_dead_lettered_alone() {
         assert_eq!(letter.value.map(|value| value.len()), Some(200_000));
         assert_eq!(letter.key.as_deref(), Some(b"large".as_slice()), "no other record is dead");
     }
-    // RabbitMQ's own default.
-    max_message_size(134_217_728).await;
+    max_message_size(usual_max_message_size()).await;
     kafka::delete_topic(&dead).await;
 }

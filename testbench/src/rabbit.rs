@@ -25,6 +25,7 @@ pub fn single_active_consumer() -> FieldTable {
 pub struct Rabbit {
     // Held so that it lives as long as the channel.
     _connection: Connection,
+    /// Where it publishes, with confirms.
     pub channel: Channel,
 }
 

@@ -21,11 +21,17 @@ use super::{SOON, bootstrap_servers, eventually};
 /// One record as it lies in a topic.
 #[derive(Debug, Clone)]
 pub struct Stored {
+    /// Where it lies.
     pub partition: i32,
+    /// Its place there.
     pub offset: i64,
+    /// Its key.
     pub key: Option<Vec<u8>>,
+    /// Its body; none: a tombstone.
     pub value: Option<Vec<u8>>,
+    /// In their order, names repeated as they come.
     pub headers: Vec<(String, Option<Vec<u8>>)>,
+    /// Milliseconds since 1970.
     pub timestamp: Option<i64>,
 }
 
