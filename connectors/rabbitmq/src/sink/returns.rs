@@ -5,6 +5,14 @@
 //! back: it belongs to the first message that is not decided yet and is equal to it. Between equal messages it does not
 //! matter.
 //!
+//! # Why there is no better key
+//! - The protocol has none: `basic.return` carries the message and no number, and confirms come later, several at once.
+//! - RabbitMQ returns in the order of publishing, but one confirm for several hands the client library's returns out in any.
+//! - A number in the message would be found by whoever consumes it. A message id is the record's own, and few have one.
+//! - A copy or a checksum of what was published would cost something for each record. Writing one anew costs something only for
+//!   one that came back, and is needed: body and destination can be those of another that differs in what a headers exchange
+//!   looks at.
+//!
 //! # Why a record is never settled while its return is on its way
 //! The client library queues returns in the order of arrival and gives one to each confirm, as long as there are any. When all messages up
 //! to a tag are confirmed, no return of theirs is left in that queue: of the returns in it each has a confirm of its own

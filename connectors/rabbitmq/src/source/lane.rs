@@ -349,7 +349,8 @@ impl QueueLane {
         format!("acknowledging messages of queue \"{}\" on {}", self.queue, self.place)
     }
 
-    /// Ends the channel and with it the consumer, and returns everything not acknowledged, also what was never handed out.
+    /// Ends the consumer. Everything not acknowledged, also what was never handed out, goes back here or with the channel, which
+    /// ends next.
     pub(super) async fn give_back(&mut self) -> Result<(), lapin::Error> {
         // What is settled and held back must not go back. If it cannot be sent, the channel is gone, and all of it returned.
         drop(self.acknowledge());
@@ -362,7 +363,7 @@ impl QueueLane {
             // Tag 0 with multiple: everything outstanding on the channel (AMQP 0-9-1, basic.nack).
             self.channel.basic_nack(0, BasicNackOptions { multiple: true, requeue: true }).await?;
         }
-        self.channel.close(200, "the bridge stops".into()).await
+        Ok(())
     }
 
     /// Whether the channel still stands.

@@ -36,8 +36,8 @@ use depth::Watch;
 use lane::QueueLane;
 pub use options::{GiveBack, SourceOptions};
 
-/// How long giving back may take. A broker that is gone gives it all back by itself.
-const GIVE_BACK_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long giving back and saying goodbye may take together. A broker that is gone takes it all back by itself.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// One for what the runtime asks, one for the depth.
 const CHANNELS_TO_ASK_ON: usize = 2;
@@ -133,17 +133,20 @@ impl gantry_sdk::Source for Source {
     }
 
     async fn close(mut self: Box<Self>) -> Result<Closed> {
-        // A lane whose channel ended has nothing to give back any more; the broker took it.
-        let giving_back = join_all(self.lanes.iter_mut().filter(|lane| lane.is_alive()).map(QueueLane::give_back));
-        if tokio::time::timeout(GIVE_BACK_TIMEOUT, giving_back).await.is_err() {
-            return Err(Error::disconnected(format!(
-                "giving back messages to {}: no answer in {GIVE_BACK_TIMEOUT:?}; the connection is cut, and RabbitMQ takes \
-                 them back",
+        let Self { lanes, connected, .. } = &mut *self;
+        let closing = async {
+            // A lane whose channel ended has nothing to give back any more; the broker took it.
+            join_all(lanes.iter_mut().filter(|lane| lane.is_alive()).map(QueueLane::give_back)).await;
+            // Channels go with their connection: the broker reads everything sent before, and answers when they have ended.
+            connected.close().await
+        };
+        let closed = tokio::time::timeout(CLOSE_TIMEOUT, closing).await;
+        closed.unwrap_or_else(|_| {
+            Err(Error::disconnected(format!(
+                "giving back messages to {}: no answer in {CLOSE_TIMEOUT:?}; the connection is cut, and RabbitMQ takes them back",
                 self.connected.place()
-            )));
-        }
-        // Channels go with their connection; the broker reads everything sent before it answers.
-        self.connected.close().await?;
+            )))
+        })?;
         Ok(Closed::default())
     }
 }

@@ -1,14 +1,17 @@
 //! What close returns to the queue.
 
-use std::task::Poll;
+use std::{
+    task::Poll,
+    time::{Duration, Instant},
+};
 
 use gantry_sdk::{ErrorKind, Polled};
 use lapin::types::AMQPValue;
 use serde_json::json;
 
 use crate::support::{
-    ALL, Management, Queue, Rabbit, assert_numbers, closed, commit, numbers, open, records, source, unique, unopened,
-    until, within,
+    ALL, Management, Proxy, Queue, Rabbit, assert_numbers, closed, commit, numbers, open, records, source, unique,
+    unopened, until, within,
 };
 
 #[tokio::test]
@@ -31,6 +34,30 @@ async fn close_returns_what_is_not_acknowledged_also_what_was_never_polled() {
     commit(&mut *source, 0, &last).await;
     closed(source.close()).await;
     assert_eq!(rabbit.ready(&queue).await, 0);
+}
+
+/// What has to be said one after the other has one deadline for all. Past it the connection is cut, to the same end.
+#[tokio::test]
+async fn i5_closing_over_a_slow_wire_waits_three_seconds_at_most_and_gives_back_in_order() {
+    let rabbit = Rabbit::connect().await;
+    for latency in [700, 2000].map(Duration::from_millis) {
+        let (queue, proxy) = (unlimited_quorum_queue(&rabbit).await, Proxy::start().await);
+        rabbit.publish_numbers(&queue, 0..100).await;
+        let mut source = open(json!({
+            "connection": { "urls": [proxy.url()] }, "queue": queue.name, "adaptive_prefetch": false,
+        }))
+        .await;
+        records(&mut *source, 50).await;
+        commit(&mut *source, 0, &10.into()).await;
+        proxy.slow_down(latency);
+        let began = Instant::now();
+        closed(source.close()).await;
+        assert!(began.elapsed() < Duration::from_millis(3800), "{:?}", began.elapsed());
+        until(90, || rabbit.ready(&queue)).await;
+        let mut source = open(json!({ "queue": queue.name })).await;
+        assert_numbers(&numbers(&records(&mut *source, 90).await.0), 10..100);
+        closed(source.close()).await;
+    }
 }
 
 /// Its consumer has begun, and another of the same connection cannot.

@@ -1,7 +1,10 @@
 //! Records that can never be delivered: each is refused alone, and the others go on.
 
 use gantry_sdk::{FailureKind, Properties, Record, Value};
-use lapin::{ExchangeKind, types::AMQPValue};
+use lapin::{
+    ExchangeKind,
+    types::{AMQPValue, FieldTable},
+};
 use serde_json::json;
 
 use super::{
@@ -49,6 +52,25 @@ async fn of_messages_with_one_body_exactly_the_unroutable_are_refused() {
     let same = |number: usize| {
         let mut record = record("same");
         record.origin.address = if number.is_multiple_of(3) { "nowhere".into() } else { queue.name.as_str().into() };
+        record
+    };
+    let fates = deliver(&mut *sink, (0..3000).map(same).collect()).await;
+    assert_eq!(fates.refused_numbers(), multiples(3000, 3));
+    assert_eq!(drain(&rabbit, &queue).await.len(), 2000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_messages_that_differ_in_a_header_alone_exactly_the_unroutable_are_refused() {
+    let rabbit = Rabbit::connect().await;
+    let (queue, name) = (rabbit.queue("good").await, exchange(&rabbit, ExchangeKind::Headers).await);
+    let mut arguments = FieldTable::default();
+    arguments.insert("kind".into(), AMQPValue::LongString("good".into()));
+    let (to, from) = (queue.name.as_str().into(), name.as_str().into());
+    rabbit.channel.queue_bind(to, from, "".into(), Default::default(), arguments).await.expect("both are there");
+    let mut sink = open(json!({ "exchange": name, "routing_key": "same" })).await;
+    let same = |number: usize| {
+        let mut record = record("same");
+        record.headers.push("kind", Value::text(if number.is_multiple_of(3) { "bad" } else { "good" }));
         record
     };
     let fates = deliver(&mut *sink, (0..3000).map(same).collect()).await;

@@ -1,6 +1,6 @@
-//! A wire to RabbitMQ that can fall silent, be cut, or say things that the broker did not.
+//! A wire to RabbitMQ that can fall silent, be slow, be cut, or say things that the broker did not.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -11,12 +11,21 @@ use tokio::{
 
 use super::amqp_url;
 
+/// How the wire is.
+#[derive(Clone)]
+struct Wire {
+    silent: watch::Receiver<bool>,
+    latency: watch::Receiver<Duration>,
+}
+
 /// Forwards every connection to the test broker.
 pub(crate) struct Proxy {
     port: u16,
     /// The side to the client, to say things in the broker's name.
     to_client: Arc<Mutex<Option<OwnedWriteHalf>>>,
     silent: watch::Sender<bool>,
+    /// How long everything takes, each way.
+    latency: watch::Sender<Duration>,
     /// Everything that clients sent.
     sent: Arc<Mutex<Vec<u8>>>,
     accepting: JoinHandle<()>,
@@ -27,10 +36,11 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("it is bound").port();
         let to_client = Arc::new(Mutex::new(None));
-        let silent = watch::Sender::new(false);
+        let (silent, latency) = (watch::Sender::new(false), watch::Sender::new(Duration::ZERO));
         let sent = Arc::default();
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&to_client), Arc::clone(&sent), silent.subscribe()));
-        Self { port, to_client, silent, sent, accepting }
+        let wire = Wire { silent: silent.subscribe(), latency: latency.subscribe() };
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&to_client), Arc::clone(&sent), wire));
+        Self { port, to_client, silent, latency, sent, accepting }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -45,6 +55,11 @@ impl Proxy {
     /// Nothing passes any more, and both sides believe that the other is there.
     pub(crate) fn fall_silent(&self) {
         self.silent.send_replace(true);
+    }
+
+    /// From now on everything takes so long, each way.
+    pub(crate) fn slow_down(&self, latency: Duration) {
+        self.latency.send_replace(latency);
     }
 
     /// Both sides see the end of the connection, and nobody listens any more.
@@ -90,7 +105,7 @@ async fn accept(
     listener: TcpListener,
     to_client: Arc<Mutex<Option<OwnedWriteHalf>>>,
     sent: Arc<Mutex<Vec<u8>>>,
-    silent: watch::Receiver<bool>,
+    wire: Wire,
 ) {
     let broker = amqp_url();
     let broker = broker.rsplit('@').next().and_then(|rest| rest.split('/').next()).expect("the URL names a host");
@@ -102,8 +117,8 @@ async fn accept(
         *to_client.lock().await = Some(client_write);
         let upstream = Arc::new(Mutex::new(Some(server_write)));
         tokio::join!(
-            forward(client_read, upstream, Some(Arc::clone(&sent)), silent.clone()),
-            forward(server_read, Arc::clone(&to_client), None, silent.clone()),
+            forward(client_read, upstream, Some(Arc::clone(&sent)), wire.clone()),
+            forward(server_read, Arc::clone(&to_client), None, wire.clone()),
         );
     }
 }
@@ -112,18 +127,20 @@ async fn forward(
     mut from: tokio::net::tcp::OwnedReadHalf,
     to: Arc<Mutex<Option<OwnedWriteHalf>>>,
     copy: Option<Arc<Mutex<Vec<u8>>>>,
-    mut silent: watch::Receiver<bool>,
+    mut wire: Wire,
 ) {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         tokio::select! {
             biased;
-            () = fell_silent(&mut silent) => return std::future::pending().await,
+            () = fell_silent(&mut wire.silent) => return std::future::pending().await,
             read = from.read(&mut buffer) => {
                 let read = read.unwrap_or(0);
                 if let Some(copy) = &copy {
                     copy.lock().await.extend_from_slice(&buffer[..read]);
                 }
+                let latency = *wire.latency.borrow();
+                tokio::time::sleep(latency).await;
                 let mut guard = to.lock().await;
                 let Some(side) = guard.as_mut() else { return };
                 if read == 0 || side.write_all(&buffer[..read]).await.is_err() {
