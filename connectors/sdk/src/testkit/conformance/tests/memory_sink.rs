@@ -191,19 +191,7 @@ impl MemorySink {
             return;
         }
         let number: u64 = text.parse().expect("a number");
-        let mut log = world.log.lock().expect("nobody panics with it");
-        let list = match &mut self.transaction {
-            Some(transaction) if !world.has(Flaw::ShowsWhatIsNotCommitted) => transaction,
-            _ => &mut log.arrived,
-        };
-        if !(world.has(Flaw::Loses) && number == 13) {
-            list.push(number);
-        }
-        let count = list.len();
-        if world.has(Flaw::Reorders) && number == 20 && count > 1 {
-            list.swap(count - 2, count - 1);
-        }
-        drop(log);
+        write(world, &mut self.transaction, number);
         if world.has(Flaw::DoublesOnCancel) {
             tokio::task::yield_now().await;
         }
@@ -216,6 +204,22 @@ impl MemorySink {
         if !world.has(Flaw::SettlesAtStart) {
             batch.receipt.settle(1 + u32::from(world.has(Flaw::SettlesTwice)));
         }
+    }
+}
+
+/// To the transaction, if there is one, or else at once to the log.
+fn write(world: &Memory, transaction: &mut Option<Vec<u64>>, number: u64) {
+    let mut log = world.log();
+    let list = match transaction {
+        Some(transaction) if !world.has(Flaw::ShowsWhatIsNotCommitted) => transaction,
+        _ => &mut log.arrived,
+    };
+    if !(world.has(Flaw::Loses) && number == 13) {
+        list.push(number);
+    }
+    let count = list.len();
+    if world.has(Flaw::Reorders) && number == 20 && count > 1 {
+        list.swap(count - 2, count - 1);
     }
 }
 
