@@ -81,6 +81,7 @@ fn definition(source: &'static SourcePlugin, sink: &'static SinkPlugin) -> Defin
             backoff: (Duration::from_secs(1), Duration::from_secs(60)),
             give_back_after: None,
         },
+        delivery: gantry_runtime::Delivery::AtLeastOnce,
         stall_timeout: None,
         limits: BridgeLimits { in_flight_records: 1, in_flight_bytes: 1, batch_records: 1, batch_bytes: 1 },
         file: "bridges.yaml".into(),
