@@ -87,7 +87,7 @@ impl Memory {
         self.wire.send_replace(Wire::Fine);
         let stored = Arc::new(self.log().stored.clone());
         let transaction = context.exactly_once.then(Vec::new);
-        Ok(Box::new(MemorySink { world: self, queue: VecDeque::new(), stored, transaction }))
+        Ok(Box::new(MemorySink { world: self, queue: VecDeque::new(), stored, was_blocked: false, transaction }))
     }
 }
 
@@ -133,6 +133,7 @@ struct MemorySink {
     /// Batches, and how many records of each are dealt with.
     queue: VecDeque<(Batch, usize)>,
     stored: Checkpoints,
+    was_blocked: bool,
     /// What arrives at the commit, of a sink for exactly once.
     transaction: Option<Vec<u64>>,
 }
@@ -142,7 +143,7 @@ impl MemorySink {
     async fn work(&mut self, left: usize) -> Result<()> {
         while self.queue.len() > left {
             let mut wire = self.world.wire.subscribe();
-            let was_blocked = *wire.borrow() == Wire::Blocked;
+            self.was_blocked |= *wire.borrow() == Wire::Blocked;
             let wire = *wire.wait_for(|wire| *wire != Wire::Blocked).await.expect("the world has a sender");
             let (batch, at) = self.queue.front_mut().expect("there is one");
             if wire == Wire::Cut {
@@ -152,7 +153,7 @@ impl MemorySink {
                 }
                 return Err(Error::disconnected("the wire was cut"));
             }
-            if was_blocked && self.world.has(Flaw::SkipsWhatWasBlocked) {
+            if self.was_blocked && self.world.has(Flaw::SkipsWhatWasBlocked) {
                 batch.receipt.settle(batch.receipt.unsettled());
                 *at = batch.records.len();
             } else {
