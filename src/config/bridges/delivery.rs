@@ -12,7 +12,9 @@ pub(super) fn check(findings: &mut Findings<'_>, bridge: &Bridge) {
     let mut wrong = |message: String| findings.error(path::key(&bridge.at, "delivery"), message);
     if !bridge.source.plugin.capabilities.replayable {
         let name = bridge.source.plugin.name;
-        wrong(format!("exactly_once needs a source that can go on from a stored position, and {name} cannot: see gantry list"));
+        wrong(format!(
+            "exactly_once needs a source that can go on from a stored position, and {name} cannot: see gantry list"
+        ));
     }
     match bridge.sinks.as_slice() {
         [one] if one.sink.plugin.capabilities.transactional => {}

@@ -87,7 +87,7 @@ impl Memory {
         self.wire.send_replace(Wire::Fine);
         let stored = Arc::new(self.log().stored.clone());
         let transaction = context.exactly_once.then(Vec::new);
-        Ok(Box::new(MemorySink { world: self, queue: VecDeque::new(), stored, transaction }))
+        Ok(Box::new(MemorySink { world: self, queue: VecDeque::new(), stored, was_blocked: false, transaction }))
     }
 }
 
@@ -133,6 +133,7 @@ struct MemorySink {
     /// Batches, and how many records of each are dealt with.
     queue: VecDeque<(Batch, usize)>,
     stored: Checkpoints,
+    was_blocked: bool,
     /// What arrives at the commit, of a sink for exactly once.
     transaction: Option<Vec<u64>>,
 }
@@ -142,7 +143,7 @@ impl MemorySink {
     async fn work(&mut self, left: usize) -> Result<()> {
         while self.queue.len() > left {
             let mut wire = self.world.wire.subscribe();
-            let was_blocked = *wire.borrow() == Wire::Blocked;
+            self.was_blocked |= *wire.borrow() == Wire::Blocked;
             let wire = *wire.wait_for(|wire| *wire != Wire::Blocked).await.expect("the world has a sender");
             let (batch, at) = self.queue.front_mut().expect("there is one");
             if wire == Wire::Cut {
@@ -152,7 +153,7 @@ impl MemorySink {
                 }
                 return Err(Error::disconnected("the wire was cut"));
             }
-            if was_blocked && self.world.has(Flaw::SkipsWhatWasBlocked) {
+            if self.was_blocked && self.world.has(Flaw::SkipsWhatWasBlocked) {
                 batch.receipt.settle(batch.receipt.unsettled());
                 *at = batch.records.len();
             } else {
@@ -191,19 +192,7 @@ impl MemorySink {
             return;
         }
         let number: u64 = text.parse().expect("a number");
-        let mut log = world.log.lock().expect("nobody panics with it");
-        let list = match &mut self.transaction {
-            Some(transaction) if !world.has(Flaw::ShowsWhatIsNotCommitted) => transaction,
-            _ => &mut log.arrived,
-        };
-        if !(world.has(Flaw::Loses) && number == 13) {
-            list.push(number);
-        }
-        let count = list.len();
-        if world.has(Flaw::Reorders) && number == 20 && count > 1 {
-            list.swap(count - 2, count - 1);
-        }
-        drop(log);
+        write(world, &mut self.transaction, number);
         if world.has(Flaw::DoublesOnCancel) {
             tokio::task::yield_now().await;
         }
@@ -216,6 +205,22 @@ impl MemorySink {
         if !world.has(Flaw::SettlesAtStart) {
             batch.receipt.settle(1 + u32::from(world.has(Flaw::SettlesTwice)));
         }
+    }
+}
+
+/// To the transaction, if there is one, or else at once to the log.
+fn write(world: &Memory, transaction: &mut Option<Vec<u64>>, number: u64) {
+    let mut log = world.log();
+    let list = match transaction {
+        Some(transaction) if !world.has(Flaw::ShowsWhatIsNotCommitted) => transaction,
+        _ => &mut log.arrived,
+    };
+    if !(world.has(Flaw::Loses) && number == 13) {
+        list.push(number);
+    }
+    let count = list.len();
+    if world.has(Flaw::Reorders) && number == 20 && count > 1 {
+        list.swap(count - 2, count - 1);
     }
 }
 
