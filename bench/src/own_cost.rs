@@ -123,8 +123,7 @@ impl Workload {
     /// The CPU time that making and dropping the records takes.
     async fn make(&self, records: u64) -> Result<Duration> {
         let context = Context::new("own-cost".into(), 64 << 20);
-        let opening =
-            (gantry_generate::SOURCE.create)(&self.source(records), context).context("making a generator")?;
+        let opening = (gantry_generate::SOURCE.create)(&self.source(records), context).context("making a generator")?;
         let mut source = opening.await.context("opening the generator")?;
         // On a worker thread, as in gantry: the allocator treats the main thread differently.
         let making = tokio::spawn(async move {

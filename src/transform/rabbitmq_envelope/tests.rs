@@ -26,8 +26,7 @@ fn text(record: &Record) -> &str {
 
 /// A message as a queue gave it.
 fn message() -> Record {
-    let origin =
-        Origin::new("queue", "q".into()).with("exchange", "orders").with("routing_key", "new");
+    let origin = Origin::new("queue", "q".into()).with("exchange", "orders").with("routing_key", "new");
     let mut record = Record { value: Some(r#"{"test":"test"}"#.into()), origin, ..Record::default() };
     record.headers.push("tenant", Value::text("acme"));
     record.set_properties(Properties {
