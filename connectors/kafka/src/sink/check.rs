@@ -30,7 +30,7 @@ const RULES: &[Rule] = &[
     Rule::only("delivery.report.only.error", &["false"], "no record would ever count as delivered"),
     Rule::only("enable.auto.commit", &["false"], "an offset is committed only when its record is settled"),
     Rule::only("enable.auto.offset.store", &["false"], "an offset is stored only when its record is settled"),
-    Rule::refused("transactional.id", "the sink does not use transactions"),
+    Rule::own("transactional.id", "transactional_id"),
     Rule::refused("retries", RETRY),
     Rule::refused("message.send.max.retries", RETRY),
     Rule::refused("message.timeout.ms", RETRY),
@@ -57,6 +57,7 @@ pub(super) fn check(options: &SinkOptions) -> Vec<Problem> {
     topic(options, &mut problems);
     placement(options, &mut problems);
     batches(options, &mut problems);
+    transactions(options, &mut problems);
     if options.headers.contains_key(TYPES) {
         problems.push(Problem::error("headers", format!("\"{TYPES}\" is the name of the header that keeps the types")));
     }
@@ -97,6 +98,18 @@ fn placement(options: &SinkOptions, problems: &mut Vec<Problem>) {
             "partitioner",
             "random scatters the records of one key over all partitions: their order is lost",
         ));
+    }
+}
+
+fn transactions(options: &SinkOptions, problems: &mut Vec<Problem>) {
+    if options.transactional_id.as_ref().is_some_and(String::is_empty) {
+        problems.push(Problem::error("transactional_id", "a name has at least one character"));
+    }
+    let Some(topic) = &options.checkpoints_topic else { return };
+    if let Err(reason) = names::check(topic) {
+        problems.push(Problem::error("checkpoints_topic", reason));
+    } else if options.topic.as_literal() == Some(topic) {
+        problems.push(Problem::error("checkpoints_topic", "it is the topic of the records: name another"));
     }
 }
 

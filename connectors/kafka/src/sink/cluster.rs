@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use rdkafka::{
-    admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
+    admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication},
     client::DefaultClientContext,
     error::{KafkaError, KafkaResult},
     producer::Producer as _,
@@ -16,6 +16,8 @@ use super::{events::Producer, options::Declare, plan::Plan, times::Bounds};
 
 /// A topic's limit for a record batch, in bytes.
 const SIZE_LIMIT: &str = "max.message.bytes";
+/// What becomes of a topic's old records.
+const POLICY: &str = "cleanup.policy";
 /// What a broker takes in one request unless someone changed it (`socket.request.max.bytes`), less what goes around it.
 const UTMOST_SIZE: &str = "104000000";
 
@@ -96,19 +98,29 @@ pub(super) struct TopicRules {
 
 /// What a topic takes; the default if the cluster does not tell (not authorised, too old).
 pub(super) async fn rules(plan: &Plan, topic: &str, timeout: Duration) -> KafkaResult<TopicRules> {
-    let admin = Admin::new(plan)?;
-    let answer = admin.client().describe_configs([&ResourceSpecifier::Topic(topic)], &options(timeout)).await;
-    drop(admin);
-    let Some(Ok(described)) = answer?.pop() else { return Ok(TopicRules::default()) };
+    let Some(described) = describe(plan, topic, timeout).await? else { return Ok(TopicRules::default()) };
     let value = |name: &str| {
         let entry = described.entries.iter().find(|entry| entry.name == name)?;
         entry.value.as_deref()
     };
     Ok(TopicRules {
         max_message_bytes: value(SIZE_LIMIT).and_then(|text| text.parse().ok()),
-        compacted: value("cleanup.policy").is_some_and(|policy| policy.split(',').any(|part| part.trim() == "compact")),
+        compacted: value(POLICY).is_some_and(|policy| policy.split(',').any(|part| part.trim() == "compact")),
         times: Some(bounds(value)),
     })
+}
+
+/// The topic's `cleanup.policy`; `None` if the cluster does not tell.
+pub(super) async fn cleanup_policy(plan: &Plan, topic: &str, timeout: Duration) -> KafkaResult<Option<String>> {
+    let Some(described) = describe(plan, topic, timeout).await? else { return Ok(None) };
+    Ok(described.entries.into_iter().find(|entry| entry.name == POLICY).and_then(|entry| entry.value))
+}
+
+async fn describe(plan: &Plan, topic: &str, timeout: Duration) -> KafkaResult<Option<ConfigResource>> {
+    let admin = Admin::new(plan)?;
+    let answer = admin.client().describe_configs([&ResourceSpecifier::Topic(topic)], &options(timeout)).await;
+    drop(admin);
+    Ok(answer?.pop().and_then(Result::ok))
 }
 
 /// Brokers before 3.6 have one setting for both ways; before 0.10 there were no timestamps.

@@ -11,6 +11,8 @@
 //!                    ▼ a record is given up, or nothing can ever work
 //!                 Stopped ──▶ Closed
 //! ```
+//! Within transactions there is no `Recovering`: a refused batch stops the sink.
+//!
 //! Outside `Running` nothing new is sent, and what librdkafka still holds is taken back, so that no later record
 //! overtakes one that failed (I5). `Recovering` keeps what it takes back, to send it again in order; `Stopped` fails it.
 
@@ -28,7 +30,7 @@ mod table;
 pub(super) use table::{Held, Refusal, Token};
 use table::{Phase, Slot, Table};
 
-use super::STAGE;
+use super::{STAGE, transactions::TransactionState};
 use crate::error::{self, Meaning};
 
 /// How much is taken back from librdkafka.
@@ -61,6 +63,8 @@ pub(super) struct Delivery {
     topic: Option<Arc<str>>,
     /// Records ask for certain partitions, so that one may ask for a partition that never was.
     placed: bool,
+    /// Of a sink that writes transactions.
+    transaction: Option<Arc<TransactionState>>,
 }
 
 // === impl Delivery ===
@@ -77,7 +81,18 @@ impl Delivery {
             health,
             topic,
             placed,
+            transaction: None,
         }
+    }
+
+    /// The same within transactions: one record that is not delivered ends the sink, and nothing is sent again.
+    pub(super) fn within(self, transaction: Option<Arc<TransactionState>>) -> Self {
+        Self { transaction, ..self }
+    }
+
+    /// What is known of the transaction, in a sink that writes them.
+    pub(super) const fn transaction(&self) -> Option<&Arc<TransactionState>> {
+        self.transaction.as_ref()
     }
 
     /// How to take records back; told once, when there is a producer.
@@ -109,6 +124,14 @@ impl Delivery {
     pub(super) fn failed(&self, token: Token, code: RDKafkaErrorCode, (topic, partition): (&str, i32)) {
         let mut table = self.lock();
         table.reports += 1;
+        if let Some(transaction) = &self.transaction {
+            let failure = match &table.phase {
+                Phase::Closed => return,
+                Phase::Stopped(failure) => failure.clone(),
+                Phase::Running | Phase::Recovering => transaction.failure(code, topic),
+            };
+            return self.fail(table, token, failure);
+        }
         match (&table.phase, error::meaning(code)) {
             (Phase::Closed, _) => {}
             (_, Meaning::Rejected) => self.fail(table, token, Failure::rejected(STAGE, error::reason(code, topic))),
@@ -189,7 +212,10 @@ impl Delivery {
         drop(table);
         slots.iter().for_each(Slot::tell);
         drop(slots);
-        self.take_back(Reach::Everything);
+        // An abort takes the rest of its transaction back by itself, and better.
+        if self.transaction.is_none() {
+            self.take_back(Reach::Everything);
+        }
         self.moved.notify_waiters();
     }
 

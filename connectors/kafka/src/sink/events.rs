@@ -28,6 +28,9 @@ impl ClientContext for Events {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        if let Some(transaction) = self.delivery.transaction() {
+            transaction.line(facility, text);
+        }
         self.base_context.log(level, facility, text);
     }
 
@@ -55,6 +58,11 @@ impl ProducerContext for Events {
                 let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
                 self.delivery.failed(token, code, (message.topic(), message.partition()));
             }
+        }
+        if token == Token::POSITION
+            && let Some(transaction) = self.delivery.transaction()
+        {
+            transaction.position_reported();
         }
     }
 }

@@ -12,7 +12,7 @@
 //! [`config`] what is asked of the options · [`plan`] options made ready · [`open`] connecting · [`writer`] one record
 //! into librdkafka · [`delivery`] reports to receipts · [`poll_thread`] the thread that serves librdkafka ·
 //! [`recovery`] after a refused batch · [`watch`] health · [`topics`] topics of a template's making · [`limit`] sizes ·
-//! [`times`] timestamps · [`cluster`] questions to the cluster
+//! [`transactions`] exactly once · [`times`] timestamps · [`cluster`] questions to the cluster
 //!
 //! [`Condition::Failed`]: gantry_sdk::health::Condition::Failed
 
@@ -32,6 +32,7 @@ mod sink_state;
 mod stage;
 mod times;
 mod topics;
+mod transactions;
 mod watch;
 mod writer;
 
@@ -42,7 +43,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use gantry_sdk::{Batch, Error, ErrorKind, Failure, Record, Result, Sink};
+use gantry_sdk::{Batch, Error, ErrorKind, Failure, Record, Result, Sink, Transactions};
 use rdkafka::producer::Producer as _;
 
 use delivery::{Delivery, Token};
@@ -51,6 +52,7 @@ use plan::Plan;
 use sink_state::SinkState;
 use stage::STAGE;
 use topics::{Found, Known, Topics};
+use transactions::SinkTransactions;
 use writer::{Obstacle, Stamp, Writer};
 
 use crate::headers::Scratch;
@@ -68,6 +70,7 @@ const LIMIT_AGE: Duration = Duration::from_secs(1);
 /// The sink.
 pub(crate) struct KafkaSink {
     client: Client,
+    transactions: Option<SinkTransactions>,
     topics: Topics,
     scratch: Scratch,
     /// When the topic's limit was read.
@@ -129,10 +132,18 @@ impl Sink for KafkaSink {
     }
 
     async fn close(self: Box<Self>) -> Result<()> {
-        let Self { client, sending, asking, .. } = *self;
+        let Self { client, transactions, sending, asking, .. } = *self;
         drop((sending, asking));
+        if let Some(transactions) = transactions {
+            client.shared.delivery.close();
+            transactions.close().await;
+        }
         client.stop().await;
         Ok(())
+    }
+
+    fn transactions(&mut self) -> Option<&mut dyn Transactions> {
+        self.transactions.as_mut().map(|transactions| transactions as &mut dyn Transactions)
     }
 }
 
@@ -141,9 +152,10 @@ impl Sink for KafkaSink {
 impl KafkaSink {
     /// Connects and checks the topic. Dropped early, the client ends by itself.
     async fn open(plan: Plan) -> Result<Box<dyn Sink>> {
-        let client = open::open(&Arc::new(plan)).await?;
+        let (client, transactions) = open::open(&Arc::new(plan)).await?;
         Ok(Box::new(Self {
             client,
+            transactions,
             topics: Topics::default(),
             scratch: Scratch::default(),
             limit_read: Instant::now(),

@@ -23,6 +23,7 @@ use super::{
     poll_thread::PollThread,
     sink_state::SinkState,
     topics::{self, Found},
+    transactions::{self, SinkTransactions, TransactionState},
     writer::Writer,
 };
 use crate::{
@@ -45,7 +46,7 @@ pub(super) struct Client {
 }
 
 /// Connects, checks the topic, and returns what can produce to it.
-pub(super) async fn open(plan: &Arc<Plan>) -> Result<Client> {
+pub(super) async fn open(plan: &Arc<Plan>) -> Result<(Client, Option<SinkTransactions>)> {
     let deadline = Instant::now() + plan.connect_timeout();
     let wanted = plan.options.batch_size.0;
     let first = limit::of_batch(wanted, None);
@@ -72,8 +73,12 @@ pub(super) async fn open(plan: &Arc<Plan>) -> Result<Client> {
         );
     }
     client.shared.writer.agree(&rules, batch);
+    let transactions = match transactions::open(&client.shared).await {
+        Ok(transactions) => transactions,
+        Err(error) => return Err(client.give_up(error).await),
+    };
     client.shared.watching.store(true, Ordering::Relaxed);
-    Ok(client)
+    Ok((client, transactions))
 }
 
 /// Reaches the cluster, checks the topic if it is always the same, and reads its rules.
@@ -146,8 +151,9 @@ impl Client {
     }
 
     fn start_blocking(plan: Arc<Plan>, batch: usize) -> Result<Self> {
-        let delivery =
-            Arc::new(Delivery::new(plan.context.health.clone(), plan.topic.clone(), plan.partition.is_some()));
+        let transaction = plan.identity.as_ref().map(|identity| Arc::new(TransactionState::new(identity)));
+        let delivery = Delivery::new(plan.context.health.clone(), plan.topic.clone(), plan.partition.is_some());
+        let delivery = Arc::new(delivery.within(transaction));
         let client_state = Arc::new(ClientState::new(plan.who()));
         let base_context = plan.options.connection.base_context(Arc::clone(&client_state));
         let events = Events { delivery: Arc::clone(&delivery), base_context };

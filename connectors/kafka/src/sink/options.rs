@@ -57,6 +57,12 @@ pub struct SinkOptions {
     #[serde(default, deserialize_with = "present")]
     #[schemars(with = "Declare")]
     pub declare: Option<Declare>,
+    /// With `delivery: exactly_once`: the name of its transactions at the broker, instead of `gantry-BRIDGE`. Each task adds its number.
+    #[serde(default)]
+    pub transactional_id: Option<String>,
+    /// With `delivery: exactly_once`: the topic that keeps how far each lane is. Default: `gantry-checkpoints`; created if missing.
+    #[serde(default)]
+    pub checkpoints_topic: Option<String>,
     /// Any other librdkafka property by its own name; wins over the connection's.
     #[serde(default)]
     pub properties: Properties,

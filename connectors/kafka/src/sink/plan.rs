@@ -6,7 +6,7 @@ use bytes::Bytes;
 use gantry_sdk::{Context, Error, Record, Result, Template, config::Problem, plugin::SinkConfig as _};
 use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 
-use super::{SinkOptions, check, limit};
+use super::{SinkOptions, check, limit, transactions::Identity};
 use crate::{
     client::ask_for_statistics,
     headers::{Encoding, Mapper},
@@ -24,6 +24,8 @@ pub(super) struct Plan {
     pub timestamp: Option<Piece>,
     pub headers: Vec<(String, Piece)>,
     pub mapper: Mapper,
+    /// Of a sink that writes transactions: its names.
+    pub identity: Option<Identity>,
 }
 
 /// A template, or the bytes that it always yields.
@@ -67,6 +69,14 @@ impl Plan {
                 options.linger
             )));
         }
+        let identity = Identity::of(&options, &context);
+        if let Some(identity) = identity.as_ref().filter(|identity| identity.timeout <= options.linger.0) {
+            return Err(Error::config(format!(
+                "linger ({}) is not shorter than transaction.timeout.ms ({}): no transaction would last until its records are sent",
+                options.linger,
+                identity.timeout.as_millis()
+            )));
+        }
         let piece = |template: &Option<Template>| template.as_ref().map(Piece::new);
         let mut mapping = options.header_mapping.clone();
         if context.dead_letter {
@@ -83,6 +93,7 @@ impl Plan {
             timestamp: piece(&options.timestamp),
             headers: options.headers.iter().map(|(name, template)| (name.clone(), Piece::new(template))).collect(),
             mapper: Mapper::new(&mapping),
+            identity,
             options,
             context,
         })
@@ -134,7 +145,16 @@ impl Plan {
         config.set("acks", "all");
         config.set("partitioner", options.partitioner.as_str());
         config.set("compression.codec", options.compression.as_str());
-        config.set("message.timeout.ms", retry.timeout.map_or(0, millis).to_string());
+        let timeout = match &self.identity {
+            None => retry.timeout,
+            // Behind the end of its transaction a record cannot be delivered any more.
+            Some(identity) => {
+                config.set("transactional.id", &identity.transactional_id);
+                config.set("transaction.timeout.ms", identity.timeout.as_millis().to_string());
+                Some(retry.timeout.map_or(identity.timeout, |timeout| timeout.min(identity.timeout)))
+            }
+        };
+        config.set("message.timeout.ms", timeout.map_or(0, millis).to_string());
         config.set("retry.backoff.ms", millis(retry.delay).clamp(1, 300_000).to_string());
         config.set("retry.backoff.max.ms", millis(retry.max_delay.max(retry.delay)).clamp(1, 300_000).to_string());
         if self.context.dead_letter {
@@ -148,7 +168,7 @@ impl Plan {
         config
     }
 
-    fn client_id(&self) -> String {
+    pub(super) fn client_id(&self) -> String {
         let context = &self.context;
         let kind = if context.dead_letter { "-dead-letter" } else { "" };
         let default = || format!("gantry-{}-{}{kind}", context.bridge, context.task);

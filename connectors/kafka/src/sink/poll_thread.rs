@@ -50,6 +50,9 @@ fn serve(shared: &SinkState) {
         if shared.delivery.is_recovering() {
             recovery::run(shared);
         }
+        if let Some(failure) = shared.delivery.transaction().and_then(|transaction| transaction.given_up()) {
+            shared.delivery.stop(failure);
+        }
         if shared.delivery.stopped().is_some() && shared.producer().in_flight_count() > 0 {
             // A record may have slipped in while the sink stopped; nobody would ever hear of it.
             shared.delivery.take_back(Reach::Everything);

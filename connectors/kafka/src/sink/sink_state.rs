@@ -1,7 +1,10 @@
 //! What the sink and its poll thread share.
 
 use std::{
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -23,6 +26,11 @@ pub(super) struct SinkState {
 impl SinkState {
     pub(super) fn producer(&self) -> &Producer {
         &self.writer.producer
+    }
+
+    /// Whether nobody waits for anything any more.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
     }
 
     /// Serves events for that long.

@@ -93,7 +93,11 @@ impl Topics {
 /// Looks a topic up, and creates it if it is missing and the sink may. Waits for its leaders. An error of
 /// [`gantry_sdk::ErrorKind::Disconnected`] says that the cluster did not answer.
 pub(super) async fn look_up(shared: &Arc<SinkState>, name: &str) -> Result<Found> {
-    let declare = shared.writer.plan.options.declare.as_ref();
+    look_up_or_create(shared, name, shared.writer.plan.options.declare.as_ref()).await
+}
+
+/// The same, created with these settings if it is missing.
+pub(super) async fn look_up_or_create(shared: &Arc<SinkState>, name: &str, declare: Option<&Declare>) -> Result<Found> {
     match ask(shared, name, QUESTION).await? {
         TopicState::Ready { .. } => Ok(Found::Ready),
         TopicState::Missing => match declare {

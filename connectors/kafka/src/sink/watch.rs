@@ -49,7 +49,12 @@ impl Watch {
         }
         self.looked = now;
         if shared.client_state.errors().fatal {
-            let reason = shared.producer().client().fatal_error().map_or_else(String::new, |(_, text)| text);
+            let fatal = shared.producer().client().fatal_error();
+            if let (Some(transaction), Some((code, text))) = (shared.delivery.transaction(), &fatal) {
+                shared.delivery.stop(Failure::ended(STAGE, &transaction.fatal(*code, text)));
+                return;
+            }
+            let reason = fatal.map_or_else(String::new, |(_, text)| text);
             let reason = format!("the producer cannot go on: {reason}");
             shared.delivery.stop(Failure::retriable(STAGE, reason));
             return;

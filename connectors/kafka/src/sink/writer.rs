@@ -247,6 +247,10 @@ impl Writer {
         let fixed = self.plan.topic.as_deref() == Some(topic);
         Obstacle::Failed(match error::meaning(code) {
             _ if code == RDKafkaErrorCode::QueueFull => return Obstacle::Full,
+            // The transaction is given up, and why comes in a moment.
+            _ if self.plan.identity.is_some() && matches!(code, RDKafkaErrorCode::State | RDKafkaErrorCode::Fatal) => {
+                return Obstacle::Full;
+            }
             _ if code == RDKafkaErrorCode::MessageSizeTooLarge => {
                 Failure::rejected(STAGE, limit::refused_by_producer(size(), self.plan.configured_limit()))
             }

@@ -77,6 +77,9 @@ pub(in crate::sink) struct Refusal {
 // === impl Token ===
 
 impl Token {
+    /// Of a record that stores a position: it belongs to no batch.
+    pub(in crate::sink) const POSITION: Self = Self::new(u32::MAX, 0);
+
     pub(in crate::sink) const fn new(slot: u32, index: u32) -> Self {
         Self { slot, index }
     }
