@@ -4,10 +4,13 @@
 
 use gantry_sdk::Position;
 
+/// How long Kafka's ids of topics are as text.
+const ID: usize = 22;
+
 /// The position of the record at that offset, in the topic of that id.
 pub(super) fn position(offset: i64, topic_id: Option<&str>) -> Position {
     let offset = offset.to_be_bytes();
-    match topic_id {
+    match topic_id.filter(|id| id.len() == ID) {
         None => Position::new(&offset),
         Some(id) => Position::new(&[&offset, id.as_bytes()].concat()),
     }
@@ -17,8 +20,11 @@ pub(super) fn position(offset: i64, topic_id: Option<&str>) -> Position {
 pub(super) fn read(position: &Position) -> Option<(i64, Option<&str>)> {
     let (offset, id) = position.as_bytes().split_first_chunk()?;
     let offset = Some(i64::from_be_bytes(*offset)).filter(|offset| *offset >= 0)?;
-    let id = std::str::from_utf8(id).ok()?;
-    Some((offset, Some(id).filter(|id| !id.is_empty())))
+    match id.len() {
+        0 => Some((offset, None)),
+        ID => Some((offset, Some(std::str::from_utf8(id).ok()?))),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -31,6 +37,7 @@ mod tests {
             assert_eq!(read(&position(7, id)), Some((7, id)));
         }
         assert_eq!(read(&Position::new(b"short")), None);
+        assert_eq!(read(&Position::new(b"another's")), None);
         assert_eq!(read(&position(-1, None)), None);
     }
 }
