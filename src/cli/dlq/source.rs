@@ -134,7 +134,7 @@ impl Source for Replay {
         Ok(())
     }
 
-    async fn close(mut self: Box<Self>) -> Result<Closed> {
+    async fn close(self: Box<Self>) -> Result<Closed> {
         self.dead_letters.close().await?;
         Ok(Closed::default())
     }
@@ -143,8 +143,7 @@ impl Source for Replay {
 impl Replay {
     /// The next wanted letter into `ready`, or the end. Cancel-safe.
     async fn fetch(&mut self) -> Result<()> {
-        let letters = self.dead_letters.as_mut().ok_or_else(|| Error::internal("the dead letters are not open"))?;
-        match letters.next().await? {
+        match self.dead_letters.next().await? {
             Some(letter) if !self.wanted.contains(&letter.id) => {}
             Some(DeadLetter { fidelity: Fidelity::Unreadable(_), .. }) => {}
             Some(letter) => self.ready.push_back(letter),
