@@ -29,7 +29,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{blocking::blocking, dead_letters::FileDeadLetters, line, log::Log};
+use crate::{blocking::blocking, dead_letters, line, log::Log};
 
 /// Which part failed a record, in Kafka Connect's words.
 const STAGE: &str = "TASK_PUT";
@@ -84,8 +84,8 @@ impl SinkConfig for Options {
 }
 
 impl DeadLettersConfig for Options {
-    fn dead_letters(self, _: Context) -> Result<Box<dyn DeadLetters>> {
-        Ok(Box::new(FileDeadLetters::new(self.log())))
+    fn dead_letters(self, _: Context) -> Result<Opening<dyn DeadLetters>> {
+        Ok(Box::pin(dead_letters::open(self.log())))
     }
 }
 

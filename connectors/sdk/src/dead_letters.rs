@@ -3,7 +3,8 @@
 //! # The contract
 //! - A store of dead letters is a log or a queue that a dead letter's sink wrote: reading changes and removes nothing in it. A
 //!   queue is held while it is read, and [`DeadLetters::close`] gives back what is not marked, in its order.
-//! - [`DeadLetters::open`] fixes the end: what is written later is not read by this instance.
+//! - A plugin makes an [`Opening`](crate::plugin::Opening) of its options; it connects, and fixes the end: what is written
+//!   later is not read by this instance.
 //! - [`DeadLetters::next`] yields every letter up to that end that nobody has marked yet, each stream of the store in the
 //!   order in which it was written, with the record as the source once gave it: key, value, headers and properties. What
 //!   was added to it is in [`DeadLetter::reason`]; whether the record is whole is in [`DeadLetter::fidelity`]. A letter that cannot
@@ -13,6 +14,7 @@
 
 mod feed;
 mod id;
+mod log;
 mod marks;
 mod reason;
 
@@ -24,6 +26,7 @@ use crate::{Record, Result};
 
 pub use feed::{Feed, Giver};
 pub use id::DeadLetterId;
+pub use log::{Entry, LetterLog, MarkWriter, read_log};
 pub use marks::Marks;
 pub use reason::Reason;
 
@@ -53,12 +56,9 @@ pub enum Fidelity {
     Unreadable(String),
 }
 
-/// A store of dead letters; see the module for what it promises.
+/// An open store of dead letters; see the module for what it promises.
 #[async_trait]
 pub trait DeadLetters: Send {
-    /// Connects, and fixes the end.
-    async fn open(&mut self) -> Result<()>;
-
     /// How many letters [`DeadLetters::next`] will yield: for a progress bar. `None` if unknown.
     fn total(&self) -> Option<u64>;
 
@@ -69,5 +69,5 @@ pub trait DeadLetters: Send {
     async fn mark(&mut self, letters: &Marks) -> Result<()>;
 
     /// Gives back what was only held, and disconnects.
-    async fn close(&mut self) -> Result<()>;
+    async fn close(self: Box<Self>) -> Result<()>;
 }

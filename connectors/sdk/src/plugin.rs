@@ -251,8 +251,8 @@ pub trait SinkConfig: DeserializeOwned + JsonSchema {
 
 /// The options of a sink whose dead letters can be read back.
 pub trait DeadLettersConfig: SinkConfig {
-    /// Makes the reader; connects nothing yet.
-    fn dead_letters(self, context: Context) -> Result<Box<dyn DeadLetters>>;
+    /// Makes ready to read them: says what is wrong with the options, and connects nothing yet.
+    fn dead_letters(self, context: Context) -> Result<Opening<dyn DeadLetters>>;
 }
 
 /// The options of a transform: what `transforms: [ { NAME: … } ]` holds.
@@ -390,7 +390,7 @@ plugin!(
     check_dead_letter: fn(&Json) -> Vec<Problem> =
         |options| parse::<C>(options).map(|config| config.check_dead_letter()).unwrap_or_default(),
     /// Reads back what was written there as a dead letter; `None` when it cannot be read back.
-    dead_letters: Option<fn(&Json, Context) -> Result<Box<dyn DeadLetters>>> = None,
+    dead_letters: Option<fn(&Json, Context) -> Result<Opening<dyn DeadLetters>>> = None,
     /// Asks the other side whether it could work with these options, see [`probe`](mod@crate::probe).
     probe: fn(&Json, Context) -> Probing =
         |options, context| parse::<C>(options).map_or_else(unreadable, |config| config.probe(context)),

@@ -134,7 +134,7 @@ impl Source for Replay {
         Ok(())
     }
 
-    async fn close(mut self: Box<Self>) -> Result<Closed> {
+    async fn close(self: Box<Self>) -> Result<Closed> {
         self.dead_letters.close().await?;
         Ok(Closed::default())
     }

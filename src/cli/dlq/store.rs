@@ -74,9 +74,7 @@ pub(super) async fn open(sink: &Part<SinkPlugin>, context: Context) -> gantry_sd
     let Some(letters) = sink.plugin.dead_letters else {
         return Err(gantry_sdk::Error::config(format!("dead letters cannot be read back from {}", sink.plugin.name)));
     };
-    let mut letters = sink.make(|options| letters(options, context.clone()))?;
-    letters.open().await?;
-    Ok(letters)
+    sink.make(|options| letters(options, context.clone()))?.await
 }
 
 /// The next one, its error with all causes.

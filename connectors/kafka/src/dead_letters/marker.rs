@@ -1,8 +1,12 @@
 //! Writes marks behind the letters, as durably as the letters themselves.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use gantry_sdk::{Error, Result, dead_letters::Marks};
+use async_trait::async_trait;
+use gantry_sdk::{
+    Error, Result,
+    dead_letters::{MarkWriter, Marks},
+};
 use rdkafka::{
     ClientConfig,
     config::RDKafkaLogLevel,
@@ -19,13 +23,18 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Ranges in one mark: some 20 KB, which every topic takes.
 const RANGES: usize = 1_000;
 
-/// A producer of marks.
+/// A producer of marks, once there are any.
 pub(super) struct Marker {
-    producer: FutureProducer<BaseContext>,
+    store: Arc<Store>,
+    producer: Option<FutureProducer<BaseContext>>,
 }
 
 impl Marker {
-    pub(super) fn start(store: &Store) -> Result<Self> {
+    pub(super) const fn new(store: Arc<Store>) -> Self {
+        Self { store, producer: None }
+    }
+
+    fn start(store: &Store) -> Result<FutureProducer<BaseContext>> {
         let mut config = ClientConfig::new();
         config.set_log_level(RDKafkaLogLevel::Warning);
         config.set("client.id", store.client_id());
@@ -35,16 +44,23 @@ impl Marker {
         config.set("enable.idempotence", "true").set("acks", "all");
         config.set("message.timeout.ms", PATIENCE.as_millis().to_string()).set("linger.ms", "0");
         let created = config.create_with_context(store.base_context());
-        let producer = created.map_err(|failed| error::client_error(doing(store), &failed))?;
-        Ok(Self { producer })
+        created.map_err(|failed| error::client_error(doing(store), &failed))
     }
+}
 
-    pub(super) async fn write(&self, store: &Store, letters: &Marks) -> Result<()> {
+#[async_trait]
+impl MarkWriter for Marker {
+    async fn write(&mut self, letters: &Marks) -> Result<()> {
+        let Self { store, producer } = self;
+        let producer = match producer {
+            Some(producer) => producer,
+            None => producer.insert(Self::start(store)?),
+        };
         for part in letters.in_parts(RANGES) {
             let text = part.to_string();
             let headers = OwnedHeaders::new().insert(Header { key: REPLAYED, value: Some(&text) });
             let record = FutureRecord::<(), ()>::to(&store.topic).headers(headers);
-            let sent = self.producer.send(record, Timeout::After(PATIENCE)).await;
+            let sent = producer.send(record, Timeout::After(PATIENCE)).await;
             sent.map_err(|(failed, _)| match failed.rdkafka_error_code() {
                 Some(code) => Error::disconnected(format!("{}: {}", doing(store), error::reason(code, &store.topic))),
                 None => error::client_error(doing(store), &failed),

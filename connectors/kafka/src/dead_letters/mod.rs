@@ -20,10 +20,9 @@ mod store;
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use gantry_sdk::{
-    DeadLetter, DeadLetters, Error, Result,
-    dead_letters::{Feed, Marks},
+    DeadLetters, Error, Opening, Result,
+    dead_letters::read_log,
     plugin::{Context, DeadLettersConfig},
 };
 
@@ -32,19 +31,8 @@ use marker::Marker;
 use reader::Reader;
 use store::Store;
 
-struct KafkaDeadLetters {
-    store: Arc<Store>,
-    opened: Option<Opened>,
-}
-
-struct Opened {
-    feed: Feed,
-    total: u64,
-    marker: Option<Marker>,
-}
-
 impl DeadLettersConfig for SinkOptions {
-    fn dead_letters(self, context: Context) -> Result<Box<dyn DeadLetters>> {
+    fn dead_letters(self, context: Context) -> Result<Opening<dyn DeadLetters>> {
         let Some(topic) = self.topic.as_literal().map(str::to_owned) else {
             let message =
                 "the dead letter's topic is a template: letters can be read back only from a topic with a fixed name";
@@ -52,77 +40,8 @@ impl DeadLettersConfig for SinkOptions {
         };
         let decoder = Decoder::new(&self.header_mapping, self.headers.into_keys().collect());
         let store = Store { connection: self.connection, properties: self.properties, topic, decoder, context };
-        Ok(Box::new(KafkaDeadLetters { store: Arc::new(store), opened: None }))
+        let store = Arc::new(store);
+        let marker = Marker::new(Arc::clone(&store));
+        Ok(Box::pin(read_log(move || Reader::open(store), marker)))
     }
-}
-
-#[async_trait]
-impl DeadLetters for KafkaDeadLetters {
-    async fn open(&mut self) -> Result<()> {
-        let store = Arc::clone(&self.store);
-        let scanned = tokio::task::spawn_blocking(move || scan(&store)).await;
-        let gone = |_| Error::internal("the thread that reads dead letters panicked or was stopped");
-        let Scan { reader, marks, total } = scanned.map_err(gone)??;
-        let store = Arc::clone(&self.store);
-        let feed = Feed::start(move |giver| {
-            reader.read(|message| {
-                let is_done = marks.contains(&letter::id(message)) || letter::marks(message).is_some();
-                is_done || giver.give(letter::read(&store, message))
-            })
-        });
-        self.opened = Some(Opened { feed, total, marker: None });
-        Ok(())
-    }
-
-    fn total(&self) -> Option<u64> {
-        self.opened.as_ref().map(|opened| opened.total)
-    }
-
-    async fn next(&mut self) -> Result<Option<DeadLetter>> {
-        self.opened()?.feed.next().await
-    }
-
-    async fn mark(&mut self, letters: &Marks) -> Result<()> {
-        let store = Arc::clone(&self.store);
-        let opened = self.opened()?;
-        let marker = match opened.marker.take() {
-            Some(marker) => marker,
-            None => Marker::start(&store)?,
-        };
-        opened.marker.insert(marker).write(&store, letters).await
-    }
-
-    async fn close(&mut self) -> Result<()> {
-        // The end of a client waits for its threads.
-        let opened = self.opened.take();
-        let _ = tokio::task::spawn_blocking(move || drop(opened)).await;
-        Ok(())
-    }
-}
-
-impl KafkaDeadLetters {
-    fn opened(&mut self) -> Result<&mut Opened> {
-        self.opened.as_mut().ok_or_else(|| Error::internal("the topic of dead letters is not open"))
-    }
-}
-
-/// What the first reading found.
-struct Scan {
-    reader: Reader,
-    marks: Marks,
-    /// Letters without a mark.
-    total: u64,
-}
-
-fn scan(store: &Store) -> Result<Scan> {
-    let reader = Reader::open(store)?;
-    let (mut marks, mut letters) = (Marks::default(), Marks::default());
-    reader.read(|message| {
-        match letter::marks(message) {
-            Some(more) => marks.extend(&more),
-            None => letters.insert(&letter::id(message)),
-        }
-        true
-    })?;
-    Ok(Scan { reader, total: letters.count_outside(&marks), marks })
 }

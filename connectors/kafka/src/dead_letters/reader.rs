@@ -1,8 +1,14 @@
 //! Reads a topic up to its end, partition after partition. Blocks.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use gantry_sdk::{Error, ErrorKind, Result};
+use gantry_sdk::{
+    Error, ErrorKind, Result,
+    dead_letters::{Entry, LetterLog},
+};
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
     config::RDKafkaLogLevel,
@@ -12,7 +18,7 @@ use rdkafka::{
     types::RDKafkaErrorCode as Code,
 };
 
-use super::store::Store;
+use super::{letter, store::Store};
 use crate::{client::BaseContext, error};
 
 /// One look for messages.
@@ -22,9 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A topic between two offsets.
 pub(super) struct Reader {
+    store: Arc<Store>,
     consumer: BaseConsumer<BaseContext>,
     doing: String,
-    topic: String,
     partitions: Vec<Partition>,
 }
 
@@ -38,7 +44,7 @@ struct Partition {
 
 impl Reader {
     /// Connects, and fixes the end.
-    pub(super) fn open(store: &Store) -> Result<Self> {
+    pub(super) fn open(store: Arc<Store>) -> Result<Self> {
         let mut config = ClientConfig::new();
         config.set_log_level(RDKafkaLogLevel::Warning);
         config.set("client.id", store.client_id());
@@ -54,8 +60,9 @@ impl Reader {
         let base_context = store.base_context();
         let consumer: BaseConsumer<BaseContext> =
             config.create_with_context(base_context).map_err(|failed| error::client_error(doing.clone(), &failed))?;
-        let mut reader = Self { consumer, doing, topic: store.topic.clone(), partitions: Vec::new() };
-        reader.partitions = reader.look(store.connection.connect_timeout.0)?;
+        let timeout = store.connection.connect_timeout.0;
+        let mut reader = Self { store, consumer, doing, partitions: Vec::new() };
+        reader.partitions = reader.look(timeout)?;
         Ok(reader)
     }
 
@@ -67,8 +74,8 @@ impl Reader {
                 _ => Error::disconnected(format!("{}: {silence}", self.doing)),
             }
         };
-        let metadata = self.consumer.fetch_metadata(Some(&self.topic), timeout).map_err(failed)?;
-        let found = metadata.topics().iter().find(|found| found.name() == self.topic);
+        let metadata = self.consumer.fetch_metadata(Some(&self.store.topic), timeout).map_err(failed)?;
+        let found = metadata.topics().iter().find(|found| found.name() == self.store.topic);
         let found = match found.map(|found| (found, found.error().map(Code::from))) {
             Some((found, None)) => found,
             None | Some((_, Some(Code::UnknownTopicOrPartition | Code::UnknownTopic))) => {
@@ -78,20 +85,10 @@ impl Reader {
             Some((_, Some(code))) => return Err(failed(KafkaError::MetadataFetch(code))),
         };
         let watermarks = |number: i32| {
-            let (begin, end) = self.consumer.fetch_watermarks(&self.topic, number, timeout).map_err(failed)?;
+            let (begin, end) = self.consumer.fetch_watermarks(&self.store.topic, number, timeout).map_err(failed)?;
             Ok(Partition { number, begin, end })
         };
         found.partitions().iter().map(|partition| watermarks(partition.id())).collect()
-    }
-
-    /// Shows every message to `each`, until that wants no more.
-    pub(super) fn read(&self, mut each: impl FnMut(&BorrowedMessage<'_>) -> bool) -> Result<()> {
-        for partition in self.partitions.iter().filter(|partition| partition.begin < partition.end) {
-            if !self.read_partition(*partition, &mut each)? {
-                break;
-            }
-        }
-        Ok(())
     }
 
     /// `false`: nobody wants more.
@@ -102,7 +99,7 @@ impl Reader {
     ) -> Result<bool> {
         let mut assignment = TopicPartitionList::with_capacity(1);
         let assigned = assignment
-            .add_partition_offset(&self.topic, partition.number, Offset::Offset(partition.begin))
+            .add_partition_offset(&self.store.topic, partition.number, Offset::Offset(partition.begin))
             .and_then(|()| self.consumer.assign(&assignment));
         assigned.map_err(|failed| error::client_error(self.doing.clone(), &failed))?;
         let mut news = Instant::now();
@@ -130,6 +127,23 @@ impl Reader {
         }
         let silence = silence(self.consumer.context(), || "the broker sends nothing".to_owned());
         Err(Error::disconnected(format!("{}: {silence}", self.doing)))
+    }
+}
+
+impl LetterLog for Reader {
+    fn read(&mut self, each: &mut dyn FnMut(Entry<'_>) -> bool) -> Result<()> {
+        let mut each = |message: &BorrowedMessage<'_>| {
+            each(match letter::marks(message) {
+                Some(marks) => Entry::Marks(marks),
+                None => Entry::Letter(letter::id(message), Box::new(|| letter::read(&self.store, message))),
+            })
+        };
+        for partition in self.partitions.iter().filter(|partition| partition.begin < partition.end) {
+            if !self.read_partition(*partition, &mut each)? {
+                break;
+            }
+        }
+        Ok(())
     }
 }
 

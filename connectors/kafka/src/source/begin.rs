@@ -1,5 +1,5 @@
 //! Where to begin in partitions whose offset in the group is not there, or is another topic's, when it is not the first
-//! record. Blocks.
+//! record; for exactly once, in all of which a position is stored as well. Blocks.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -7,12 +7,13 @@ use gantry_sdk::{Error, ErrorKind, Result};
 use rdkafka::{Offset, TopicPartitionList, consumer::Consumer as _, error::KafkaError};
 
 use super::{
-    OnTopicRecreated, Start,
+    OffsetReset, OnTopicRecreated, Start,
     commits::committed_for,
     events::Consumer,
     failure, losses,
-    place::{Place, list_of},
+    place::{Place, lane_key, list_of},
     plan::Plan,
+    position,
 };
 use crate::error;
 
@@ -27,26 +28,34 @@ pub(super) struct Begin {
     pub remembered: bool,
 }
 
+/// What is known of a partition from before.
+struct Known {
+    /// The offset to read next.
+    next: i64,
+    /// Of which topic.
+    topic_id: Option<String>,
+}
+
 /// The offsets to begin at, for those partitions of which the group does not know one that holds.
 pub(super) fn find(plan: &Plan, consumer: &Consumer, places: &[Place]) -> Result<BTreeMap<Place, Begin>> {
     let mut begins = BTreeMap::new();
     if places.is_empty() {
         return Ok(begins);
     }
-    let committed = consumer.committed_offsets(list_of(places), QUESTION).map_err(|error| failed(plan, error))?;
+    let known = if plan.context.exactly_once { stored(plan, places)? } else { committed(plan, consumer, places)? };
     let mut unknown = TopicPartitionList::new();
-    for element in committed.elements() {
-        element.error().map_err(|error| failed(plan, error))?;
-        let place = Place { topic: element.topic().to_owned(), partition: element.partition() };
-        if let Offset::Offset(offset) = element.offset() {
-            if let Some(id) = committed_for(&element)
+    for (place, known) in known {
+        if let Some(Known { next, topic_id }) = known {
+            if let Some(id) = topic_id
                 && !is_of(plan, consumer, &place, &id)?
             {
                 if plan.options.on_topic_recreated == OnTopicRecreated::Fail {
-                    return Err(Error::new(ErrorKind::Refused, failure::recreated(plan, &place, offset)));
+                    return Err(Error::new(ErrorKind::Refused, failure::recreated(plan, &place, next)));
                 }
-                losses::tell_recreated(plan, &place, offset, 0);
+                losses::tell_recreated(plan, &place, next, 0);
                 begins.insert(place, Begin { offset: 0, remembered: true });
+            } else if plan.context.exactly_once {
+                begins.insert(place, Begin { offset: next, remembered: true });
             }
             continue;
         }
@@ -59,13 +68,50 @@ pub(super) fn find(plan: &Plan, consumer: &Consumer, places: &[Place]) -> Result
             }
             Some(Start::Timestamp(time)) => Offset::Offset(time.0.max(0)),
             None if plan.begins_by_itself() => Offset::End,
+            None if plan.context.exactly_once && plan.options.offset_reset == OffsetReset::Error => {
+                return Err(failure::no_position(&place));
+            }
             None => continue,
         };
-        let added = unknown.add_partition_offset(element.topic(), element.partition(), question);
+        if plan.context.exactly_once && question == Offset::End {
+            tracing::warn!(
+                bridge = &*plan.context.bridge,
+                "{place} is read from its end on; until its first record is delivered, each start begins at the end that it has by then"
+            );
+        }
+        let added = unknown.add_partition_offset(&place.topic, place.partition, question);
         added.map_err(|error| failed(plan, error))?;
     }
     ask_for_offsets(plan, consumer, unknown, &mut begins)?;
     Ok(begins)
+}
+
+/// What the group has committed of these.
+fn committed(plan: &Plan, consumer: &Consumer, places: &[Place]) -> Result<Vec<(Place, Option<Known>)>> {
+    let committed = consumer.committed_offsets(list_of(places), QUESTION).map_err(|error| failed(plan, error))?;
+    let known = committed.elements().into_iter().map(|element| {
+        element.error().map_err(|error| failed(plan, error))?;
+        let place = Place { topic: element.topic().to_owned(), partition: element.partition() };
+        let known = match element.offset() {
+            Offset::Offset(next) => Some(Known { next, topic_id: committed_for(&element) }),
+            _ => None,
+        };
+        Ok((place, known))
+    });
+    known.collect()
+}
+
+/// What the sink has stored of these.
+fn stored(plan: &Plan, places: &[Place]) -> Result<Vec<(Place, Option<Known>)>> {
+    let known = places.iter().map(|place| {
+        let Some(stored) = plan.context.stored.get(&lane_key(&place.topic, place.partition)) else {
+            return Ok((place.clone(), None));
+        };
+        let (offset, id) = position::read(stored)
+            .ok_or_else(|| Error::internal(format!("the position that is stored of {place} is not of this source")))?;
+        Ok((place.clone(), Some(Known { next: offset + 1, topic_id: id.map(str::to_owned) })))
+    });
+    known.collect()
 }
 
 /// Whether an offset that was committed for the topic of this id is for the topic that is there now.

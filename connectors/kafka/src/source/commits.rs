@@ -1,4 +1,4 @@
-//! Which offsets the group is told, and when. At most one request is on its way, so that a retry of an older one cannot
+//! Which offsets the group is told, and when; for exactly once there is none to tell. At most one request is on its way, so that a retry of an older one cannot
 //! overtake a newer (I2).
 //!
 //! With each offset goes the id of its topic, so that it is not taken for one of another topic of the same name.
@@ -23,7 +23,7 @@ use rdkafka::{
     topic_partition_list::TopicPartitionListElem,
 };
 
-use super::{events::Consumer, lane::PartitionLane, place::Place};
+use super::{events::Consumer, lane::PartitionLane, place::Place, plan::Plan};
 use crate::error;
 
 /// Lanes by their place.
@@ -41,6 +41,8 @@ pub(super) fn committed_for(element: &TopicPartitionListElem<'_>) -> Option<Stri
 
 pub(super) struct Commits {
     bridge: Arc<str>,
+    /// There is a group to tell.
+    in_group: bool,
     interval: Duration,
     due: Instant,
     sent: Option<Sent>,
@@ -54,8 +56,16 @@ struct Sent {
 }
 
 impl Commits {
-    pub(super) fn new(bridge: Arc<str>, interval: Duration) -> Self {
-        Self { bridge, interval, due: Instant::now() + interval, sent: None, complaint: None }
+    pub(super) fn new(plan: &Plan) -> Self {
+        let interval = plan.options.commit_interval.0;
+        Self {
+            bridge: plan.context.bridge.clone(),
+            in_group: !plan.context.exactly_once,
+            interval,
+            due: Instant::now() + interval,
+            sent: None,
+            complaint: None,
+        }
     }
 
     /// Commits at the next turn.
@@ -82,6 +92,9 @@ impl Commits {
     }
 
     fn send(&mut self, consumer: &Arc<Consumer>, lanes: &Lanes) {
+        if !self.in_group {
+            return;
+        }
         let wanted = lanes.iter().filter_map(|(place, lane)| Some((place, lane, lane.uncommitted()?)));
         let (mut list, mut offsets) = (TopicPartitionList::new(), Vec::new());
         for (place, lane, offset) in wanted {

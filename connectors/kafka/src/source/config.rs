@@ -9,6 +9,7 @@ use super::{KafkaSource, SourceOptions, check, plan::Plan, probe};
 
 impl SourceConfig for SourceOptions {
     const IS_KAFKA: bool = true;
+    const REPLAYABLE: bool = true;
 
     fn check(&self) -> Vec<Problem> {
         check::check(self)

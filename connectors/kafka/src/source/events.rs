@@ -61,6 +61,11 @@ impl Events {
         Self { base_context, debug, inner: Mutex::default(), closing: AtomicBool::new(false) }
     }
 
+    /// These partitions are ours without a group's saying so.
+    pub(super) fn assign(&self, places: Vec<Place>) {
+        self.lock().news.push_back(News::Assigned(places));
+    }
+
     pub(super) fn next_news(&self) -> Option<News> {
         self.lock().news.pop_front()
     }

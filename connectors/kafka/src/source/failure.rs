@@ -33,8 +33,11 @@ pub(super) fn of_member(failed: &KafkaError, consumer: &Consumer, plan: &Plan) -
     }
 }
 
-/// What the group's coordinator refuses for good.
+/// What the group's coordinator refuses for good. Without a group nothing that it says matters.
 pub(super) fn of_group(code: Code, plan: &Plan) -> Option<Error> {
+    if plan.context.exactly_once {
+        return None;
+    }
     let group = plan.group();
     let text = match code {
         Code::GroupAuthorizationFailed => format!("not authorised for consumer group \"{group}\": grant READ on it"),
@@ -60,6 +63,15 @@ pub(super) fn of_group(code: Code, plan: &Plan) -> Option<Error> {
 pub(super) fn of_lane(failed: &KafkaError, lane: &PartitionLane, plan: &Plan) -> Error {
     let (topic, partition) = (&lane.topic, lane.partition);
     match failed.rdkafka_error_code() {
+        Some(Code::AutoOffsetReset | Code::NoOffset) if plan.context.exactly_once => {
+            no_position(&Place { topic: topic.to_string(), partition })
+        }
+        // Not for good: what is left of an expression's topics is read on.
+        Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition)
+            if plan.context.exactly_once && plan.options.topics_regex.is_some() =>
+        {
+            Error::disconnected(format!("topic \"{topic}\" is gone: starting again with those that are left"))
+        }
         Some(Code::AutoOffsetReset | Code::NoOffset) => Error::new(
             ErrorKind::Refused,
             format!(
@@ -81,14 +93,26 @@ pub(super) fn of_lane(failed: &KafkaError, lane: &PartitionLane, plan: &Plan) ->
     }
 }
 
+/// Nothing says where to begin in a partition that is read for exactly once.
+pub(super) fn no_position(place: &Place) -> Error {
+    let reason = "no position is stored, or one whose record is gone, and offset_reset is error: say where to begin with start, \
+                  or with another offset_reset";
+    Error::new(ErrorKind::Refused, format!("{place}: {reason}"))
+}
+
 /// A topic is another than the one whose offset `next` was to be read.
 pub(super) fn recreated(plan: &Plan, place: &Place, next: i64) -> String {
     let Place { topic, partition } = place;
+    let or_offsets = match plan.context.exactly_once {
+        true => String::new(),
+        false => {
+            let group = plan.group();
+            format!("the offsets of consumer group \"{group}\" (kafka-consumer-groups.sh --reset-offsets), or ")
+        }
+    };
     format!(
         "topic \"{topic}\" was deleted and created again: offset {next} of partition {partition} is of the old one, and \
-         on_topic_recreated is fail: set the offsets of consumer group \"{}\" (kafka-consumer-groups.sh --reset-offsets), or \
-         on_topic_recreated: earliest",
-        plan.group()
+         on_topic_recreated is fail: set {or_offsets}on_topic_recreated: earliest"
     )
 }
 

@@ -53,13 +53,13 @@ impl Losses {
                 let what = format!(
                     "{} ends at offset {high}, before {from}, which was to be read next: the last records before that \
                      are gone in Kafka (a leader that lacked them took over?); reading goes on at {to}",
-                    words(&place)
+                    place
                 );
                 tell(plan, TRUNCATED, 0, what);
                 back.push((place, to));
             } else if to > from {
                 let how = if from < low { "Kafka deleted them" } else { "offset_reset: latest skips them" };
-                let what = format!("offsets {from} to {} of {}: {how} before they were read", to - 1, words(&place));
+                let what = format!("offsets {from} to {} of {}: {how} before they were read", to - 1, place);
                 tell(plan, RETENTION, to.abs_diff(from), what);
                 if plan.options.offset_reset != OffsetReset::Latest {
                     lane.skip(from, to);
@@ -80,7 +80,7 @@ pub(super) fn tell_recreated(plan: &Plan, place: &Place, next: i64, unread: u64)
     let what = format!(
         "{}: the topic was deleted and created again; the old one was read up to offset {next}, with {unread} more known to \
          have been in it; the new one is read from its start",
-        words(place)
+        place
     );
     tell(plan, RECREATED, unread, what);
 }
@@ -89,8 +89,4 @@ fn tell(plan: &Plan, reason: &'static str, records: u64, what: String) {
     if plan.context.lost.report(reason, records, what.as_str()) {
         tracing::warn!(bridge = &*plan.context.bridge, reason, records, "lost before it was read: {what}");
     }
-}
-
-fn words(Place { topic, partition }: &Place) -> String {
-    format!("partition {partition} of topic \"{topic}\"")
 }

@@ -1,4 +1,4 @@
-//! The thread that is the member of the consumer group.
+//! The thread that is the member of the consumer group, or reads its share without one.
 //!
 //! It serves librdkafka's events all the time, whatever the data path does; so the member stays in the group for hours
 //! without credit, and notices at once when partitions come and go. It commits, keeps health and lag true, and ends the
@@ -36,8 +36,10 @@ use super::{
     failure,
     lane::PartitionLane,
     losses::{Losses, tell_recreated},
+    open::Opened,
     place::{Place, list_of},
     plan::Plan,
+    share::Share,
     shared::MemberState,
     watch::Watch,
 };
@@ -63,6 +65,8 @@ pub(super) struct Member {
     consumer: Arc<Consumer>,
     /// Partitions that there were at the start, for which memory is shared out.
     partitions: usize,
+    /// The partitions that it has without a group.
+    share: Option<Share>,
     lanes: Lanes,
     next_lane: u32,
     leaving: Option<Leaving>,
@@ -81,13 +85,15 @@ struct Leaving {
 }
 
 impl Member {
-    pub(super) fn new(plan: Arc<Plan>, shared: Arc<MemberState>, consumer: Consumer, partitions: usize) -> Self {
-        let commits = Commits::new(plan.context.bridge.clone(), plan.options.commit_interval.0);
+    pub(super) fn new(plan: Arc<Plan>, shared: Arc<MemberState>, opened: Opened) -> Self {
+        let Opened { consumer, partitions, share } = opened;
+        let commits = Commits::new(&plan);
         Self {
             plan,
             shared,
             consumer: Arc::new(consumer),
             partitions,
+            share,
             lanes: Lanes::new(),
             next_lane: 0,
             leaving: None,
@@ -118,6 +124,9 @@ impl Member {
             let _ = rewound.send(self.rewind());
         }
         self.look_for_others()?;
+        if let Some(share) = &mut self.share {
+            share.look(&self.plan, &self.consumer)?;
+        }
         self.commits.turn(&self.consumer, &self.lanes);
         self.watch.look(&self.consumer, &self.plan)
     }
@@ -162,11 +171,13 @@ impl Member {
                 return Err(error);
             }
         };
+        // By what the group has committed, or without one at the first record.
+        let otherwise = if self.share.is_some() { Offset::Beginning } else { Offset::Invalid };
         let mut list = TopicPartitionList::with_capacity(places.len());
         let mut arrivals = Vec::with_capacity(places.len());
         for place in places {
             let begin = begins.get(place).copied();
-            let offset = begin.map_or(Offset::Invalid, |begin| Offset::Offset(begin.offset));
+            let offset = begin.map_or(otherwise, |begin| Offset::Offset(begin.offset));
             let added = list.add_partition_offset(&place.topic, place.partition, offset);
             added.map_err(|failed| self.broken("taking over partitions", &failed))?;
             self.end(place);

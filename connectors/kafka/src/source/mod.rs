@@ -1,17 +1,21 @@
-//! Reads Kafka topics as a member of a consumer group.
+//! Reads Kafka topics as a member of a consumer group, or for exactly once as one of a bridge's tasks.
 //!
 //! # What it promises
-//! - A lane is one assignment of one partition; a position is an offset. Records of a lane come in the partition's order.
+//! - A lane is one assignment of one partition; a position is an offset and the topic's id. Records of a lane come in the
+//!   partition's order.
 //! - An offset is committed to the group only when every record up to it is settled (I1), never backwards (I2), and only
 //!   while the partition is ours (I3): on a timer, when the partition is taken away, and at the end.
 //! - Without credit nothing is taken, and what librdkafka reads ahead is bounded by the task's bytes (I4). The member stays
 //!   in the group all the same.
 //! - A partition that is taken away is drained first, and a sink's failure costs the group nothing; see [`member`].
+//! - For exactly once it is in no group and tells none anything: it has its own share of the partitions and goes on behind
+//!   what the sink has stored; see [`share`].
 //! - librdkafka reconnects by itself and says so by health. What it cannot mend ends the instance.
 //!
 //! # Parts
 //! [`options`] and [`check`] what a person may write · [`config`] what is asked of them · [`plan`] options made ready ·
 //! [`open`] connecting · [`member`] the thread that is in the group · [`lane`] one partition while it is ours ·
+//! [`share`] whose a partition is without a group · [`pattern`] topics by an expression · [`position`] what is stored ·
 //! [`convert`] messages to records · [`commits`] what the group is told · [`begin`] where to begin · [`lag`] how far
 //! behind · [`losses`] what was gone before it was read · [`watch`] health · [`failure`] what errors mean · [`events`]
 //! librdkafka's callbacks · [`findings`] what only its log says
@@ -30,9 +34,12 @@ mod losses;
 mod member;
 mod open;
 mod options;
+mod pattern;
 mod place;
 mod plan;
+mod position;
 mod probe;
+mod share;
 mod shared;
 mod watch;
 
@@ -91,13 +98,12 @@ impl Source for KafkaSource {
     }
 
     fn lane_key(&self, lane: Lane) -> Arc<str> {
-        // A topic's name has no slash in it.
-        self.lane(lane).map_or_else(Arc::default, |own| format!("{}/{}", own.topic, own.partition).into())
+        self.lane(lane).map_or_else(Arc::default, |own| place::lane_key(&own.topic, own.partition))
     }
 
     /// The member's thread tells the group, in its own time.
     fn commit(&mut self, lane: Lane, upto: &Position) {
-        let Some(offset) = upto.as_u64().and_then(|offset| i64::try_from(offset).ok()) else {
+        let Some((offset, _)) = position::read(upto) else {
             self.misplaced = Some(Error::internal("a position that is not of this source"));
             return;
         };
@@ -145,7 +151,7 @@ impl Source for KafkaSource {
 // === impl KafkaSource ===
 
 impl KafkaSource {
-    /// Joins the group. Dropped early, the member's thread ends by itself and leaves it.
+    /// Joins the group, or takes its share. Dropped early, the member's thread ends by itself and leaves the group.
     async fn open(plan: Plan) -> Result<Box<dyn Source>> {
         let plan = Arc::new(plan);
         let (member, opened) = Thread::start(&plan)?;
@@ -192,7 +198,8 @@ impl KafkaSource {
                     return error.map_or(Ok(None), Err);
                 }
                 self.trouble = error;
-                let last = Position::from(taken.last.unsigned_abs());
+                let id = lane.topic_id.as_deref().filter(|_| self.plan.context.exactly_once);
+                let last = position::position(taken.last, id);
                 return Ok(Some(Polled::Batch { lane: lane.id, records: taken.records, last, answers: None }));
             }
         }
@@ -235,8 +242,8 @@ impl Thread {
             // Dropped when everything else is: then the consumer has ended.
             let _ended: oneshot::Sender<()> = ended;
             match open::open(&plan, &own) {
-                Ok((consumer, partitions)) => {
-                    let member = Member::new(plan, own, consumer, partitions);
+                Ok(opened_consumer) => {
+                    let member = Member::new(plan, own, opened_consumer);
                     if opened.send(Ok(())).is_ok() {
                         member.serve();
                     }

@@ -1,4 +1,4 @@
-//! From a plan to a member of the group. Blocks; runs on the member's thread.
+//! From a plan to a member of the group, or to a reader of its share. Blocks; runs on the member's thread.
 //!
 //! What can be checked is checked before anything is taken: the topics are there and may be read, the group may be used.
 
@@ -6,17 +6,16 @@ use std::time::{Duration, Instant};
 
 use gantry_sdk::{Error, ErrorKind, Result};
 use rdkafka::{
-    TopicPartitionList,
-    consumer::Consumer as _,
-    error::KafkaError,
-    metadata::{Metadata, MetadataTopic},
+    TopicPartitionList, consumer::Consumer as _, error::KafkaError, metadata::MetadataTopic,
     types::RDKafkaErrorCode as Code,
 };
 
 use super::{
     events::{Consumer, Events},
     failure,
+    place::Place,
     plan::Plan,
+    share::{self, Share},
     shared::MemberState,
 };
 use crate::{client::ClientState, error};
@@ -28,14 +27,32 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Partitions that memory is shared out for before they are counted.
 const FIRST_GUESS: usize = 8;
 
-/// A consumer that has subscribed, and how many partitions there are to read.
-pub(super) fn open(plan: &Plan, shared: &MemberState) -> Result<(Consumer, usize)> {
+/// A consumer that has subscribed, or been given its share.
+pub(super) struct Opened {
+    pub consumer: Consumer,
+    /// How many partitions there are to read.
+    pub partitions: usize,
+    /// Those that it has without a group.
+    pub share: Option<Share>,
+}
+
+pub(super) fn open(plan: &Plan, shared: &MemberState) -> Result<Opened> {
     let deadline = Instant::now() + plan.options.connection.connect_timeout.0;
     let mut consumer = create(plan, FIRST_GUESS)?;
-    let partitions = patiently(plan, shared, &consumer, deadline, || count(plan, &consumer))?;
+    let there = patiently(plan, shared, &consumer, deadline, || find_partitions(plan, &consumer))?;
+    let own = plan.context.exactly_once.then(|| share::own(plan, there.clone()));
+    let partitions = match &own {
+        Some(own) => own.len(),
+        None if plan.options.topics_regex.is_some() => there.len().max(FIRST_GUESS),
+        None => there.len(),
+    };
     if plan.bytes_ahead(partitions) != plan.bytes_ahead(FIRST_GUESS) {
         drop(consumer);
         consumer = create(plan, partitions)?;
+    }
+    if let Some(own) = own {
+        consumer.context().assign(own.clone());
+        return Ok(Opened { consumer, partitions, share: Some(Share::new(plan, own)) });
     }
     patiently(plan, shared, &consumer, deadline.max(Instant::now() + SLICE), || ask_for_the_group(plan, &consumer))?;
     if shared.is_stopping() {
@@ -44,7 +61,7 @@ pub(super) fn open(plan: &Plan, shared: &MemberState) -> Result<(Consumer, usize
     }
     let subscribed = consumer.subscribe(&plan.subscription());
     subscribed.map_err(|failed| Error::config(format!("{}: {}", plan.doing(), error::plain(&failed))))?;
-    Ok((consumer, partitions))
+    Ok(Opened { consumer, partitions, share: None })
 }
 
 fn create(plan: &Plan, partitions: usize) -> Result<Consumer> {
@@ -83,7 +100,7 @@ fn patiently<T>(
     }
 }
 
-enum OpenFailure {
+pub(super) enum OpenFailure {
     /// It may pass.
     Passing(String),
     Final(Error),
@@ -95,23 +112,33 @@ impl From<KafkaError> for OpenFailure {
     }
 }
 
-/// How many partitions there are to read.
-fn count(plan: &Plan, consumer: &Consumer) -> Result<usize, OpenFailure> {
-    if let Some(expression) = &plan.options.topics_regex {
-        return Ok(count_matching(expression, &consumer.fetch_metadata(None, SLICE)?));
+/// The partitions that there are to read.
+pub(super) fn find_partitions(plan: &Plan, consumer: &Consumer) -> Result<Vec<Place>, OpenFailure> {
+    let mut places = Vec::new();
+    if plan.options.topics_regex.is_some() {
+        let metadata = consumer.fetch_metadata(None, SLICE)?;
+        // librdkafka has expressions of its own. In a group this only shares out memory: a topic more or less does no harm.
+        let matches = |name: &str| plan.pattern.as_ref().is_none_or(|pattern| pattern.matches(name));
+        let topics = metadata.topics().iter().filter(|topic| matches(topic.name()));
+        topics.for_each(|topic| places.extend(partitions_of(topic)));
+        return Ok(places);
     }
-    let mut partitions = 0;
     for name in plan.options.named() {
         let metadata = consumer.fetch_metadata(Some(name), SLICE)?;
-        let found = metadata.topics().iter().find(|found| found.name() == name);
-        partitions += found.map_or(Err(missing(name)), |found| count_in(name, found))?;
+        let found = metadata.topics().iter().find(|found| found.name() == name).ok_or_else(|| missing(name))?;
+        check_topic(name, found)?;
+        places.extend(partitions_of(found));
     }
-    Ok(partitions)
+    Ok(places)
 }
 
-fn count_in(name: &str, found: &MetadataTopic) -> Result<usize, OpenFailure> {
+fn partitions_of(topic: &MetadataTopic) -> impl Iterator<Item = Place> {
+    topic.partitions().iter().map(|found| Place { topic: topic.name().to_owned(), partition: found.id() })
+}
+
+fn check_topic(name: &str, found: &MetadataTopic) -> Result<(), OpenFailure> {
     match found.error().map(Code::from) {
-        None => Ok(found.partitions().len()),
+        None => Ok(()),
         Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => Err(missing(name)),
         Some(Code::TopicAuthorizationFailed) => {
             let text = failure::denied_topic(&format!("topic \"{name}\""));
@@ -123,14 +150,6 @@ fn count_in(name: &str, found: &MetadataTopic) -> Result<usize, OpenFailure> {
 
 fn missing(name: &str) -> OpenFailure {
     OpenFailure::Final(Error::new(ErrorKind::Missing, failure::missing_topic(name)))
-}
-
-/// librdkafka has expressions of its own. This only shares out memory, so a topic more or less does no harm.
-fn count_matching(expression: &str, metadata: &Metadata) -> usize {
-    let regex = regex::Regex::new(expression).ok();
-    let matches = |name: &str| regex.as_ref().is_none_or(|regex| regex.is_match(name));
-    let topics = metadata.topics().iter().filter(|topic| matches(topic.name()));
-    topics.map(|topic| topic.partitions().len()).sum::<usize>().max(FIRST_GUESS)
 }
 
 /// Whether the group may be used, and has a coordinator.

@@ -1,5 +1,7 @@
 //! Partitions, and lists of them as librdkafka takes and gives them.
 
+use std::{fmt, sync::Arc};
+
 use rdkafka::TopicPartitionList;
 
 /// A partition of a topic.
@@ -7,6 +9,17 @@ use rdkafka::TopicPartitionList;
 pub(super) struct Place {
     pub topic: String,
     pub partition: i32,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "partition {} of topic \"{}\"", self.partition, self.topic)
+    }
+}
+
+/// What names a lane of this partition over restarts. A topic's name has no slash in it.
+pub(super) fn lane_key(topic: &str, partition: i32) -> Arc<str> {
+    format!("{topic}/{partition}").into()
 }
 
 /// The places in a list of librdkafka's.

@@ -8,7 +8,7 @@ use gantry_sdk::{
 };
 use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 
-use super::{OffsetReset, SourceOptions, Start, check, findings::DEBUG};
+use super::{OffsetReset, SourceOptions, Start, check, findings::DEBUG, pattern::Pattern};
 use crate::{client::ask_for_statistics, headers::read::HeaderReader};
 
 /// librdkafka's own default.
@@ -32,12 +32,16 @@ const INTERNAL: [&str; 5] = [
 ];
 /// librdkafka's property for topics that an expression does not find.
 const EXCLUDED: &str = "topic.blacklist";
+/// librdkafka's property for how often it looks for what is new.
+const LOOKS: &str = "topic.metadata.refresh.interval.ms";
 
 /// Everything that a running source needs to know.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub options: SourceOptions,
     pub context: Context,
+    /// What `topics_regex` means, as far as Rust can read it too; always with exactly once.
+    pub pattern: Option<Pattern>,
     pub headers: HeaderReader,
 }
 
@@ -49,7 +53,18 @@ impl Plan {
             return Err(Error::config(Problem::to_string(&problem)));
         }
         let headers = HeaderReader::new(&options.header_mapping);
-        Ok(Self { options, context, headers })
+        let mut plan = Self { options, context, pattern: None, headers };
+        if let Some(wanted) = &plan.options.topics_regex {
+            match Pattern::new(wanted, &plan.excluded()) {
+                Ok(pattern) => plan.pattern = Some(pattern),
+                Err(error) if plan.context.exactly_once => {
+                    let reason = format!("topics_regex (or topic.blacklist) cannot be read for exactly once: {error}");
+                    return Err(Error::config(reason));
+                }
+                Err(_) => {}
+            }
+        }
+        Ok(plan)
     }
 
     /// A name for threads and logs.
@@ -94,10 +109,29 @@ impl Plan {
 
     /// How long a revoked partition may take.
     pub(super) fn revoke_timeout(&self) -> Duration {
-        let properties = [&self.options.properties, &self.options.connection.properties];
-        let interval = properties.iter().find_map(|own| own.get("max.poll.interval.ms")?.trim().parse().ok());
-        let interval = interval.map_or(MAX_POLL_INTERVAL, Duration::from_millis);
+        let interval = self.millis("max.poll.interval.ms").unwrap_or(MAX_POLL_INTERVAL);
         self.options.revoke_timeout.0.min(interval / 2)
+    }
+
+    /// How often to look for partitions that are new.
+    pub(super) fn look_interval(&self) -> Duration {
+        self.millis(LOOKS).unwrap_or(LOOK_FOR_TOPICS)
+    }
+
+    /// A property that a person has set; the source's own wins over the connection's.
+    fn property(&self, name: &str) -> Option<&str> {
+        let properties = [&self.options.properties, &self.options.connection.properties];
+        properties.into_iter().find_map(|own| own.get(name))
+    }
+
+    fn millis(&self, name: &str) -> Option<Duration> {
+        self.property(name)?.trim().parse().ok().map(Duration::from_millis)
+    }
+
+    /// Topics that an expression does not find: Kafka's own, and a person's.
+    fn excluded(&self) -> String {
+        let theirs = self.property(EXCLUDED).filter(|theirs| !theirs.trim().is_empty());
+        INTERNAL.into_iter().chain(theirs).collect::<Vec<_>>().join(",")
     }
 
     /// What the consumer needs, to read so many partitions. Later settings win: first our own, then the person's, then
@@ -110,7 +144,7 @@ impl Plan {
         let client_id = || format!("gantry-{}-{}", context.bridge, context.task);
         config.set("client.id", options.connection.client_id.clone().unwrap_or_else(client_id));
         if options.topics_regex.is_some() {
-            config.set("topic.metadata.refresh.interval.ms", LOOK_FOR_TOPICS.as_millis().to_string());
+            config.set(LOOKS, LOOK_FOR_TOPICS.as_millis().to_string());
         }
         // What is read ahead is small and soon empty: it must not wait for the next look.
         config.set("fetch.queue.backoff.ms", "10");
@@ -119,9 +153,7 @@ impl Plan {
         options.connection.apply(&mut config);
         options.properties.apply(&mut config);
         if options.topics_regex.is_some() {
-            let theirs = config.get(EXCLUDED).filter(|theirs| !theirs.trim().is_empty()).map(str::to_owned);
-            let excluded: Vec<_> = INTERNAL.into_iter().chain(theirs.as_deref()).collect();
-            config.set(EXCLUDED, excluded.join(","));
+            config.set(EXCLUDED, self.excluded());
         }
         config.set("debug", self.debug().map_or_else(|| DEBUG.to_owned(), |theirs| format!("{theirs},{DEBUG}")));
         let ahead = self.bytes_ahead(partitions);
@@ -136,7 +168,8 @@ impl Plan {
         config.set("group.id", self.group());
         config.set("auto.offset.reset", options.offset_reset.as_str());
         config.set("isolation.level", options.isolation_level.as_str());
-        if let Some(id) = &options.group_instance_id {
+        // Without a group librdkafka wants a name for one as well, and never joins it.
+        if let Some(id) = options.group_instance_id.as_ref().filter(|_| !context.exactly_once) {
             let id = if context.task == 0 { id.clone() } else { format!("{id}-{}", context.task) };
             config.set("group.instance.id", id);
         }
@@ -145,8 +178,7 @@ impl Plan {
 
     /// What somebody wants to see of librdkafka's debugging. It formats every line: no more than somebody reads.
     pub(super) fn debug(&self) -> Option<&str> {
-        let properties = [&self.options.properties, &self.options.connection.properties];
-        let wanted = properties.iter().find_map(|own| own.get("debug")).filter(|wanted| !wanted.trim().is_empty());
+        let wanted = self.property("debug").filter(|wanted| !wanted.trim().is_empty());
         wanted.filter(|_| tracing::enabled!(target: "librdkafka", tracing::Level::DEBUG))
     }
 

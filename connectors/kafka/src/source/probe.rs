@@ -21,7 +21,9 @@ pub(super) async fn probe(options: SourceOptions, context: Context) -> Result<Ve
                 Topic::Denied => found.push(cluster.denied(topic, "read", "Read")),
             }
         }
-        found.extend(cluster.using_group(&group, options.named().next().unwrap_or(ANY_TOPIC))?);
+        if !context.exactly_once {
+            found.extend(cluster.using_group(&group, options.named().next().unwrap_or(ANY_TOPIC))?);
+        }
         Ok(found)
     })
     .await

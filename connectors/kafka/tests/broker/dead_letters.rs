@@ -15,9 +15,7 @@ fn dead() -> Context {
 
 async fn dead_letters(options: &Json) -> Box<dyn DeadLetters> {
     let open = gantry_kafka::SINK.dead_letters.expect("they can be read back");
-    let mut letters = open(options, dead()).expect("options");
-    letters.open().await.unwrap_or_else(|error| panic!("{}", error.chain()));
-    letters
+    open(options, dead()).expect("options").await.unwrap_or_else(|error| panic!("{}", error.chain()))
 }
 
 async fn all(options: &Json) -> Vec<DeadLetter> {
@@ -146,12 +144,12 @@ async fn an_empty_topic_has_no_letters_and_a_missing_one_is_said() {
     let topic = Topic::new("none", 2, &[]).await;
     assert!(all(&options(&topic.name, json!({}))).await.is_empty());
     let open = gantry_kafka::SINK.dead_letters.expect("they can be read back");
-    let mut missing = open(&options("no-such-topic-at-all", json!({})), dead()).expect("options");
-    let error = missing.open().await.expect_err("there is none");
+    let missing = open(&options("no-such-topic-at-all", json!({})), dead()).expect("options");
+    let error = missing.await.err().expect("there is none");
     assert!(error.chain().contains("it does not exist"), "{}", error.chain());
     assert!(open(&options("dead-{queue}", json!({})), dead()).is_err());
     let nobody = json!({ "connection": { "bootstrap_servers": "127.0.0.1:1", "connect_timeout": "1s" }, "topic": "t" });
-    let mut nobody = open(&nobody, dead()).expect("options");
-    let error = nobody.open().await.expect_err("nobody listens there");
+    let nobody = open(&nobody, dead()).expect("options");
+    let error = nobody.await.err().expect("nobody listens there");
     assert!(error.chain().contains("127.0.0.1:1"), "{}", error.chain());
 }

@@ -51,15 +51,7 @@ const TURN: Duration = Duration::from_millis(20);
 
 /// Dead letters in a queue.
 pub(crate) struct RabbitDeadLetters {
-    connection: ConnectionOptions,
     queue: ShortString,
-    /// Names of headers that the sink adds to each record.
-    added: Vec<String>,
-    context: Context,
-    opened: Option<Opened>,
-}
-
-struct Opened {
     connected: Connected,
     channel: Channel,
     feed: Feed,
@@ -68,29 +60,19 @@ struct Opened {
 }
 
 impl RabbitDeadLetters {
-    /// `added` are the names of headers that the sink adds to each record.
-    pub(crate) const fn new(
+    /// Reads what is ready now. `added` are the names of headers that the sink adds to each record.
+    pub(crate) async fn open(
         connection: ConnectionOptions,
         queue: ShortString,
         added: Vec<String>,
         context: Context,
-    ) -> Self {
-        Self { connection, queue, added, context, opened: None }
-    }
-
-    fn doing(&self, connected: &Connected) -> String {
-        format!("reading dead letters from queue \"{}\" on {}", self.queue, connected.place())
-    }
-
-    fn opened(&mut self) -> Result<&mut Opened> {
-        self.opened.as_mut().ok_or_else(|| Error::internal("the queue of dead letters is not open"))
-    }
-
-    /// Reads what is ready now.
-    async fn start(&self, connected: Connected) -> Result<Opened> {
-        let doing = self.doing(&connected);
+    ) -> Result<Box<dyn DeadLetters>> {
+        let default = format!("gantry {} dead letters", context.bridge);
+        let name = connection.connection_name.as_deref().unwrap_or(&default);
+        let connected = connect(&connection, name, &context.options).await?;
+        let doing = format!("reading dead letters from queue \"{queue}\" on {}", connected.place());
         let channel = connected.channel().await?;
-        let asked = ask(&channel, &self.queue).await;
+        let asked = ask(&channel, &queue).await;
         let State { ready, consumers } = asked.map_err(|error| match kind(&error, During::SettingUp) {
             ErrorKind::Missing => {
                 Error::new(ErrorKind::Missing, format!("{doing}: it does not exist: nothing was ever written there"))
@@ -98,57 +80,48 @@ impl RabbitDeadLetters {
             _ => translate(&error, During::SettingUp, doing.as_str()),
         })?;
         if consumers > 0 {
-            tracing::warn!(queue = %self.queue, "the queue has consumers: what they take of the dead letters is not seen here");
+            tracing::warn!(queue = %queue, "the queue has consumers: what they take of the dead letters is not seen here");
         }
         let held = Arc::new(Mutex::new(Held::default()));
-        let reader = Reader::new(channel.clone(), self.queue.clone(), doing, u64::from(ready));
-        let reading = Reading { reader, held: Arc::clone(&held), queue: self.queue.clone(), added: self.added.clone() };
+        let reader = Reader::new(channel.clone(), queue.clone(), doing, u64::from(ready));
+        let reading = Reading { reader, held: Arc::clone(&held), queue: queue.clone(), added };
         let runtime = Handle::current();
         let feed = Feed::start(move |giver| reading.run(&runtime, giver));
-        Ok(Opened { connected, channel, feed, total: u64::from(ready), held })
+        Ok(Box::new(Self { queue, connected, channel, feed, total: u64::from(ready), held }))
     }
 }
 
 #[async_trait]
 impl DeadLetters for RabbitDeadLetters {
-    async fn open(&mut self) -> Result<()> {
-        let default = format!("gantry {} dead letters", self.context.bridge);
-        let name = self.connection.connection_name.as_deref().unwrap_or(&default);
-        let connected = connect(&self.connection, name, &self.context.options).await?;
-        self.opened = Some(self.start(connected).await?);
-        Ok(())
-    }
-
     fn total(&self) -> Option<u64> {
-        self.opened.as_ref().map(|opened| opened.total)
+        Some(self.total)
     }
 
     async fn next(&mut self) -> Result<Option<DeadLetter>> {
-        self.opened()?.feed.next().await
+        self.feed.next().await
     }
 
     async fn mark(&mut self, letters: &Marks) -> Result<()> {
-        let queue = self.queue.clone();
-        let opened = self.opened()?;
+        let Self { queue, connected, channel, held, .. } = self;
         let failed = |error: lapin::Error| {
-            let doing = format!("removing letters from queue \"{queue}\" on {}", opened.connected.place());
+            let doing = format!("removing letters from queue \"{queue}\" on {}", connected.place());
             translate(&error, During::Running, doing)
         };
-        let tags = lock(&opened.held).take(letters);
+        let tags = lock(held).take(letters);
         for tag in tags {
-            opened.channel.basic_ack(tag, BasicAckOptions::default()).await.map_err(failed)?;
+            channel.basic_ack(tag, BasicAckOptions::default()).await.map_err(failed)?;
         }
         // Nobody confirms an acknowledgement. The answer to this comes behind them.
-        ask(&opened.channel, &queue).await.map_err(failed).map(drop)
+        ask(channel, queue).await.map_err(failed).map(drop)
     }
 
-    async fn close(&mut self) -> Result<()> {
-        let Some(Opened { connected, channel, feed, held, .. }) = self.opened.take() else { return Ok(()) };
+    async fn close(self: Box<Self>) -> Result<()> {
+        let Self { queue, connected, channel, feed, held, .. } = *self;
         drop(feed);
         // If it has ended before, everything is given back already.
         let _ = channel.close(200, "the letters are read".into()).await;
         let count = lock(&held).len();
-        give_back(&connected, &self.queue, count).await;
+        give_back(&connected, &queue, count).await;
         connected.close().await
     }
 }

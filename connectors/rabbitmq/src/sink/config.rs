@@ -2,7 +2,7 @@
 //! the dead letters in its queue.
 
 use gantry_sdk::{
-    Context, DeadLetters, Description, Endpoint, Error, Result, Template,
+    Context, DeadLetters, Description, Endpoint, Error, Opening, Result, Template,
     config::{Problem, Severity},
     plugin::{DeadLettersConfig, Opening, SinkConfig},
     probe::Probing,
@@ -98,7 +98,7 @@ impl SinkConfig for SinkOptions {
 }
 
 impl DeadLettersConfig for SinkOptions {
-    fn dead_letters(self, context: Context) -> Result<Box<dyn DeadLetters>> {
+    fn dead_letters(self, context: Context) -> Result<Opening<dyn DeadLetters>> {
         let queue = self.one_queue().ok_or_else(|| {
             Error::config(
                 "the dead letter does not always go to the same queue: letters can be read back only with `queue: NAME`, or \
@@ -107,7 +107,7 @@ impl DeadLettersConfig for SinkOptions {
         })?;
         let queue = short_string(queue).map_err(|reason| Error::config(format!("queue: {reason}")))?;
         let added = self.headers.into_keys().collect();
-        Ok(Box::new(RabbitDeadLetters::new(self.connection, queue, added, context)))
+        Ok(Box::pin(RabbitDeadLetters::open(self.connection, queue, added, context)))
     }
 }
 
