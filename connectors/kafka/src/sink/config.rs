@@ -10,6 +10,7 @@ use super::{KafkaSink, SinkOptions, check, plan::Plan, probe};
 impl SinkConfig for SinkOptions {
     const IS_KAFKA: bool = true;
     const TRANSACTIONAL: bool = true;
+    const GIVES_ANSWERS: bool = true;
     const PLACE_OPTION: Option<&'static str> = Some("topic");
 
     fn check(&self) -> Vec<Problem> {

@@ -13,6 +13,7 @@ use crate::{convert::short_string, dead_letters::RabbitDeadLetters, reserved::RO
 
 impl SinkConfig for SinkOptions {
     const COUNTS_ATTEMPTS: bool = true;
+    const GIVES_ANSWERS: bool = true;
     const ORDERED_OPTIONS: &'static [&'static str] = &["map"];
     const PLACE_OPTION: Option<&'static str> = Some("queue");
 
