@@ -4,7 +4,7 @@
 use gantry_sdk::{
     Context, DeadLetters, Description, Endpoint, Error, Opening, Result, Template,
     config::{Problem, Severity},
-    plugin::{DeadLettersConfig, Opening, SinkConfig},
+    plugin::{DeadLettersConfig, SinkConfig},
     probe::Probing,
 };
 
