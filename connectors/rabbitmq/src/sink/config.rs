@@ -2,9 +2,9 @@
 //! the dead letters in its queue.
 
 use gantry_sdk::{
-    Context, DeadLetters, Description, Endpoint, Error, Opening, Result, Template,
+    Context, DeadLetters, Description, Endpoint, Error, Result, Template,
     config::{Problem, Severity},
-    plugin::{DeadLettersConfig, SinkConfig},
+    plugin::{DeadLettersConfig, Opening, SinkConfig},
     probe::Probing,
 };
 
