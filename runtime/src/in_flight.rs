@@ -18,7 +18,7 @@ mod waiting;
 use std::{collections::HashMap, sync::Arc};
 
 use gantry_sdk::{
-    Checkpoint, Epoch, Error, FailureKind, Lane, Ledger, Limits, Position, Receipt, Record,
+    Checkpoint, Epoch, Error, FailureKind, Lane, Ledger, Limits, Position, Receipt,
     ledger::Sequence,
     receipt::{Outcome, OutcomeSender, Outlet},
 };

@@ -147,10 +147,19 @@ impl Cluster {
     }
 
     pub(crate) fn missing(&self, topic: &str) -> Obstacle {
+        self.to_create(topic, "")
+    }
+
+    /// The same of a topic that keeps positions.
+    pub(crate) fn missing_compacted(&self, topic: &str) -> Obstacle {
+        self.to_create(topic, " --partitions 1 --config cleanup.policy=compact")
+    }
+
+    fn to_create(&self, topic: &str, settings: &str) -> Obstacle {
         let (address, name) = (self.connection.address(), shell_word(topic));
         Obstacle::new(
             format!("topic \"{topic}\" on Kafka at {address} does not exist"),
-            format!("kafka-topics.sh --bootstrap-server {} --create --topic {name}", shell_word(&address)),
+            format!("kafka-topics.sh --bootstrap-server {} --create --topic {name}{settings}", shell_word(&address)),
         )
     }
 

@@ -81,6 +81,7 @@ fn reader(isolation: &str) -> BaseConsumer {
         .set("group.id", "gantry-tests")
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "true")
+        .set("fetch.wait.max.ms", "10")
         .set("isolation.level", isolation)
         .create()
         .unwrap()
@@ -119,10 +120,17 @@ async fn records_are_visible_with_the_commit() {
     let mut sink = bridge.open().await;
     assert!(stored(&mut *sink).is_empty());
     for round in 0..3 {
+        let t0 = Instant::now();
         begin(&mut *sink).await;
+        eprintln!("TIME begin {:?}", t0.elapsed());
         assert_eq!(write(&mut *sink, texts(round * 10, 10)).await.delivered, 10);
         assert_eq!(committed(&bridge.topic.name).len() as u32, round * 10);
+        let t0 = Instant::now();
         commit(&mut *sink, &[at("orders/0", u64::from(round))]).await;
+        eprintln!("TIME commit {:?}", t0.elapsed());
+        let t0 = Instant::now();
+        committed(&bridge.topic.name);
+        eprintln!("TIME committed {:?}", t0.elapsed());
         assert_eq!(committed(&bridge.topic.name).len() as u32, (round + 1) * 10);
     }
     sink.close().await.unwrap();
@@ -142,7 +150,9 @@ async fn positions_are_read_back() {
     commit(&mut *sink, &[at("orders/0", 42)]).await;
     sink.close().await.unwrap();
 
+    let t0 = Instant::now();
     let mut again = bridge.open().await;
+    eprintln!("TIME open {:?}", t0.elapsed());
     let found = stored(&mut *again);
     assert_eq!((found.len(), position(&found, "orders/0"), position(&found, "orders/1")), (2, Some(42), Some(7)));
     again.close().await.unwrap();

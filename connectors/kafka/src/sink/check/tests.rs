@@ -16,6 +16,15 @@ fn the_least_is_enough() {
 }
 
 #[test]
+fn positions_have_a_topic_of_their_own() {
+    assert_eq!(problems(json!({ "transactional_id": "mine", "checkpoints_topic": "positions" })), [""; 0]);
+    for (name, value) in [("transactional_id", ""), ("checkpoints_topic", "a/b"), ("checkpoints_topic", "orders")] {
+        let found = problems(json!({ name: value }));
+        assert!(found.len() == 1 && found[0].starts_with(name), "{found:?}");
+    }
+}
+
+#[test]
 fn what_would_break_a_promise_is_refused_with_the_reason() {
     for (name, value) in [
         ("acks", json!(1)),

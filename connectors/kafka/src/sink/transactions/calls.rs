@@ -21,6 +21,8 @@ const SLICE: Duration = Duration::from_millis(500);
 const ABORT: Duration = Duration::from_secs(3);
 /// Between two looks whether the positions are there.
 const LOOK: Duration = Duration::from_millis(20);
+/// librdkafka counts a record until shortly after its report.
+const SETTLING: Duration = Duration::from_micros(200);
 
 /// Fences older producers of the same transactional id, and aborts what they left open.
 pub(super) fn init(shared: &SinkState) -> Result<()> {
@@ -44,11 +46,10 @@ pub(super) fn commit(shared: &SinkState, state: &TransactionState, positions: &[
     for position in positions {
         send(shared, state, position)?;
     }
-    loop {
-        // Tells librdkafka not to linger; the poll thread serves the reports.
-        let _ = shared.producer().flush(Duration::ZERO);
-        if state.wait_for_positions(LOOK) || Instant::now() >= deadline {
-            break;
+    // Tells librdkafka not to linger; the poll thread serves the reports. The commit's own wait for them is much coarser.
+    while shared.producer().flush(Duration::ZERO).is_err() && Instant::now() < deadline {
+        if state.wait_for_positions(LOOK) {
+            std::thread::sleep(SETTLING);
         }
         alive(shared)?;
         wanted(shared, state)?;

@@ -47,10 +47,10 @@ pub(super) fn read(shared: &SinkState) -> Result<Checkpoints> {
     let plan = &*shared.writer.plan;
     let Some(identity) = &plan.identity else { return Ok(Checkpoints::default()) };
     let reader = Reader { shared, plan, identity };
-    let end = reader.end(&reader.consumer("read_uncommitted")?)?;
+    let (_, end) = reader.bounds(&reader.consumer("read_uncommitted")?)?;
     let committed = reader.consumer("read_committed")?;
-    reader.wait_until_stable(&committed, end)?;
-    reader.read(&committed)
+    let begin = reader.wait_until_stable(&committed, end)?;
+    reader.read(&committed, begin)
 }
 
 impl Reader<'_> {
@@ -64,17 +64,19 @@ impl Reader<'_> {
         config.set("group.id", plan.client_id());
         config.set("enable.auto.commit", "false").set("enable.auto.offset.store", "false");
         config.set("isolation.level", isolation).set("enable.partition.eof", "true");
+        // The end is told by an answer without records: the broker is not to wait for some.
+        config.set("fetch.wait.max.ms", "10");
         config.set("auto.offset.reset", "earliest").set("allow.auto.create.topics", "false");
         let base_context = connection.base_context(Arc::new(ClientState::new(plan.who())));
         config.create_with_context(base_context).map_err(|failed| error::client_error(self.doing(), &failed))
     }
 
-    /// Where the topic ends for this consumer: behind the last record, or before the first that is not decided.
-    fn end(&self, consumer: &Consumer) -> Result<i64> {
+    /// Where the topic begins, and where it ends for this consumer: behind the last record, or before the first that is not decided.
+    fn bounds(&self, consumer: &Consumer) -> Result<(i64, i64)> {
         let deadline = Instant::now() + self.plan.connect_timeout().max(SLICE);
         loop {
             let failed = match consumer.fetch_watermarks(&self.identity.topic, PARTITION, SLICE) {
-                Ok((_, end)) => return Ok(end),
+                Ok(bounds) => return Ok(bounds),
                 Err(failed) => failed,
             };
             self.wanted()?;
@@ -91,11 +93,17 @@ impl Reader<'_> {
         }
     }
 
-    /// A transaction of anybody's that is not decided hides what follows it, until it is committed or its broker aborts it.
-    fn wait_until_stable(&self, committed: &Consumer, end: i64) -> Result<()> {
+    /// A transaction of anybody's that is not decided hides what follows it, until it is committed or its broker aborts it. Returns where
+    /// the topic begins.
+    fn wait_until_stable(&self, committed: &Consumer, end: i64) -> Result<i64> {
         let deadline = Instant::now() + self.identity.timeout.saturating_add(BROKERS_LOOK);
         let health = &self.plan.context.health;
-        while self.end(committed)? < end {
+        loop {
+            let (begin, stable) = self.bounds(committed)?;
+            if stable >= end {
+                health.set(Condition::Up);
+                return Ok(begin);
+            }
             let reason = format!(
                 "waiting for transactions of others on topic \"{}\" to end: stored positions may lie behind them",
                 self.identity.topic
@@ -106,52 +114,48 @@ impl Reader<'_> {
             health.set(Condition::Down(reason.into()));
             committed.poll(LOOK);
         }
-        health.set(Condition::Up);
-        Ok(())
     }
 
-    fn read(&self, consumer: &Consumer) -> Result<Checkpoints> {
+    fn read(&self, consumer: &Consumer, begin: i64) -> Result<Checkpoints> {
         let mut assignment = TopicPartitionList::with_capacity(1);
         let assigned = assignment
-            .add_partition_offset(&self.identity.topic, PARTITION, Offset::Beginning)
+            .add_partition_offset(&self.identity.topic, PARTITION, Offset::Offset(begin))
             .and_then(|()| consumer.assign(&assignment));
         assigned.map_err(|failed| error::client_error(self.doing(), &failed))?;
-        let mut positions = HashMap::new();
+        let mut found = HashMap::new();
         let mut news = Instant::now();
         while news.elapsed() < PATIENCE {
             self.wanted()?;
             let message = match consumer.poll(SLICE) {
                 Some(Ok(message)) => message,
-                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(Arc::new(positions)),
+                Some(Err(KafkaError::PartitionEOF(_))) => return self.positions(found),
                 Some(Err(failed)) if is_final(&failed) => return Err(self.refused(&failed)),
                 // It tries again by itself; that it does so for too long is seen above.
                 None | Some(Err(_)) => continue,
             };
             news = Instant::now();
-            self.take(&mut positions, message.key(), message.payload())?;
+            self.take(&mut found, message.key(), message.payload());
         }
         Err(Error::disconnected(format!("{}: the broker sends nothing", self.doing())))
     }
 
-    /// A record without a value is how a person makes a lane begin anew.
-    fn take(
-        &self,
-        positions: &mut HashMap<Arc<str>, Position>,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
-    ) -> Result<()> {
-        let lane = key.and_then(|key| position::lane_of(&self.identity.owner, key));
-        let Some(lane) = lane else { return Ok(()) };
-        let Some(value) = value else {
-            positions.remove(&*lane);
-            return Ok(());
+    /// The last record of each lane counts. One without a value is how a person makes a lane begin anew.
+    fn take(&self, found: &mut HashMap<Arc<str>, Vec<u8>>, key: Option<&[u8]>, value: Option<&[u8]>) {
+        let Some(lane) = key.and_then(|key| position::lane_of(&self.identity.owner, key)) else { return };
+        match value {
+            Some(value) => found.insert(lane.into(), value.to_vec()),
+            None => found.remove(&*lane),
         };
-        let position = position::position_of(value).ok_or_else(|| {
-            let text = format!("{}: what is stored for lane \"{lane}\" is no position", self.doing());
-            Error::new(ErrorKind::Refused, text)
-        })?;
-        positions.insert(lane.into(), position);
-        Ok(())
+    }
+
+    fn positions(&self, found: HashMap<Arc<str>, Vec<u8>>) -> Result<Checkpoints> {
+        let position = |(lane, value): (Arc<str>, Vec<u8>)| {
+            let text = || format!("{}: what is stored for lane \"{lane}\" is no position", self.doing());
+            let position = position::position_of(&value).ok_or_else(|| Error::new(ErrorKind::Refused, text()))?;
+            Ok((lane, position))
+        };
+        let positions: Result<HashMap<Arc<str>, Position>> = found.into_iter().map(position).collect();
+        positions.map(Arc::new)
     }
 
     fn wanted(&self) -> Result<()> {
