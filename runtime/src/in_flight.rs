@@ -10,6 +10,7 @@
 //! - Of a transactional task nothing is settled before its transaction is committed: what ends before that is returned.
 //! - Whoever waits for what becomes of a record is told when the whole batch is settled, and only then.
 
+mod entry;
 mod held;
 mod roots;
 mod waiting;
@@ -17,9 +18,9 @@ mod waiting;
 use std::{collections::HashMap, sync::Arc};
 
 use gantry_sdk::{
-    Answers, Checkpoint, Epoch, Error, FailureKind, Lane, Ledger, Limits, Position, Receipt, Record,
+    Checkpoint, Epoch, Error, FailureKind, Lane, Ledger, Limits, Position, Receipt, Record,
     ledger::Sequence,
-    receipt::{Failure, Outcome, OutcomeSender, Outlet},
+    receipt::{Outcome, OutcomeSender, Outlet},
 };
 use tokio::time::Instant;
 
@@ -31,7 +32,10 @@ use crate::{
 };
 
 use self::held::Held;
-pub(super) use self::roots::Roots;
+pub(super) use self::{
+    entry::{Condemned, Entry},
+    roots::Roots,
+};
 
 /// What is in flight, by lane.
 pub(super) struct InFlight {
@@ -59,30 +63,6 @@ struct LaneInFlight {
     ledger: Ledger<Held>,
     /// It gives no more.
     ended: bool,
-}
-
-/// A batch as it comes in.
-pub(super) struct Entry {
-    pub(super) lane: Lane,
-    pub(super) last: Position,
-    pub(super) originals: Arc<Vec<Record>>,
-    pub(super) received: Instant,
-    /// Originals of which nothing goes anywhere, by a rule.
-    pub(super) filtered: Vec<u32>,
-    /// Originals that can never be delivered.
-    pub(super) refused: Vec<u32>,
-    /// Who waits for what becomes of each original.
-    pub(super) answers: Option<Box<dyn Answers>>,
-}
-
-/// A record that can never be delivered, as the source gave it, with why.
-pub(super) struct Condemned {
-    /// Its index in the source's batch.
-    pub(super) root: u32,
-    /// Which of the bridge's sinks refused it; `None`: none got it.
-    pub(super) sink: Option<u16>,
-    pub(super) record: Record,
-    pub(super) failure: Failure,
 }
 
 /// What an outcome asks for.

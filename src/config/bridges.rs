@@ -112,7 +112,11 @@ pub(super) fn read(
         written: view.written.clone(),
         at,
     };
-    delivery::check(findings, &bridge);
+    if bridge.options.delivery == settings::Delivery::ExactlyOnce {
+        let sinks: Vec<_> = bridge.sinks.iter().map(|branch| branch.sink.plugin).collect();
+        let rejects_at_source = matches!(bridge.dead_letter, Some(DeadLetterTarget::Reject));
+        delivery::check(findings, &bridge.at, bridge.source.plugin, &sinks, rejects_at_source);
+    }
     findings.is_sound(&bridge.at).then_some(bridge)
 }
 

@@ -1,8 +1,7 @@
 //! What sources and sinks can do, as data: what `gantry list` shows, and what the README's tables are checked against.
 //!
-//! A connector says it by constants of [`SourceConfig`] and [`SinkConfig`], where each is explained.
-
-use crate::plugin::{SinkConfig, SourceConfig};
+//! A connector says it by constants of [`SourceConfig`](crate::plugin::SourceConfig) and [`SinkConfig`](crate::plugin::SinkConfig), where each
+//! is explained.
 
 /// What a source can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,16 +32,6 @@ pub struct SinkCapabilities {
 }
 
 impl SourceCapabilities {
-    /// What the source with these options can do.
-    pub const fn of<C: SourceConfig>() -> Self {
-        Self {
-            keeps_order: C::KEEPS_ORDER,
-            can_reject: C::CAN_REJECT,
-            replayable: C::REPLAYABLE,
-            wants_answers: C::WANTS_ANSWERS,
-        }
-    }
-
     /// Each by its name.
     pub const fn each(self) -> [(&'static str, bool); 4] {
         // Taken apart, so that a new one cannot be forgotten here.
@@ -57,17 +46,6 @@ impl SourceCapabilities {
 }
 
 impl SinkCapabilities {
-    /// What the sink with these options can do.
-    pub const fn of<C: SinkConfig>() -> Self {
-        Self {
-            keeps_order: C::KEEPS_ORDER,
-            transactional: C::TRANSACTIONAL,
-            gives_answers: C::GIVES_ANSWERS,
-            deduplicates: C::DEDUPLICATES,
-            counts_attempts: C::COUNTS_ATTEMPTS,
-        }
-    }
-
     /// Each by its name.
     pub const fn each(self) -> [(&'static str, bool); 5] {
         let Self { keeps_order, transactional, gives_answers, deduplicates, counts_attempts } = self;

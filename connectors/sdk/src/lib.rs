@@ -7,7 +7,7 @@
 //!
 //! 1. [`record`]: one message in flight, bytes first
 //! 2. [`source`] and [`sink`]: the two traits, with what they promise each other
-//! 3. [`receipt`] and [`ledger`]: how what became of each record turns into commits that are in order (I1, I2, I3)
+//! 3. [`receipt`], [`failure`] and [`ledger`]: how what became of each record turns into commits that are in order (I1, I2, I3)
 //!    [`answer`]: for those who wait for it
 //! 4. [`transform`]: what may happen to a batch in between
 //! 5. [`dead_letters`]: reading dead letters back
@@ -30,6 +30,7 @@ pub mod dead_letters;
 pub mod depth;
 pub mod endpoint;
 pub mod error;
+pub mod failure;
 pub mod health;
 pub mod json;
 pub mod lag;
@@ -52,12 +53,13 @@ pub use dead_letters::{DeadLetter, DeadLetterId, DeadLetters};
 pub use depth::{Depth, QueueDepth};
 pub use endpoint::{Description, Endpoint};
 pub use error::{Error, ErrorKind, Result};
+pub use failure::{Failure, FailureKind};
 pub use health::Health;
 pub use lag::{Lag, PartitionLag};
 pub use ledger::Ledger;
 pub use lost::{Loss, Lost};
 pub use plugin::{Context, Opening};
-pub use receipt::{Failure, FailureKind, Receipt};
+pub use receipt::Receipt;
 pub use record::{Detail, Headers, Origin, Properties, Record, Timestamp, Value};
 pub use sink::{Batch, Checkpoint, Checkpoints, Sink, Transactions};
 pub use source::{Closed, Epoch, Lane, Limits, Polled, Position, Source};

@@ -353,7 +353,7 @@ plugin!(
     /// It can hand single records to its broker's own dead letter ([`Source::reject`]).
     can_reject: bool = C::CAN_REJECT,
     /// What it can do.
-    capabilities: SourceCapabilities = SourceCapabilities::of::<C>(),
+    capabilities: SourceCapabilities = source_capabilities::<C>(),
     /// What it reads is Kafka.
     is_kafka: bool = C::IS_KAFKA,
     /// What is wrong with batches of so many records; nothing when the options do not parse.
@@ -377,7 +377,7 @@ plugin!(
     /// It heeds [`RetryPolicy::max_attempts`].
     counts_attempts: bool = C::COUNTS_ATTEMPTS,
     /// What it can do.
-    capabilities: SinkCapabilities = SinkCapabilities::of::<C>(),
+    capabilities: SinkCapabilities = sink_capabilities::<C>(),
     /// It may refuse a record for good.
     can_refuse: bool = C::CAN_REFUSE,
     /// It prints records on the process's standard output.
@@ -496,6 +496,25 @@ impl Plugin for ConnectionPlugin {
 
     fn check(&self, options: &Json) -> Vec<Problem> {
         (self.check)(options)
+    }
+}
+
+const fn source_capabilities<C: SourceConfig>() -> SourceCapabilities {
+    SourceCapabilities {
+        keeps_order: C::KEEPS_ORDER,
+        can_reject: C::CAN_REJECT,
+        replayable: C::REPLAYABLE,
+        wants_answers: C::WANTS_ANSWERS,
+    }
+}
+
+const fn sink_capabilities<C: SinkConfig>() -> SinkCapabilities {
+    SinkCapabilities {
+        keeps_order: C::KEEPS_ORDER,
+        transactional: C::TRANSACTIONAL,
+        gives_answers: C::GIVES_ANSWERS,
+        deduplicates: C::DEDUPLICATES,
+        counts_attempts: C::COUNTS_ATTEMPTS,
     }
 }
 

@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use gantry_sdk::{
-    Answers, Delivered, Record,
-    receipt::{Failure, Outlet},
-};
+use gantry_sdk::{Answers, Delivered, Failure, Record, receipt::Outlet};
 use tokio::time::Instant;
 
 use super::{
-    Condemned, Entry,
+    entry::{Condemned, Entry},
     roots::{Marked, Roots},
     waiting::Waiting,
 };

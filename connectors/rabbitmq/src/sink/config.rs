@@ -2,7 +2,7 @@
 //! the dead letters in its queue.
 
 use gantry_sdk::{
-    Context, DeadLetters, Description, Endpoint, Error, Opening, Result, Template,
+    Context, DeadLetters, Description, Endpoint, Error, Result, Template,
     config::{Problem, Severity},
     plugin::{DeadLettersConfig, Opening, SinkConfig},
     probe::Probing,
