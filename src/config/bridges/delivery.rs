@@ -16,11 +16,15 @@ pub(super) fn check(
     let mut wrong = |message: String| findings.error(path::key(at, "delivery"), message);
     if !source.capabilities.replayable {
         let name = source.name;
-        wrong(format!("exactly_once needs a source that goes on from a stored position, and {name} cannot: see gantry list"));
+        wrong(format!(
+            "exactly_once needs a source that goes on from a stored position, and {name} cannot: see gantry list"
+        ));
     }
     match sinks {
         [one] if one.capabilities.transactional => {}
-        [one] => wrong(format!("exactly_once needs a sink with transactions, and {} has none: see gantry list", one.name)),
+        [one] => {
+            wrong(format!("exactly_once needs a sink with transactions, and {} has none: see gantry list", one.name))
+        }
         _ => wrong("exactly_once needs one sink: a transaction cannot span several".to_owned()),
     }
     if rejects_at_source {
