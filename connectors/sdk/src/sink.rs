@@ -85,7 +85,7 @@ pub trait Transactions: Send {
     /// Begins one. Only when none is open.
     async fn begin(&mut self) -> Result<()>;
 
-    /// Commits it, with these positions. Only after a [flush](Sink::flush). An error ends the sink: nobody knows then whether it
+    /// Commits it, with these positions. Only when all of it is settled, as after a [flush](Sink::flush). An error ends the sink: nobody knows then whether it
     /// is committed before the sink is opened anew.
     async fn commit(&mut self, checkpoints: &[Checkpoint]) -> Result<()>;
 }

@@ -10,8 +10,6 @@ pub struct OrderedSink {
     stored: Checkpoints,
     stage: Stage,
     transaction: Transaction,
-    /// Nothing was started since the last flush.
-    is_flushed: bool,
 }
 
 /// What may come next.
@@ -39,7 +37,7 @@ impl OrderedSink {
     /// Around that one, which was just opened.
     pub fn new(mut inner: Box<dyn Sink>) -> Self {
         let stored = inner.transactions().map(|transactions| transactions.stored()).unwrap_or_default();
-        Self { inner, stored, stage: Stage::Ready, transaction: Transaction::None, is_flushed: true }
+        Self { inner, stored, stage: Stage::Ready, transaction: Transaction::None }
     }
 
     #[track_caller]
@@ -69,7 +67,7 @@ impl Sink for OrderedSink {
         let needs_transaction = self.inner.transactions().is_some();
         let is_open = self.transaction == Transaction::Open;
         assert!(is_open || !needs_transaction, "the order of calls: start without a transaction");
-        (self.stage, self.is_flushed) = (Stage::Busy, false);
+        self.stage = Stage::Busy;
         self.inner.start(batch);
     }
 
@@ -85,7 +83,6 @@ impl Sink for OrderedSink {
     async fn flush(&mut self) -> Result<()> {
         self.has_not_failed("flush");
         let flushed = self.inner.flush().await;
-        self.is_flushed |= flushed.is_ok();
         self.note(flushed)
     }
 
@@ -118,7 +115,6 @@ impl Transactions for OrderedSink {
     async fn commit(&mut self, checkpoints: &[Checkpoint]) -> Result<()> {
         self.has_not_failed("commit");
         assert_eq!(self.transaction, Transaction::Open, "the order of calls: commit without a transaction");
-        assert!(self.is_flushed, "the order of calls: commit before everything is flushed");
         self.transaction = Transaction::InDoubt;
         let committed = self.inner_transactions().commit(checkpoints).await;
         if committed.is_ok() {

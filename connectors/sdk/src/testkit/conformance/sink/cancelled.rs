@@ -54,7 +54,7 @@ pub async fn flush_may_be_dropped(world: &mut impl SinkWorld) {
 pub async fn an_opening_dropped_half_way_leaves_nothing(world: &mut impl SinkWorld) {
     let mut impatience = Impatience::default();
     // The last one is dropped.
-    for _ in 0..7 {
+    for _ in 0..8 {
         if let Some(opened) = impatience.wait_for(world.open(context())).await {
             let opened = opened.unwrap_or_else(|error| panic!("opening: {}", error.chain()));
             done("closing", opened.close()).await;
