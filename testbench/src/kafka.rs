@@ -292,6 +292,34 @@ impl Cluster {
     }
 }
 
+/// What readers of committed transactions see of the topic now, by partition and offset.
+///
+/// # Panics
+/// When the topic cannot be read.
+pub fn read_committed(topic: &str) -> Vec<Stored> {
+    let mut config = rdkafka::ClientConfig::new();
+    config.set("bootstrap.servers", crate::bootstrap_servers()).set("group.id", topic).set("enable.auto.commit", "false");
+    let config = config.set("isolation.level", "read_committed").set("enable.partition.eof", "true");
+    let consumer: BaseConsumer = config.create().expect("a consumer");
+    let mut list = TopicPartitionList::new();
+    let mut left: std::collections::BTreeSet<i32> =
+        partitions(&consumer, topic).expect("the topic's partitions").into_iter().collect();
+    for partition in &left {
+        list.add_partition_offset(topic, *partition, rdkafka::Offset::Beginning).expect("an offset");
+    }
+    consumer.assign(&list).expect("assigning");
+    let mut stored = Vec::new();
+    while !left.is_empty() {
+        match consumer.poll(SOON).expect("a record within the deadline") {
+            Ok(message) => stored.push(Stored::of(&message)),
+            Err(KafkaError::PartitionEOF(partition)) => drop(left.remove(&partition)),
+            Err(failed) => panic!("reading topic {topic}: {failed}"),
+        }
+    }
+    stored.sort_by_key(|record| (record.partition, record.offset));
+    stored
+}
+
 /// The topic's partitions; `None` while nobody knows them.
 pub fn partitions(consumer: &BaseConsumer, topic: &str) -> Option<Vec<i32>> {
     let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(5)).ok()?;

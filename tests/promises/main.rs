@@ -7,6 +7,7 @@ mod back_pressure;
 mod check_connect;
 mod dead_letter;
 mod delivery;
+mod exactly_once;
 mod graph;
 mod isolation;
 mod memory;

@@ -35,6 +35,7 @@ mod member;
 mod open;
 mod options;
 mod pattern;
+mod partitions;
 mod place;
 mod plan;
 mod position;

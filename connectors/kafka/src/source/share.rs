@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use gantry_sdk::{Error, Result};
 
-use super::{events::Consumer, open, place::Place, plan::Plan};
+use super::{events::Consumer, partitions::find_partitions, place::Place, plan::Plan};
 
 /// A task's own partitions while it runs.
 pub(super) struct Share {
@@ -31,7 +31,7 @@ impl Share {
         }
         self.looked = Instant::now();
         // Nobody answers, or a topic is gone: others notice that as well, and say it better.
-        let Ok(there) = open::find_partitions(plan, consumer) else { return Ok(()) };
+        let Ok(there) = find_partitions(plan, consumer) else { return Ok(()) };
         match own(plan, there).into_iter().find(|place| !self.places.contains(place)) {
             None => Ok(()),
             Some(place) => Err(Error::disconnected(format!("{place} is new: starting again to read it as well"))),
