@@ -21,5 +21,6 @@ mod source_group;
 mod source_outage;
 mod support;
 mod transactions;
+mod transactions_outage;
 mod volume;
 mod write;

@@ -11,7 +11,8 @@ use std::{
 };
 
 use gantry_sdk::{
-    Context, Opening, Record, Sink,
+    Context, ErrorKind, Health, Opening, Record, Sink,
+    health::Condition,
     plugin::RetryPolicy,
     testkit::{self, Courier, Summary},
 };
@@ -276,6 +277,15 @@ pub async fn put(sink: &mut dyn Sink, records: Vec<Record>) -> Summary {
     sink.put(courier.batch(records)).await.unwrap();
     tokio::time::timeout(DEADLINE, sink.flush()).await.expect("flush ends").unwrap();
     courier.outcomes(DEADLINE).await
+}
+
+/// Why an instance will never work again, once it shows.
+pub async fn failed(health: &Health) -> (ErrorKind, String) {
+    let mut conditions = health.subscribe();
+    let failed = conditions.wait_for(|condition| matches!(condition, Condition::Failed(..)));
+    let failed = tokio::time::timeout(DEADLINE, failed).await.expect("it fails").unwrap();
+    let Condition::Failed(kind, reason) = &*failed else { unreachable!() };
+    (*kind, reason.to_string())
 }
 
 /// Without what was written again later.
