@@ -298,7 +298,10 @@ impl Cluster {
 /// When the topic cannot be read.
 pub fn read_committed(topic: &str) -> Vec<Stored> {
     let mut config = rdkafka::ClientConfig::new();
-    config.set("bootstrap.servers", crate::bootstrap_servers()).set("group.id", topic).set("enable.auto.commit", "false");
+    config
+        .set("bootstrap.servers", crate::bootstrap_servers())
+        .set("group.id", topic)
+        .set("enable.auto.commit", "false");
     let config = config.set("isolation.level", "read_committed").set("enable.partition.eof", "true");
     let consumer: BaseConsumer = config.create().expect("a consumer");
     let mut list = TopicPartitionList::new();

@@ -67,7 +67,7 @@ async fn a_topic_is_copied_once_and_in_order_however_often_gantry_is_killed() {
 async fn a_generator_makes_each_record_once_however_often_gantry_is_killed() {
     let topic = unique("once-made");
     kafka::create_topic(&topic, 1).await;
-    let source = "{ generate: { value: '{sequence}', count: 100000 } }";
+    let source = "{ generate: { body: '{n}', count: 100000 } }";
     let mut gantry = Gantry::start(&bridge(&unique("once"), 1, source, &format!("topic: {topic}")));
     kill_again_and_again(&mut gantry, &topic).await;
     let stored = eventually("everything is committed", 3 * SOON, async || {

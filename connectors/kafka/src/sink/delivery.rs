@@ -30,7 +30,7 @@ mod table;
 pub(super) use table::{Held, Refusal, Token};
 use table::{Phase, Slot, Table};
 
-use super::{STAGE, transactions::TransactionState};
+use super::{STAGE, transaction_state::TransactionState};
 use crate::error::{self, Meaning};
 
 /// How much is taken back from librdkafka.

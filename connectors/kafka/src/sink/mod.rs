@@ -32,6 +32,8 @@ mod sink_state;
 mod stage;
 mod times;
 mod topics;
+mod transaction_identity;
+mod transaction_state;
 mod transactions;
 mod watch;
 mod writer;

@@ -23,7 +23,8 @@ use super::{
     poll_thread::PollThread,
     sink_state::SinkState,
     topics::{self, Found},
-    transactions::{self, SinkTransactions, TransactionState},
+    transaction_state::TransactionState,
+    transactions::{self, SinkTransactions},
     writer::Writer,
 };
 use crate::{

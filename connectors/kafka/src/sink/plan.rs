@@ -6,7 +6,7 @@ use bytes::Bytes;
 use gantry_sdk::{Context, Error, Record, Result, Template, config::Problem, plugin::SinkConfig as _};
 use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 
-use super::{SinkOptions, check, limit, transactions::Identity};
+use super::{SinkOptions, check, limit, transaction_identity::Identity};
 use crate::{
     client::ask_for_statistics,
     headers::{Encoding, Mapper},

@@ -2,7 +2,7 @@
 
 use gantry_sdk::{Context, Result, probe::Obstacle};
 
-use super::{SinkOptions, transactions::Identity};
+use super::{SinkOptions, transaction_identity::Identity};
 use crate::{
     connection::Mechanism,
     probe::{Cluster, Topic, on_a_thread},

@@ -5,10 +5,7 @@
 use std::time::{Duration, Instant};
 
 use gantry_sdk::{Error, ErrorKind, Result};
-use rdkafka::{
-    TopicPartitionList, consumer::Consumer as _, error::KafkaError, metadata::MetadataTopic,
-    types::RDKafkaErrorCode as Code,
-};
+use rdkafka::{TopicPartitionList, consumer::Consumer as _};
 
 use super::{
     events::{Consumer, Events},

@@ -9,10 +9,10 @@ use rdkafka::{
     types::RDKafkaErrorCode as Code,
 };
 
-use super::{position::PositionRecord, state::TransactionState};
+use super::position::PositionRecord;
 use crate::{
     error,
-    sink::{delivery::Token, sink_state::SinkState},
+    sink::{delivery::Token, sink_state::SinkState, transaction_state::TransactionState},
 };
 
 /// How long one call may take before it is seen whether it is still wanted. librdkafka goes on with it at the next.

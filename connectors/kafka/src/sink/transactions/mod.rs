@@ -11,13 +11,12 @@
 //! - Closing aborts an open transaction. One that is left open by a dead process is aborted by the next opening, or by the broker.
 //!
 //! # Parts
-//! [`identity`] under which names · [`state`] the open transaction, and why it was given up · [`calls`] librdkafka's blocking calls ·
-//! [`position`] positions as records · [`topic`] where they lie · [`stored`] reading them back
+//! [`calls`] librdkafka's blocking calls ·
+//! [`position`] positions as records · [`topic`] where they lie · [`stored`] reading them back. Beside this folder, because others need
+//! them too: `transaction_identity` under which names, `transaction_state` the open transaction and why it was given up
 
 mod calls;
-mod identity;
 mod position;
-mod state;
 mod stored;
 mod topic;
 
@@ -29,10 +28,7 @@ use std::{
 use async_trait::async_trait;
 use gantry_sdk::{Checkpoint, Checkpoints, Error, Result, Transactions};
 
-use super::sink_state::SinkState;
-
-pub(super) use identity::Identity;
-pub(super) use state::TransactionState;
+use super::{sink_state::SinkState, transaction_state::TransactionState};
 
 /// How long closing waits for the end of the transaction.
 const PATIENCE: Duration = Duration::from_secs(4);

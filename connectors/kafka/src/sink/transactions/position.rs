@@ -8,8 +8,7 @@ use std::fmt::Write as _;
 use gantry_sdk::{Checkpoint, Position};
 use serde::{Deserialize, Serialize};
 
-use super::identity::Owner;
-use crate::sink::plan::Plan;
+use crate::sink::{plan::Plan, transaction_identity::Owner};
 
 /// A record of the topic of positions.
 #[derive(Debug, PartialEq, Eq)]

@@ -15,11 +15,11 @@ use rdkafka::{
     types::RDKafkaErrorCode as Code,
 };
 
-use super::{identity::Identity, position};
+use super::position;
 use crate::{
     client::{BaseContext, ClientState},
     error,
-    sink::{plan::Plan, sink_state::SinkState},
+    sink::{plan::Plan, sink_state::SinkState, transaction_identity::Identity},
 };
 
 /// How long one question may take before it is seen whether the answer is still wanted.

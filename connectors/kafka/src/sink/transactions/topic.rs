@@ -4,7 +4,6 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use gantry_sdk::{Error, ErrorKind, Result, probe::shell_word};
 
-use super::identity::Identity;
 use crate::{
     connection::Mechanism,
     sink::{
@@ -13,6 +12,7 @@ use crate::{
         plan::Plan,
         sink_state::SinkState,
         topics::{self, Found},
+        transaction_identity::Identity,
     },
 };
 

@@ -11,7 +11,7 @@ use std::{
 use gantry_sdk::{Error, ErrorKind, Failure};
 use rdkafka::{error::RDKafkaError, types::RDKafkaErrorCode as Code};
 
-use super::identity::Identity;
+use super::transaction_identity::Identity;
 use crate::{
     client::without_thread,
     error::{self, Meaning},
@@ -51,11 +51,11 @@ impl TransactionState {
         }
     }
 
-    pub(super) fn has_begun(&self) {
+    pub(in crate::sink) fn has_begun(&self) {
         self.lock().begun = Some(Instant::now());
     }
 
-    pub(super) fn has_ended(&self) {
+    pub(in crate::sink) fn has_ended(&self) {
         self.lock().begun = None;
     }
 
@@ -64,21 +64,21 @@ impl TransactionState {
     }
 
     /// No call is to be waited for any more.
-    pub(super) fn is_closing(&self) {
+    pub(in crate::sink) fn is_closing(&self) {
         self.lock().closing = true;
     }
 
-    pub(super) fn closes(&self) -> bool {
+    pub(in crate::sink) fn closes(&self) -> bool {
         self.lock().closing
     }
 
     /// How long a transaction may last.
-    pub(super) const fn timeout(&self) -> Duration {
+    pub(in crate::sink) const fn timeout(&self) -> Duration {
         self.timeout
     }
 
     /// A position is with librdkafka.
-    pub(super) fn position_sent(&self) {
+    pub(in crate::sink) fn position_sent(&self) {
         self.lock().unreported += 1;
     }
 
@@ -90,7 +90,7 @@ impl TransactionState {
     }
 
     /// Waits until every position has its report; `false` when that takes longer.
-    pub(super) fn wait_for_positions(&self, time: Duration) -> bool {
+    pub(in crate::sink) fn wait_for_positions(&self, time: Duration) -> bool {
         let waited = self.reported.wait_timeout_while(self.lock(), time, |inner| inner.unreported > 0);
         waited.unwrap_or_else(PoisonError::into_inner).0.unreported == 0
     }
@@ -131,7 +131,7 @@ impl TransactionState {
     }
 
     /// What an error of a transactional call means, or of the producer as a whole.
-    pub(super) fn failed(&self, failed: &RDKafkaError) -> Error {
+    pub(in crate::sink) fn failed(&self, failed: &RDKafkaError) -> Error {
         self.error(&failed.name(), &failed.string())
     }
 
@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     fn state(timeout: Duration) -> TransactionState {
-        use crate::sink::transactions::identity::Owner;
+        use crate::sink::transaction_identity::Owner;
         TransactionState::new(&Identity {
             transactional_id: "gantry-orders-0".into(),
             owner: Owner::Bridge("orders".into()),
