@@ -52,8 +52,9 @@ pub(super) async fn ask(bridges: &[Arc<Definition>]) -> Answers {
 fn questions(bridge: &Arc<Definition>) -> Vec<impl Future<Output = (String, Vec<Obstacle>)> + use<>> {
     let question = |part: &str, options: Result<Json>, probe: fn(&Json, Context) -> Probing, dead_letter: bool| {
         let (name, bytes) = (bridge.name.clone(), bridge.limits.in_flight_bytes);
+        let exactly_once = bridge.delivery == Delivery::ExactlyOnce;
         let path = format!("bridges.{name}.{part}");
-        let probing = options.map(|options| probe(&options, Context { dead_letter, ..Context::new(name, bytes) }));
+        let probing = options.map(|options| probe(&options, Context { dead_letter, exactly_once: exactly_once && !dead_letter, ..Context::new(name, bytes) }));
         async move { (path, answer(probing).await) }
     };
     let source = &bridge.source;

@@ -350,8 +350,6 @@ macro_rules! plugin {
 plugin!(
     /// A source that can be named in YAML.
     SourcePlugin, SourceConfig, Opening<dyn Source>, (context: Context),
-    /// It can hand single records to its broker's own dead letter ([`Source::reject`]).
-    can_reject: bool = C::CAN_REJECT,
     /// What it can do.
     capabilities: SourceCapabilities = source_capabilities::<C>(),
     /// What it reads is Kafka.
@@ -374,8 +372,6 @@ plugin!(
 plugin!(
     /// A sink that can be named in YAML.
     SinkPlugin, SinkConfig, Opening<dyn Sink>, (context: Context),
-    /// It heeds [`RetryPolicy::max_attempts`].
-    counts_attempts: bool = C::COUNTS_ATTEMPTS,
     /// What it can do.
     capabilities: SinkCapabilities = sink_capabilities::<C>(),
     /// It may refuse a record for good.

@@ -17,7 +17,6 @@ const fn source(name: &'static str, is_kafka: bool) -> SourcePlugin {
         check: |_| Vec::new(),
         create: |_, _| Err(Error::config("only for its name")),
         ordered_options: &[],
-        can_reject: false,
         capabilities: SourceCapabilities {
             keeps_order: true,
             can_reject: false,
@@ -41,7 +40,6 @@ const fn sink(name: &'static str, is_kafka: bool) -> SinkPlugin {
         check: |_| Vec::new(),
         create: |_, _| Err(Error::config("only for its name")),
         ordered_options: &[],
-        counts_attempts: false,
         capabilities: SinkCapabilities {
             keeps_order: true,
             transactional: false,
