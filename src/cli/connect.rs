@@ -6,7 +6,7 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, stream};
-use gantry_runtime::definition::{Branch, Definition};
+use gantry_runtime::definition::{Branch, Definition, Delivery};
 use gantry_sdk::{
     Context, Error, Result,
     config::Severity,
