@@ -54,7 +54,12 @@ fn questions(bridge: &Arc<Definition>) -> Vec<impl Future<Output = (String, Vec<
         let (name, bytes) = (bridge.name.clone(), bridge.limits.in_flight_bytes);
         let exactly_once = bridge.delivery == Delivery::ExactlyOnce;
         let path = format!("bridges.{name}.{part}");
-        let probing = options.map(|options| probe(&options, Context { dead_letter, exactly_once: exactly_once && !dead_letter, ..Context::new(name, bytes) }));
+        let probing = options.map(|options| {
+            probe(
+                &options,
+                Context { dead_letter, exactly_once: exactly_once && !dead_letter, ..Context::new(name, bytes) },
+            )
+        });
         async move { (path, answer(probing).await) }
     };
     let source = &bridge.source;

@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::{
     bridges, from_queue,
     support::{
-        bootstrap_servers,
+        SOON, bootstrap_servers, eventually,
         gantry::Gantry,
         kafka::{self, Cluster, Stored},
         oracle,
@@ -136,4 +136,37 @@ async fn what_one_sink_refuses_is_one_dead_letter_and_a_replay_goes_to_all_again
     assert_eq!(numbers(&rabbit.take_stored(&places.copy).await), REFUSED.collect::<Vec<_>>());
     drop(gantry);
     places.delete(&rabbit).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_that_is_away_holds_up_what_the_others_have_and_gets_it_when_it_is_back() {
+    let (input, copy, away) = (unique("fan-in"), unique("fan-copy"), unique("fan-away"));
+    let rabbit = Rabbit::connect().await;
+    rabbit.queue(&input).await;
+    rabbit.queue(&copy).await;
+    let elsewhere = kafka::Mock::start(&[&away], 1);
+    let sinks = format!(
+        "sinks:\n      - kafka: {{ connection: {}, topic: {away} }}\n      - rabbitmq: {{ connection: rabbit, queue: {copy} }}",
+        elsewhere.connection()
+    );
+    let yaml = bridges(&[("b", &from_queue(&input), "SINK", "")]).replace("sink: { SINK }", &sinks);
+    let gantry = Gantry::ready(&yaml).await;
+    elsewhere.go_away();
+    rabbit.publish_sequence(&input, 0, MESSAGES, 200).await;
+    eventually("the other sink has all of it", SOON, async || {
+        (rabbit.ready(&copy).await == MESSAGES as u32).then_some(())
+    })
+    .await;
+    gantry.check_conservation("b");
+    let out = gantry.metric("gantry_records_out_total", "b").unwrap_or_default();
+    assert_eq!(out, 0.0, "nothing is settled that one of the sinks does not have");
+    gantry.wait_until_not_ready("sinks[0] unreachable").await;
+
+    elsewhere.come_back();
+    rabbit.wait_until_empty(&input).await;
+    gantry.check_conservation("b");
+    assert_eq!(oracle::assert_nothing_lost(&elsewhere.read_all(&away), MESSAGES).duplicates, 0);
+    assert_eq!(oracle::assert_nothing_lost(&rabbit.take_stored(&copy).await, MESSAGES).duplicates, 0);
+    rabbit.delete(&input).await;
+    rabbit.delete(&copy).await;
 }
