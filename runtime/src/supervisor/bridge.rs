@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// What closing may take after the drain: each of its parts has a deadline of its own, and this is more than all of them.
-const CLOSING: Duration = Duration::from_secs(35);
+const CLOSING: Duration = Duration::from_secs(45);
 
 /// How long a task that was cancelled may take to notice: until the end of what it computes just now.
 const CANCELLING: Duration = Duration::from_secs(5);
