@@ -147,6 +147,7 @@ impl<'t> EventLoop<'t> {
         let settler = Settler {
             in_flight,
             source,
+            is_noted: false,
             outlets,
             definition: definition.clone(),
             task: task.id,

@@ -303,7 +303,8 @@ impl InFlight {
         self.lanes.values().all(|lane| lane.ledger.is_settled())
     }
 
-    /// Up to where each lane is settled once [everything](Self::is_settled) is committed.
+    /// Up to where each lane is settled once [everything](Self::is_settled) is committed. A lane that ended and the one that goes on
+    /// for it have the same name, and are never in one transaction.
     pub(super) fn checkpoints(&self) -> Vec<Checkpoint> {
         let checkpoint = |lane: &LaneInFlight| {
             let position = lane.ledger.last_position()?.clone();

@@ -5,6 +5,7 @@
 //! `GANTRY_SIMULATION_SEED=N` runs that one alone. [`behaviour`] does one thing at a time to a world that is calm.
 
 mod behaviour;
+mod exactly_once;
 mod misfortune;
 mod plugins;
 mod sink;
@@ -19,7 +20,7 @@ use tokio::time::{Instant, sleep};
 use self::{
     misfortune::{Call, Misfortune},
     plugins::{CONDITION, SINK, SOURCE, TRANSFORM},
-    world::{Nature, Random, World},
+    world::{Nature, Random, World, assert_nothing_wrong},
 };
 use crate::{
     Branch, Bridge, BridgeLimits, Bridges, Budget, DeadLetterTarget, Definition, Delivery, Difference, ErrorPolicy,
@@ -174,6 +175,7 @@ async fn live(seed: u64, seen: &mut Seen) {
         assert!(Instant::now() < deadline, "stalled: {}", world.describe());
         sleep(Duration::from_millis(1 + random.below(200) as u64)).await;
         conserved(&bridges);
+        assert_nothing_wrong();
         if has_halted(&bridges) {
             seen.halted += 1;
             change_tolerance(&bridges, Tolerance::All).await;

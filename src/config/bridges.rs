@@ -115,7 +115,8 @@ pub(super) fn read(
     if bridge.options.delivery == settings::Delivery::ExactlyOnce {
         let sinks: Vec<_> = bridge.sinks.iter().map(|branch| branch.sink.plugin).collect();
         let rejects_at_source = matches!(bridge.dead_letter, Some(DeadLetterTarget::Reject));
-        delivery::check(findings, &bridge.at, bridge.source.plugin, &sinks, rejects_at_source);
+        let tasks = bridge.options.tasks;
+        delivery::check(findings, &bridge.at, bridge.source.plugin, &sinks, rejects_at_source, tasks);
     }
     findings.is_sound(&bridge.at).then_some(bridge)
 }

@@ -178,7 +178,11 @@ impl<'t> Events<'t> {
                     self.poll_coalescing.polled(records.len());
                     return Ok(Some(Incoming { lane, records, last, answers }));
                 }
-                Polled::LaneEnded(lane) => self.settler.in_flight.end_lane(lane),
+                Polled::LaneEnded(lane) => {
+                    self.settler.in_flight.end_lane(lane);
+                    // The lane that goes on for it has the same name: its position goes into another transaction.
+                    self.transaction.is_full();
+                }
                 Polled::End => self.intake = Intake::Exhausted,
                 Polled::Suspended => self.intake = Intake::Still,
             },

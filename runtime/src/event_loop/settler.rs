@@ -23,6 +23,8 @@ use crate::{
 pub(super) struct Settler {
     pub(super) in_flight: InFlight,
     pub(super) source: Box<dyn Source>,
+    /// The source has noted commits that it has not sent.
+    pub(super) is_noted: bool,
     pub(super) outlets: Outlets,
     pub(super) definition: Arc<Definition>,
     pub(super) task: u32,
@@ -65,14 +67,16 @@ impl Settler {
     }
 
     async fn commit_to_source(&mut self) -> Result<(), IncarnationEnd> {
-        let commits = self.in_flight.commits();
-        if commits.is_empty() {
-            return Ok(());
-        }
-        for (lane, position) in commits {
+        for (lane, position) in self.in_flight.commits() {
             self.source.commit(lane, &position); // I1, I2: the ledger says what
+            self.is_noted = true;
         }
-        self.source.sync().await.map_err(IncarnationEnd::Failed)
+        if self.is_noted {
+            self.source.sync().await.map_err(IncarnationEnd::Failed)?;
+            // Not before: a sync that something else ended is done again, at the latest when everything is closed.
+            self.is_noted = false;
+        }
+        Ok(())
     }
 
     /// Deals with records that can never be delivered, as the bridge's error policy says (I6).

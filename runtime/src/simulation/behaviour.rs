@@ -14,8 +14,8 @@ use super::{
     world::{Nature, World, is_filtered, is_refused},
 };
 use crate::{
-    Bridge, BridgeLimits, Bridges, DeadLetterTarget, Definition, Resolver, Target, TaskState, TaskStatus, Tolerance,
-    supervisor::Restart,
+    Bridge, BridgeLimits, Bridges, DeadLetterTarget, Definition, Delivery, Resolver, Target, TaskState, TaskStatus,
+    Tolerance, supervisor::Restart,
 };
 
 /// Worlds are known by a number; these are beyond any seed.
@@ -24,37 +24,37 @@ const LIMITS: BridgeLimits =
     BridgeLimits { in_flight_records: 40, in_flight_bytes: 100_000, batch_records: 5, batch_bytes: 10_000 };
 /// The first message that the transform refuses.
 const REFUSED: u64 = 5;
-const MINUTE: Duration = Duration::from_secs(60);
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
 
-struct Scene {
-    world: Arc<World>,
-    bridges: Bridges,
-    bridge: Arc<Bridge>,
+pub(super) struct Scene {
+    pub(super) world: Arc<World>,
+    pub(super) bridges: Bridges,
+    pub(super) bridge: Arc<Bridge>,
     messages: u64,
 }
 
 impl Scene {
     /// A calm world with so many messages, and a bridge in it.
-    fn set(number: u64, messages: u64, change: impl FnOnce(&mut Definition)) -> Self {
+    pub(super) fn set(number: u64, messages: u64, change: impl FnOnce(&mut Definition)) -> Self {
+        let mut definition = definition(NUMBERS + number, LIMITS);
+        change(&mut definition);
         let nature = Nature {
             messages,
             in_flight: LIMITS.in_flight_records,
             prefetch: 60,
             sinks: 1,
             splits: false,
-            exactly_once: false,
+            exactly_once: definition.delivery == Delivery::ExactlyOnce,
             asks: false,
             misfortune: Misfortune::default(),
         };
         let world = World::register(NUMBERS + number, nature);
-        let mut definition = definition(NUMBERS + number, LIMITS);
-        change(&mut definition);
         let bridges = start(definition);
         let bridge = bridges.get("simulated").expect("it is there");
         Self { world, bridges, bridge, messages }
     }
 
-    fn status(&self) -> TaskStatus {
+    pub(super) fn status(&self) -> TaskStatus {
         self.bridge.task_statuses().remove(0)
     }
 
@@ -77,7 +77,7 @@ impl Scene {
         self.world.state().opened
     }
 
-    async fn until(&self, what: &str, holds: impl Fn(&TaskStatus) -> bool) {
+    pub(super) async fn until(&self, what: &str, holds: impl Fn(&TaskStatus) -> bool) {
         let reached = async {
             let begun = Instant::now();
             while !holds(&self.status()) {
@@ -88,16 +88,16 @@ impl Scene {
         assert!(timeout(60 * MINUTE, reached).await.is_ok(), "{what}: {:?}", self.status());
     }
 
-    async fn until_state(&self, state: TaskState) {
+    pub(super) async fn until_state(&self, state: TaskState) {
         self.until(state.as_str(), |status| status.state == state).await;
     }
 
-    async fn until_taken(&self) {
+    pub(super) async fn until_taken(&self) {
         self.until("something is in flight", |status| status.counts.in_flight > 0).await;
     }
 
     /// Everything arrives, and everything is where it belongs.
-    async fn end(self) {
+    pub(super) async fn end(self) {
         self.world.mend();
         let done = async {
             while !self.world.is_done() {

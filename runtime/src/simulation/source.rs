@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{
     misfortune::Call,
-    world::{World, body_of, id_of, is_filtered, is_refused},
+    world::{MADE_TO_PANIC, World, body_of, id_of, is_filtered, is_refused},
 };
 
 pub(super) struct SimulatedSource {
@@ -147,7 +147,7 @@ impl SimulatedSource {
         if state.random.one_in(misfortune.panic) {
             state.cut();
             drop(state);
-            panic!("the world makes a connector panic");
+            panic!("{MADE_TO_PANIC}");
         }
         Ok(())
     }

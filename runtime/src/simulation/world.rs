@@ -1,8 +1,9 @@
 //! A broker and a destination in memory, that know what was promised and do their worst by seed.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
-    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, Once, PoisonError},
     time::Duration,
 };
 
@@ -10,6 +11,14 @@ use gantry_sdk::{ErrorKind, Record, Value};
 use tokio::{sync::Notify, time::Instant};
 
 use super::misfortune::{Call, Misfortune};
+
+thread_local! {
+    /// What was found wrong in a call from the runtime, which takes a panic there for a connector's fault and goes on.
+    static WRONG: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// A panic that the world itself makes says so.
+pub(super) const MADE_TO_PANIC: &str = "the world makes a connector panic";
 
 static WORLDS: LazyLock<Mutex<HashMap<u64, Arc<World>>>> = LazyLock::new(Mutex::default);
 
@@ -183,8 +192,29 @@ impl Nature {
     }
 }
 
+/// From now on remembers what was found wrong on the thread on which it was.
+fn notice_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let previous = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if info.payload_as_str() != Some(MADE_TO_PANIC) {
+                WRONG.with(|wrong| wrong.borrow_mut().get_or_insert_with(|| info.to_string()).clone());
+            }
+            previous(info);
+        }));
+    });
+}
+
+/// Nothing was found wrong in any call from the runtime.
+pub(super) fn assert_nothing_wrong() {
+    let wrong = WRONG.with(|wrong| wrong.borrow().clone());
+    assert!(wrong.is_none(), "{}", wrong.unwrap_or_default());
+}
+
 impl World {
     pub(super) fn register(seed: u64, nature: Nature) -> Arc<Self> {
+        notice_panics();
         let state = State {
             random: Random::new(seed ^ 0xdead_beef),
             ready: (0..nature.messages).collect(),
@@ -292,6 +322,7 @@ impl World {
 
     /// At the end: every message is where it belongs, first arrivals in order.
     pub(super) fn judge(&self) {
+        assert_nothing_wrong();
         let state = self.state();
         let mut seen = BTreeSet::new();
         for sink in 0..self.nature.sinks {

@@ -4,7 +4,7 @@ use gantry_sdk::plugin::{SinkPlugin, SourcePlugin};
 
 use crate::config::{findings::Findings, path};
 
-/// What `delivery: exactly_once` needs: one sink with transactions, a source that can be replayed, and nothing that would be
+/// What `delivery: exactly_once` needs: one task, one sink with transactions, a source that can be replayed, and nothing that would be
 /// done at the source before the transaction is committed, like handing refused records to a dead letter of its own.
 pub(super) fn check(
     findings: &mut Findings<'_>,
@@ -12,6 +12,7 @@ pub(super) fn check(
     source: &SourcePlugin,
     sinks: &[&SinkPlugin],
     rejects_at_source: bool,
+    tasks: u32,
 ) {
     let mut wrong = |message: String| findings.error(path::key(at, "delivery"), message);
     if !source.capabilities.replayable {
@@ -26,6 +27,10 @@ pub(super) fn check(
             wrong(format!("exactly_once needs a sink with transactions, and {} has none: see gantry list", one.name))
         }
         _ => wrong("exactly_once needs one sink: a transaction cannot span several".to_owned()),
+    }
+    if tasks > 1 {
+        // Fencing goes by the task's number: with another number of tasks, one of before could go on beside those that have taken over.
+        wrong(format!("exactly_once needs tasks: 1, and there are {tasks}: split the topics over several bridges"));
     }
     if rejects_at_source {
         wrong("with exactly_once nothing is handed to the source's own dead letter: name a sink".to_owned());
