@@ -106,7 +106,7 @@ impl Liveness {
     }
 
     /// Something was committed: not everything is held up.
-    pub(super) fn committed(&mut self) {
+    pub(super) const fn committed(&mut self) {
         self.out_of_reach.reset();
     }
 
