@@ -7,7 +7,7 @@
 //! # Parts
 //! [`events`] one event at a time · [`control`] where it is heading: what is wanted, health, the clock · [`inlet`] the source ·
 //! [`outlets`] sinks and dead letter, each an [`outlet`] · [`pipeline`] transforms, and which record goes where · [`settler`]
-//! outcomes to commits · [`stall`] nothing moves · [`poll_coalescing`] room for larger batches · [`outage`] the sink is out of reach · [`conditions`] what connectors say of their brokers
+//! outcomes to commits · [`poll_coalescing`] room for larger batches · [`conditions`] what connectors say of their brokers
 
 mod conditions;
 mod context;
@@ -18,7 +18,6 @@ mod events;
 mod hold;
 mod inlet;
 mod lasting;
-mod outage;
 mod outlet;
 mod outlets;
 mod pause;
@@ -26,7 +25,6 @@ mod pipeline;
 mod poll_coalescing;
 mod refusal_log;
 mod settler;
-mod stall;
 mod transaction;
 
 use std::{convert::Infallible, panic::AssertUnwindSafe};
@@ -54,8 +52,8 @@ use crate::{
     assignment::Assignment,
     definition::Delivery,
     in_flight::{Entry, InFlight},
+    liveness::Watchdog,
     status::TaskState,
-    watchdog::Watchdog,
 };
 
 pub(super) use self::{ending::IncarnationEnd, lasting::Lasting};
@@ -177,7 +175,7 @@ impl<'t> EventLoop<'t> {
         self.events.begin_transaction().await?;
         let Routed { originals, parts, filtered, condemned } = self.pipeline.apply(records);
         let Settler { in_flight, source, .. } = &mut self.events.settler;
-        self.events.control.lasting.stall.received(in_flight.is_empty());
+        self.events.control.lasting.liveness.received(in_flight.is_empty());
         let refused = condemned.iter().map(|condemned| condemned.root).collect();
         let entry = Entry { lane, last, originals, received, filtered, refused, answers };
         let (sequence, checkpoint) = in_flight.enter(entry, || source.lane_key(lane));

@@ -15,7 +15,7 @@
 //! 10. `dead_letter`: where a record goes that can never be delivered
 //! 11. `backoff`: how long to wait before the next try; `secret_files`: a password was replaced, so it need not wait
 //! 12. `log_limiter`: what goes wrong again and again is logged once
-//! 13. `watchdog`: the sign of life of an event loop
+//! 13. `liveness`: every rule for "nothing moves", and the sign of life of an event loop
 //! 14. `stages`: records by the part that refused them
 //! 15. `simulation`: the world that does its worst, in virtual time
 //!
@@ -29,6 +29,7 @@ pub mod definition;
 pub mod difference;
 mod event_loop;
 mod in_flight;
+mod liveness;
 mod log_limiter;
 mod observer;
 mod resolver;
@@ -39,7 +40,6 @@ mod stages;
 pub mod status;
 mod supervisor;
 mod task;
-mod watchdog;
 
 pub use budget::Budget;
 pub use definition::{Branch, BridgeLimits, DeadLetterTarget, Definition, Delivery, ErrorPolicy, Part, Tolerance};

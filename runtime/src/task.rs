@@ -14,16 +14,11 @@ use crate::{
     assignment::Assignment,
     backoff::Backoff,
     event_loop::{self, IncarnationEnd, Lasting},
+    liveness::{self, Watchdog},
     log_limiter::{LogLimiter, span},
     secret_files::SecretFiles,
     status::{Target, TaskState},
-    watchdog::Watchdog,
 };
-
-/// An event loop without a stall time-out is dropped when it has shown no sign of life for so long.
-const SILENCE: Duration = Duration::from_secs(300);
-/// What an event loop is given beyond its stall time-out, within which it notices most stalls itself.
-const GRACE: Duration = Duration::from_secs(30);
 
 /// What a task waits for when an event loop has ended.
 #[derive(Debug, Clone, Copy)]
@@ -84,16 +79,11 @@ impl Task {
 
     /// One event loop, under guard: one that shows no sign of life is dropped, and what it held goes back to its source.
     async fn live(&self, lasting: &mut Lasting, watchdog: &Watchdog, epoch: u64) -> IncarnationEnd {
-        let patience =
-            self.assignment.definition.stall_timeout.map_or(SILENCE, |timeout| timeout.saturating_add(GRACE));
         watchdog.report("starting");
         tokio::select! {
             biased;
             end = event_loop::run(&self.assignment, lasting, watchdog, epoch) => end,
-            doing = watchdog.silent_for(patience) => {
-                let silence = span(patience);
-                IncarnationEnd::Stalled(Error::internal(format!("stalled: {doing} has not come to an end for {silence}")))
-            }
+            broken = liveness::silence(watchdog, self.assignment.definition.stall_timeout) => broken.into(),
         }
     }
 

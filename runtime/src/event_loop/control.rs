@@ -4,19 +4,17 @@
 
 use std::time::Duration;
 
-use gantry_sdk::Error;
 use tokio::{
     sync::watch,
     time::{Instant, Interval, MissedTickBehavior, interval, sleep_until},
 };
 use tracing::{info, warn};
 
-use super::{conditions::Conditions, ending::IncarnationEnd, lasting::Lasting, outage::Outage};
+use super::{conditions::Conditions, ending::IncarnationEnd, lasting::Lasting};
 use crate::{
     assignment::{Assignment, Wanted},
-    log_limiter::span,
+    liveness::{Flow, Snapshot, Watchdog},
     status::{Target, TaskState},
-    watchdog::Watchdog,
 };
 
 /// How often it looks at the clock, however busy or idle the event loop is.
@@ -57,7 +55,6 @@ pub(super) struct Control<'t> {
     pub(super) lasting: &'t mut Lasting,
     pub(super) watchdog: &'t Watchdog,
     pub(super) conditions: Conditions,
-    pub(super) outage: Outage,
     /// Records that are not committed yet, as of the last event.
     pub(super) held: usize,
     course: Course,
@@ -78,14 +75,12 @@ impl<'t> Control<'t> {
     ) -> Self {
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let outage = Outage::new(task.definition.errors.give_back_after);
-        lasting.stall.begin();
+        lasting.liveness.begin();
         Self {
             task,
             lasting,
             watchdog,
             conditions,
-            outage,
             held: 0,
             course: Course::Running,
             wanted: task.wanted.clone(),
@@ -150,6 +145,13 @@ impl<'t> Control<'t> {
         }
     }
 
+    /// Looks at a tick whether something that should move stands still; `flow` is `None` while a call is under way. Returns
+    /// whether the source is to be asked how much waits.
+    pub(super) fn check(&mut self, flow: Option<Flow>) -> Result<bool, IncarnationEnd> {
+        let (out_of_reach, draining) = (self.conditions.out_of_reach(), self.is_draining());
+        Ok(self.lasting.liveness.check(&Snapshot { held: self.held, out_of_reach, draining, flow })?)
+    }
+
     /// Everything that was here has gone through.
     pub(super) fn pause(&mut self) {
         self.course = Course::Paused;
@@ -157,8 +159,8 @@ impl<'t> Control<'t> {
         self.task.progress.enter(TaskState::Paused, complaint);
     }
 
-    /// Why nothing can be settled now.
-    pub(super) fn is_out_of_reach(&self) -> bool {
+    /// Whether not everything can be settled now.
+    fn is_out_of_reach(&self) -> bool {
         self.conditions.out_of_reach().is_some()
     }
 
@@ -226,15 +228,7 @@ impl<'t> Control<'t> {
             Course::Pausing { .. } | Course::Paused | Course::Running => {}
         }
         self.tell_that_it_works();
-        let out_of_reach = self.conditions.out_of_reach();
-        match (self.outage.lasts(self.held, out_of_reach.is_some()), out_of_reach) {
-            (Some(lasted), Some((part, reason))) => Err(IncarnationEnd::Failed(Error::disconnected(format!(
-                "the {part} has been out of reach for {}: {} records go back to the source until it is back: {reason}",
-                span(lasted),
-                self.held
-            )))),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 }
 
@@ -254,5 +248,8 @@ pub(super) async fn run_controlled<T>(
             notice = control.wait() => notice,
         };
         control.take(notice)?;
+        if notice == Notice::Tick {
+            control.check(None)?;
+        }
     }
 }

@@ -2,6 +2,8 @@
 
 use gantry_sdk::Error;
 
+use crate::liveness::Broken;
+
 /// How an incarnation ended.
 #[derive(Debug)]
 pub(crate) enum IncarnationEnd {
@@ -16,4 +18,10 @@ pub(crate) enum IncarnationEnd {
     Failed(Error),
     /// Nothing moved although it could; it may start again.
     Stalled(Error),
+}
+
+impl From<Broken> for IncarnationEnd {
+    fn from(broken: Broken) -> Self {
+        if broken.is_stall() { Self::Stalled(broken.error()) } else { Self::Failed(broken.error()) }
+    }
 }

@@ -1,7 +1,5 @@
 //! What happens to a task, one event at a time. Nothing that it waits for keeps it from the others.
 
-use std::time::Duration;
-
 use gantry_sdk::{
     Answers, Error, Lane, Limits, Polled, Position, Record, Result, Source,
     ledger::Sequence,
@@ -18,10 +16,11 @@ use super::{
     settler::Settler,
     transaction::Transaction,
 };
-use crate::{definition::Delivery, in_flight::Condemned, log_limiter::span};
-
-/// A source that does not say in that time how much waits for it has lost its broker.
-const BACKLOG_DEADLINE: Duration = Duration::from_secs(30);
+use crate::{
+    definition::Delivery,
+    in_flight::Condemned,
+    liveness::{ANSWER, Broken, Flow},
+};
 
 pub(super) struct Events<'t> {
     pub(super) settler: Settler,
@@ -187,13 +186,13 @@ impl<'t> Events<'t> {
                 Polled::Suspended => self.intake = Intake::Still,
             },
             Event::Outcome(outcome) => {
-                self.control.lasting.stall.settled();
+                self.control.lasting.liveness.settled();
                 let held = self.settler.in_flight.in_flight();
                 run_controlled(&mut self.control, "settling records", self.settler.settle(outcome, &mut self.outcomes))
                     .await??;
                 // Not each outcome: one sink may confirm for ever what another, out of reach, keeps from being committed.
                 if self.settler.in_flight.in_flight() < held {
-                    self.control.outage.committed();
+                    self.control.lasting.liveness.committed();
                 }
             }
             Event::Ended(error) => return Err(IncarnationEnd::Failed(error)),
@@ -210,7 +209,7 @@ impl<'t> Events<'t> {
                 self.control.take(notice)?;
                 if notice == Notice::Tick {
                     self.settler.refusal_log.look();
-                    self.look_for_a_stall().await?;
+                    self.check_liveness().await?;
                 }
             }
         }
@@ -241,7 +240,7 @@ impl<'t> Events<'t> {
         if self.transaction.is_due() && self.settler.in_flight.is_settled() {
             run_controlled(&mut self.control, "committing a transaction", self.settler.commit_transaction()).await??;
             self.transaction.is_committed();
-            self.control.outage.committed();
+            self.control.lasting.liveness.committed();
         }
         Ok(())
     }
@@ -261,42 +260,20 @@ impl<'t> Events<'t> {
         run_controlled(&mut self.control, "committing", self.settler.commit()).await?
     }
 
-    async fn look_for_a_stall(&mut self) -> Result<(), IncarnationEnd> {
-        let held = self.settler.in_flight.in_flight();
-        let draining = self.control.is_draining();
-        let settles = held > 0 && !draining && !self.control.is_out_of_reach();
-        if let Some(still) = self.control.lasting.stall.settles_not(settles) {
-            return Err(IncarnationEnd::Stalled(Error::internal(format!(
-                "stalled: {held} records are in flight, nothing is out of reach, and none was settled for {}",
-                span(still)
-            ))));
+    async fn check_liveness(&mut self) -> Result<(), IncarnationEnd> {
+        let runs = self.is_flowing() && self.control.course() == Course::Running;
+        let idle = self.settler.in_flight.in_flight() == 0;
+        let gives = idle && runs && self.control.conditions.source_is_up() && self.room().is_some();
+        if self.control.check(Some(Flow { oldest: self.settler.in_flight.oldest(), gives }))? {
+            let waiting = self.backlog().await?;
+            self.control.lasting.liveness.waiting(waiting)?;
         }
-        let oldest = self.settler.in_flight.oldest();
-        if let Some(still) = self.control.lasting.stall.holds(oldest, settles) {
-            return Err(IncarnationEnd::Stalled(Error::internal(format!(
-                "stalled: nothing is out of reach and other records are settled, but not one that has been in flight for {}; \
-                 {held} records wait for it or with it",
-                span(still)
-            ))));
-        }
-        let flowing = self.intake == Intake::Flowing && self.control.course() == Course::Running;
-        let gives = held == 0 && flowing && self.control.conditions.source_is_up() && self.room().is_some();
-        if !self.control.lasting.stall.wants_look(gives) {
-            return Ok(());
-        }
-        let waiting = self.backlog().await?;
-        match self.control.lasting.stall.looked(waiting) {
-            None => Ok(()),
-            Some(still) => Err(IncarnationEnd::Stalled(Error::internal(format!(
-                "stalled: {waiting} records wait at the source, there is room for them, and none came for {}",
-                span(still)
-            )))),
-        }
+        Ok(())
     }
 
     /// How many records wait at the source; none when it cannot be asked.
     async fn backlog(&mut self) -> Result<u64, IncarnationEnd> {
-        let asking = tokio::time::timeout(BACKLOG_DEADLINE, self.settler.source.backlog());
+        let asking = tokio::time::timeout(ANSWER, self.settler.source.backlog());
         match run_controlled(&mut self.control, "asking the source how much waits", asking).await? {
             Ok(Ok(waiting)) => Ok(waiting.unwrap_or(0)),
             // Not being allowed to ask is no reason to stop what works.
@@ -305,10 +282,7 @@ impl<'t> Events<'t> {
                 Ok(0)
             }
             Ok(Err(error)) => Err(IncarnationEnd::Failed(error)),
-            Err(_) => Err(IncarnationEnd::Failed(Error::disconnected(format!(
-                "the source has not answered for {}",
-                span(BACKLOG_DEADLINE)
-            )))),
+            Err(_) => Err(Broken::Unanswered { still: ANSWER }.into()),
         }
     }
 }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     assignment::{Assignment, Wanted},
-    watchdog::Watchdog,
+    liveness::Watchdog,
 };
 
 /// A source that is kept open is given up when its sink has been away for so long: what it holds of a broker, a member's

@@ -1,7 +1,11 @@
 //! What outlives an incarnation of a task's data path.
 
-use super::{inlet::Rested, outlets::Outlets, refusal_log::RefusalLog, stall::Stall};
-use crate::{definition::Definition, log_limiter::LogLimiter, watchdog::Watchdog};
+use super::{inlet::Rested, outlets::Outlets, refusal_log::RefusalLog};
+use crate::{
+    definition::Definition,
+    liveness::{Liveness, Watchdog},
+    log_limiter::LogLimiter,
+};
 
 /// What outlives an incarnation.
 pub(crate) struct Lasting {
@@ -9,7 +13,7 @@ pub(crate) struct Lasting {
     pub(super) outlets: Option<Outlets>,
     /// Open, and holds nothing: only another part failed.
     pub(super) source: Option<Rested>,
-    pub(super) stall: Stall,
+    pub(super) liveness: Liveness,
     /// Why incarnations end.
     pub(crate) failures: LogLimiter,
     /// What connectors complain of while they run.
@@ -23,7 +27,7 @@ impl Lasting {
         Self {
             outlets: None,
             source: None,
-            stall: Stall::new(definition.stall_timeout),
+            liveness: Liveness::new(definition.stall_timeout, definition.errors.give_back_after),
             failures: LogLimiter::default(),
             complaints: LogLimiter::default(),
             refusal_log: RefusalLog::default(),

@@ -11,7 +11,7 @@ use futures_util::{
 use gantry_sdk::{Batch, Checkpoints, Error, Health, Result, Transactions, plugin::SinkPlugin, receipt};
 
 use super::{context::context, deadline::within_deadline, outlet::Outlet};
-use crate::{assignment::Assignment, definition::Part, watchdog::Watchdog};
+use crate::{assignment::Assignment, definition::Part, liveness::Watchdog};
 
 /// The outlets of a task, open.
 pub(super) struct Outlets {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::outlets::Outlets;
 use crate::{
     assignment::Assignment,
+    liveness::Watchdog,
     status::{Target, TaskState},
-    watchdog::Watchdog,
 };
 
 /// How often somebody looks while a paused task waits to open its source.

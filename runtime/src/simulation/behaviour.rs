@@ -305,6 +305,22 @@ async fn what_an_outage_gives_back_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_outage_is_noticed_while_a_call_into_the_source_is_under_way() {
+    let scene = Scene::set(14, 500, |definition| {
+        definition.errors.give_back_after = Some(2 * MINUTE);
+        definition.errors.backoff = (MINUTE, MINUTE);
+    });
+    scene.until_taken().await;
+    scene.world.hang(Call::Commit);
+    scene.until("it commits", |_| scene.world.state().hung.contains(&Call::Commit)).await;
+    scene.world.take_the_sink_away(3 * MINUTE);
+    scene.until_state(TaskState::BackingOff).await;
+    let error = scene.error();
+    assert!(error.starts_with("the sink has been out of reach for 2 min: "), "{error}");
+    scene.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_sink_stays_open_while_only_the_source_cannot_be_opened() {
     let scene = Scene::set(10, 100, detects_stalls);
     scene.until_taken().await;

@@ -9,17 +9,17 @@ use tokio::time::{Instant, sleep_until};
 
 /// When the event loop was last heard of, and what it was about to do then.
 #[derive(Debug)]
-pub(super) struct Watchdog {
+pub(crate) struct Watchdog {
     last: Mutex<(Instant, &'static str)>,
 }
 
 impl Watchdog {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { last: Mutex::new((Instant::now(), "starting")) }
     }
 
     /// The event loop lives, and is about to do this.
-    pub(super) fn report(&self, doing: &'static str) {
+    pub(crate) fn report(&self, doing: &'static str) {
         *self.lock() = (Instant::now(), doing);
     }
 
