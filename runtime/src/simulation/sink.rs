@@ -158,7 +158,7 @@ async fn put(world: Arc<World>, acceptor: Acceptor, batch: Batch) -> Result<()> 
         let mut state = world.state();
         if state.random.one_in(misfortune.outage) {
             let time = Duration::from_millis(state.random.below(20_000) as u64);
-            state.down_until[outlet] = tokio::time::Instant::now() + time;
+            state.take_away(outlet, time);
         }
         state.random.below(3) as u64
     };

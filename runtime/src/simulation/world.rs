@@ -45,6 +45,9 @@ impl Random {
     }
 }
 
+/// An outlet's connector says within that time that it is out of reach.
+const NOTICED: Duration = Duration::from_secs(2);
+
 /// Sinks at most, and a dead letter, which is the last.
 pub(super) const OUTLETS: usize = 4;
 
@@ -111,6 +114,8 @@ pub(super) struct State {
     pub(super) refuses: Option<ErrorKind>,
     /// Until when each outlet is out of reach.
     pub(super) down_until: [Instant; OUTLETS],
+    /// Since when it is, if it is.
+    down_since: [Instant; OUTLETS],
     /// The destination never tells of the next batch.
     pub(super) loses_one: bool,
     /// Calls of this kind do not return from now on.
@@ -236,6 +241,7 @@ impl World {
             dead: vec![],
             refuses: None,
             down_until: [Instant::now(); OUTLETS],
+            down_since: [Instant::now(); OUTLETS],
             loses_one: false,
             hanging: BTreeSet::new(),
             hung: BTreeSet::new(),
@@ -298,7 +304,7 @@ impl World {
     }
 
     pub(super) fn take_the_sink_away(&self, time: Duration) {
-        self.state().down_until = [Instant::now() + time; OUTLETS];
+        (0..OUTLETS).for_each(|outlet| self.state().take_away(outlet, time));
         self.changed.notify_waiters();
     }
 
@@ -367,9 +373,17 @@ impl State {
         }
     }
 
-    /// Whether anything that is written to is out of reach.
-    pub(super) fn is_any_down(&self) -> bool {
-        (0..OUTLETS).any(|outlet| self.is_down(outlet))
+    /// From now on the outlet is out of reach for so long.
+    pub(super) fn take_away(&mut self, outlet: usize, time: Duration) {
+        if !self.is_down(outlet) {
+            self.down_since[outlet] = Instant::now();
+        }
+        self.down_until[outlet] = Instant::now() + time;
+    }
+
+    /// Whether a sink has been out of reach for so long that everybody knows. A dead letter may not be in use just now.
+    pub(super) fn is_known_to_be_down(&self) -> bool {
+        (0..OUTLETS - 1).any(|outlet| self.is_down(outlet) && self.down_since[outlet].elapsed() > NOTICED)
     }
 
     pub(super) fn is_down(&self, outlet: usize) -> bool {
