@@ -147,15 +147,11 @@ impl Cluster {
     }
 
     pub(crate) fn missing(&self, topic: &str) -> Obstacle {
-        self.to_create(topic, "")
+        self.missing_with(topic, "")
     }
 
-    /// The same of a topic that keeps positions.
-    pub(crate) fn missing_compacted(&self, topic: &str) -> Obstacle {
-        self.to_create(topic, " --partitions 1 --config cleanup.policy=compact")
-    }
-
-    fn to_create(&self, topic: &str, settings: &str) -> Obstacle {
+    /// The same of a topic that needs these arguments when it is created.
+    pub(crate) fn missing_with(&self, topic: &str, settings: &str) -> Obstacle {
         let (address, name) = (self.connection.address(), shell_word(topic));
         Obstacle::new(
             format!("topic \"{topic}\" on Kafka at {address} does not exist"),

@@ -157,6 +157,21 @@ async fn positions_are_read_back() {
     assert!(committed(&bridge.positions.name).contains(&r#"{"position":"000000000000002a","number":42}"#.to_owned()));
 }
 
+/// What is written to is not compacted: it has to stay small.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_topic_of_positions_is_made_to_stay_small() {
+    let bridge = Bridge::new("small", &[]).await;
+    bridge.open().await.close().await.unwrap();
+    for (name, value) in [
+        ("cleanup.policy", "compact"),
+        ("segment.bytes", "16777216"),
+        ("segment.ms", "3600000"),
+        ("min.cleanable.dirty.ratio", "0.1"),
+    ] {
+        assert_eq!(bridge.positions.setting(name).await.as_deref(), Some(value), "{name}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_without_positions_commits() {
     let bridge = Bridge::new("bare", &[]).await;

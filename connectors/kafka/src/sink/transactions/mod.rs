@@ -30,6 +30,8 @@ use gantry_sdk::{Checkpoint, Checkpoints, Error, Result, Transactions};
 
 use super::{sink_state::SinkState, transaction_state::TransactionState};
 
+pub(super) use topic::creation_arguments;
+
 /// How long closing waits for the end of the transaction.
 const PATIENCE: Duration = Duration::from_secs(4);
 
