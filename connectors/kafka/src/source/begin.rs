@@ -73,12 +73,6 @@ pub(super) fn find(plan: &Plan, consumer: &Consumer, places: &[Place]) -> Result
             }
             None => continue,
         };
-        if plan.context.exactly_once && question == Offset::End {
-            tracing::warn!(
-                bridge = &*plan.context.bridge,
-                "{place} is read from its end on; until its first record is delivered, each start begins at the end that it has by then"
-            );
-        }
         let added = unknown.add_partition_offset(&place.topic, place.partition, question);
         added.map_err(|error| failed(plan, error))?;
     }
