@@ -117,13 +117,14 @@ impl Cluster {
         Ok(denied.then(|| self.denied(topic, "read", "Read")))
     }
 
-    pub(crate) fn using_group(&self, group: &str, topic: &str) -> Result<Option<Obstacle>> {
+    pub(crate) fn using_group(&self, group: &str, right: &str, topic: &str) -> Result<Option<Obstacle>> {
         let mut list = TopicPartitionList::with_capacity(1);
         list.add_partition(topic, 0);
         let Err(failed) = self.consumer.committed_offsets(list, ANSWER) else { return Ok(None) };
         Ok((code(&failed) == Some(Code::GroupAuthorizationFailed)).then(|| {
-            let problem = format!("{} may not use consumer group \"{group}\": it lacks READ on it", self.whom());
-            Obstacle::new(problem, format!("{} --operation Read --group {}", self.acls(), shell_word(group)))
+            let lacks = right.to_uppercase();
+            let problem = format!("{} may not use consumer group \"{group}\": it lacks {lacks} on it", self.whom());
+            Obstacle::new(problem, format!("{} --operation {right} --group {}", self.acls(), shell_word(group)))
         }))
     }
 
