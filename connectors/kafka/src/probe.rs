@@ -117,13 +117,14 @@ impl Cluster {
         Ok(denied.then(|| self.denied(topic, "read", "Read")))
     }
 
-    pub(crate) fn using_group(&self, group: &str, topic: &str) -> Result<Option<Obstacle>> {
+    pub(crate) fn using_group(&self, group: &str, right: &str, topic: &str) -> Result<Option<Obstacle>> {
         let mut list = TopicPartitionList::with_capacity(1);
         list.add_partition(topic, 0);
         let Err(failed) = self.consumer.committed_offsets(list, ANSWER) else { return Ok(None) };
         Ok((code(&failed) == Some(Code::GroupAuthorizationFailed)).then(|| {
-            let problem = format!("{} may not use consumer group \"{group}\": it lacks READ on it", self.whom());
-            Obstacle::new(problem, format!("{} --operation Read --group {}", self.acls(), shell_word(group)))
+            let lacks = right.to_uppercase();
+            let problem = format!("{} may not use consumer group \"{group}\": it lacks {lacks} on it", self.whom());
+            Obstacle::new(problem, format!("{} --operation {right} --group {}", self.acls(), shell_word(group)))
         }))
     }
 
@@ -147,15 +148,11 @@ impl Cluster {
     }
 
     pub(crate) fn missing(&self, topic: &str) -> Obstacle {
-        self.to_create(topic, "")
+        self.missing_with(topic, "")
     }
 
-    /// The same of a topic that keeps positions.
-    pub(crate) fn missing_compacted(&self, topic: &str) -> Obstacle {
-        self.to_create(topic, " --partitions 1 --config cleanup.policy=compact")
-    }
-
-    fn to_create(&self, topic: &str, settings: &str) -> Obstacle {
+    /// The same of a topic that needs these arguments when it is created.
+    pub(crate) fn missing_with(&self, topic: &str, settings: &str) -> Obstacle {
         let (address, name) = (self.connection.address(), shell_word(topic));
         Obstacle::new(
             format!("topic \"{topic}\" on Kafka at {address} does not exist"),

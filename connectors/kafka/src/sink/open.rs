@@ -5,7 +5,7 @@
 
 use std::{
     sync::{
-        Arc, Weak,
+        Arc, Mutex, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -173,6 +173,7 @@ impl Client {
             client_state,
             watching: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            claim: Mutex::default(),
         });
         let poll_thread = PollThread::start(Arc::clone(&shared))?;
         Ok(Self { shared, poll_thread: Some(poll_thread) })

@@ -2,7 +2,7 @@
 
 use gantry_sdk::{Context, Result, probe::Obstacle};
 
-use super::{SinkOptions, transaction_identity::Identity};
+use super::{SinkOptions, transaction_identity::Identity, transactions::creation_arguments};
 use crate::{
     connection::Mechanism,
     probe::{Cluster, Topic, on_a_thread},
@@ -39,7 +39,7 @@ fn positions(cluster: &Cluster, options: &SinkOptions, topic: &str, obstacles: &
             obstacles.extend(cluster.writing(topic)?);
             obstacles.extend(cluster.reading(topic)?);
         }
-        Topic::Missing if created_by_hand => obstacles.push(cluster.missing_compacted(topic)),
+        Topic::Missing if created_by_hand => obstacles.push(cluster.missing_with(topic, &creation_arguments())),
         Topic::Missing => {}
         Topic::Denied => {
             obstacles.push(cluster.denied(topic, "write", "Write"));

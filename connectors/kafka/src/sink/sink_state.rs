@@ -2,15 +2,16 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
+use gantry_sdk::{Error, Result};
 use rdkafka::error::KafkaError;
 
-use super::{delivery::Delivery, events::Producer, writer::Writer};
+use super::{delivery::Delivery, events::Producer, transactions::Claim, writer::Writer};
 use crate::{client::ClientState, error};
 
 /// The producer and all that is known of it.
@@ -21,6 +22,8 @@ pub(super) struct SinkState {
     /// Health is watched: opening is over.
     pub watching: AtomicBool,
     pub stopping: AtomicBool,
+    /// While a transactional id is opened. The last field: an opening that fails gives it back when the producer has ended.
+    pub claim: Mutex<Option<Claim>>,
 }
 
 impl SinkState {
@@ -33,6 +36,20 @@ impl SinkState {
         self.stopping.load(Ordering::Relaxed)
     }
 
+    /// An error when nobody waits for anything any more.
+    pub(super) fn wanted(&self) -> Result<()> {
+        if self.is_stopping() { Err(closing()) } else { Ok(()) }
+    }
+
+    /// Keeps the claim until it is released, or the producer has ended.
+    pub(super) fn hold(&self, claim: Claim) {
+        *self.claim.lock().unwrap_or_else(PoisonError::into_inner) = Some(claim);
+    }
+
+    pub(super) fn release(&self) {
+        self.claim.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
     /// Serves events for that long.
     pub(super) fn poll(&self, time: Duration) {
         self.producer().poll(time);
@@ -43,4 +60,8 @@ impl SinkState {
         let trouble = self.client_state.errors();
         trouble.refusal.or(trouble.transport).unwrap_or_else(|| error::plain(error))
     }
+}
+
+pub(super) fn closing() -> Error {
+    Error::disconnected("the sink is closing")
 }

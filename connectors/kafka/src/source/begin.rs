@@ -1,5 +1,6 @@
 //! Where to begin in partitions whose offset in the group is not there, or is another topic's, when it is not the first
-//! record; for exactly once, in all of which a position is stored as well. Blocks.
+//! record. For exactly once, in all of which a position is stored, or of which the group knows an offset from before that was turned
+//! on: it is read, and the group is not joined. Blocks.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -42,7 +43,11 @@ pub(super) fn find(plan: &Plan, consumer: &Consumer, places: &[Place]) -> Result
     if places.is_empty() {
         return Ok(begins);
     }
-    let known = if plan.context.exactly_once { stored(plan, places)? } else { committed(plan, consumer, places)? };
+    let known = if plan.context.exactly_once {
+        stored_or_committed(plan, consumer, places)?
+    } else {
+        committed(plan, consumer, places)?
+    };
     let mut unknown = TopicPartitionList::new();
     for (place, known) in known {
         if let Some(Known { next, topic_id }) = known {
@@ -73,12 +78,6 @@ pub(super) fn find(plan: &Plan, consumer: &Consumer, places: &[Place]) -> Result
             }
             None => continue,
         };
-        if plan.context.exactly_once && question == Offset::End {
-            tracing::warn!(
-                bridge = &*plan.context.bridge,
-                "{place} is read from its end on; until its first record is delivered, each start begins at the end that it has by then"
-            );
-        }
         let added = unknown.add_partition_offset(&place.topic, place.partition, question);
         added.map_err(|error| failed(plan, error))?;
     }
@@ -101,17 +100,40 @@ fn committed(plan: &Plan, consumer: &Consumer, places: &[Place]) -> Result<Vec<(
     known.collect()
 }
 
-/// What the sink has stored of these.
-fn stored(plan: &Plan, places: &[Place]) -> Result<Vec<(Place, Option<Known>)>> {
-    let known = places.iter().map(|place| {
-        let Some(stored) = plan.context.stored.get(&lane_key(&place.topic, place.partition)) else {
-            return Ok((place.clone(), None));
-        };
-        let (offset, id) = position::read(stored)
-            .ok_or_else(|| Error::internal(format!("the position that is stored of {place} is not of this source")))?;
-        Ok((place.clone(), Some(Known { next: offset + 1, topic_id: id.map(str::to_owned) })))
-    });
-    known.collect()
+/// What the sink has stored of these; where it has stored nothing, what the group has committed.
+fn stored_or_committed(plan: &Plan, consumer: &Consumer, places: &[Place]) -> Result<Vec<(Place, Option<Known>)>> {
+    let (others, own): (Vec<_>, Vec<_>) = places.iter().cloned().partition(|place| is_new(plan, place));
+    let own = own.into_iter().map(|place| Ok((place.clone(), stored(plan, &place)?)));
+    let mut known: Vec<_> = own.collect::<Result<_>>()?;
+    if others.is_empty() {
+        return Ok(known);
+    }
+    let committed = committed(plan, consumer, &others)?;
+    let from_group: Vec<_> =
+        committed.iter().filter_map(|(place, known)| Some(format!("{place} at {}", known.as_ref()?.next))).collect();
+    if !from_group.is_empty() {
+        tracing::info!(
+            bridge = &*plan.context.bridge,
+            "nothing is stored yet for exactly once: begins at the offsets that consumer group \"{}\" has committed: {}",
+            plan.group(),
+            from_group.join(", ")
+        );
+    }
+    known.extend(committed);
+    Ok(known)
+}
+
+/// Whether nothing is stored of a partition, so that the group is asked.
+pub(super) fn is_new(plan: &Plan, place: &Place) -> bool {
+    !plan.context.stored.contains_key(&lane_key(&place.topic, place.partition))
+}
+
+/// What the sink has stored of a partition.
+fn stored(plan: &Plan, place: &Place) -> Result<Option<Known>> {
+    let Some(stored) = plan.context.stored.get(&lane_key(&place.topic, place.partition)) else { return Ok(None) };
+    let (offset, id) = position::read(stored)
+        .ok_or_else(|| Error::internal(format!("the position that is stored of {place} is not of this source")))?;
+    Ok(Some(Known { next: offset + 1, topic_id: id.map(str::to_owned) }))
 }
 
 /// Whether an offset that was committed for the topic of this id is for the topic that is there now.

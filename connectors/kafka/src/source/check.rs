@@ -1,10 +1,13 @@
 //! What is wrong with the options, or will hurt; all of it at once, without I/O.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use gantry_sdk::config::Problem;
 
-use super::SourceOptions;
+use super::{IsolationLevel, OffsetReset, SourceOptions, Start, StartTime};
 use crate::{
     connection::{CONNECTION_RULES, Rule, check_properties},
     names,
@@ -58,6 +61,40 @@ pub(super) fn check(options: &SourceOptions) -> Vec<Problem> {
         problems.push(Problem::warning("commit_interval", "after a crash so much is read and delivered again"));
     }
     problems
+}
+
+/// What does not go with exactly once: there nothing but what is delivered is remembered, so every opening before has to begin at the
+/// same record.
+pub(super) fn check_exactly_once(options: &SourceOptions) -> Option<Problem> {
+    if options.offset_reset == OffsetReset::Latest {
+        return Some(Problem::error(
+            "offset_reset",
+            "with exactly_once it cannot be latest: until something is delivered, each opening would begin at the end that there is \
+             by then, and skip what a transaction before it failed to deliver; use earliest or error, and \
+             start: { offset: … } or start: { timestamp: … } to leave out what is old",
+        ));
+    }
+    if let Some(Start::Timestamp(time)) = options.start
+        && is_future(time)
+    {
+        return Some(Problem::error(
+            "start.timestamp",
+            "with exactly_once it cannot be in the future: each opening would begin at the end that there is by then, and skip what \
+             a transaction before it failed to deliver; use a time that is over, or an offset",
+        ));
+    }
+    if options.isolation_level == IsolationLevel::ReadUncommitted {
+        return Some(Problem::error(
+            "isolation_level",
+            "with exactly_once it cannot be read_uncommitted: records of aborted transactions would be delivered; use read_committed",
+        ));
+    }
+    None
+}
+
+fn is_future(time: StartTime) -> bool {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u128::try_from(time.0).is_ok_and(|time| time > now.as_millis())
 }
 
 fn topics(options: &SourceOptions, problems: &mut Vec<Problem>) {

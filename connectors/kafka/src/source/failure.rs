@@ -11,7 +11,7 @@ pub(super) fn of_member(failed: &KafkaError, consumer: &Consumer, plan: &Plan) -
     let code = failed.rdkafka_error_code()?;
     if let KafkaError::MessageConsumptionFatal(_) = failed {
         let (code, text) = consumer.client().fatal_error().unwrap_or((code, String::new()));
-        let error = of_group(code, plan);
+        let error = of_member_of_group(code, plan);
         return Some(error.unwrap_or_else(|| Error::disconnected(format!("{}: {text}", plan.doing()))));
     }
     match code {
@@ -29,17 +29,23 @@ pub(super) fn of_member(failed: &KafkaError, consumer: &Consumer, plan: &Plan) -
             Some(Error::new(ErrorKind::Missing, missing_topic(which.unwrap_or("?"))))
         }
         Code::TopicAuthorizationFailed => Some(Error::new(ErrorKind::Refused, denied_topic(&plan.what()))),
-        other => of_group(other, plan),
+        other => of_member_of_group(other, plan),
     }
 }
 
-/// What the group's coordinator refuses for good. Without a group nothing that it says matters.
+/// What the group's coordinator refuses to a member for good. Without a group nothing that it says matters.
+fn of_member_of_group(code: Code, plan: &Plan) -> Option<Error> {
+    (!plan.context.exactly_once).then(|| of_group(code, plan)).flatten()
+}
+
+/// What the group's coordinator refuses for good, to whoever asks it something.
 pub(super) fn of_group(code: Code, plan: &Plan) -> Option<Error> {
-    if plan.context.exactly_once {
-        return None;
-    }
     let group = plan.group();
     let text = match code {
+        Code::GroupAuthorizationFailed if plan.context.exactly_once => format!(
+            "not authorised for consumer group \"{group}\", whose offsets say where to begin until there are stored positions: grant \
+             DESCRIBE on it"
+        ),
         Code::GroupAuthorizationFailed => format!("not authorised for consumer group \"{group}\": grant READ on it"),
         Code::FencedInstanceId => format!(
             "another consumer of group \"{group}\" came with the same group_instance_id: each needs a name of its own"
@@ -95,8 +101,8 @@ pub(super) fn of_lane(failed: &KafkaError, lane: &PartitionLane, plan: &Plan) ->
 
 /// Nothing says where to begin in a partition that is read for exactly once.
 pub(super) fn no_position(place: &Place) -> Error {
-    let reason = "no position is stored, or one whose record is gone, and offset_reset is error: say where to begin with start, \
-                  or with another offset_reset";
+    let reason = "no position is stored, and no offset is committed to the group, or its record is gone, and offset_reset is error: \
+                  say where to begin with start, or with another offset_reset";
     Error::new(ErrorKind::Refused, format!("{place}: {reason}"))
 }
 

@@ -9,7 +9,7 @@
 //!   in the group all the same.
 //! - A partition that is taken away is drained first, and a sink's failure costs the group nothing; see [`member`].
 //! - For exactly once it is in no group and tells none anything: it has its own share of the partitions and goes on behind
-//!   what the sink has stored; see [`share`].
+//!   what the sink has stored, and where that is nothing yet, where the group was before; see [`share`] and [`begin`].
 //! - librdkafka reconnects by itself and says so by health. What it cannot mend ends the instance.
 //!
 //! # Parts

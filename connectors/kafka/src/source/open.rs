@@ -8,6 +8,7 @@ use gantry_sdk::{Error, ErrorKind, Result};
 use rdkafka::{TopicPartitionList, consumer::Consumer as _};
 
 use super::{
+    begin,
     events::{Consumer, Events},
     failure,
     partitions::{OpenFailure, SLICE, find_partitions},
@@ -45,11 +46,18 @@ pub(super) fn open(plan: &Plan, shared: &MemberState) -> Result<Opened> {
         drop(consumer);
         consumer = create(plan, partitions)?;
     }
+    let the_groups_turn = || deadline.max(Instant::now() + SLICE);
     if let Some(own) = own {
+        // It is not joined; it says where to begin.
+        if let Some(new) = own.iter().find(|place| begin::is_new(plan, place)) {
+            patiently(plan, shared, &consumer, the_groups_turn(), || ask_for_the_group(plan, &consumer, &new.topic))?;
+        }
         consumer.context().assign(own.clone());
         return Ok(Opened { consumer, partitions, share: Some(Share::new(plan, own)) });
     }
-    patiently(plan, shared, &consumer, deadline.max(Instant::now() + SLICE), || ask_for_the_group(plan, &consumer))?;
+    if let Some(topic) = plan.options.named().next() {
+        patiently(plan, shared, &consumer, the_groups_turn(), || ask_for_the_group(plan, &consumer, topic))?;
+    }
     if shared.is_stopping() {
         // Nobody waits for it any more: the group need not hear of it.
         return Err(Error::disconnected(format!("{}: it was given up", plan.doing())));
@@ -96,8 +104,7 @@ fn patiently<T>(
 }
 
 /// Whether the group may be used, and has a coordinator.
-fn ask_for_the_group(plan: &Plan, consumer: &Consumer) -> Result<(), OpenFailure> {
-    let Some(topic) = plan.options.named().next() else { return Ok(()) };
+fn ask_for_the_group(plan: &Plan, consumer: &Consumer, topic: &str) -> Result<(), OpenFailure> {
     let mut list = TopicPartitionList::with_capacity(1);
     list.add_partition(topic, 0);
     match consumer.committed_offsets(list, SLICE) {

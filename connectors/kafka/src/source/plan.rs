@@ -48,7 +48,10 @@ pub(super) struct Plan {
 impl Plan {
     /// Makes the options ready; refuses what cannot work.
     pub(super) fn new(options: SourceOptions, context: Context) -> Result<Self> {
-        let fatal = check::check(&options).into_iter().find(|problem| problem.severity == Severity::Error);
+        let mut fatal = check::check(&options).into_iter().find(|problem| problem.severity == Severity::Error);
+        if context.exactly_once {
+            fatal = fatal.or_else(|| check::check_exactly_once(&options));
+        }
         if let Some(problem) = fatal {
             return Err(Error::config(Problem::to_string(&problem)));
         }

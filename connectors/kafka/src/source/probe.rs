@@ -21,9 +21,9 @@ pub(super) async fn probe(options: SourceOptions, context: Context) -> Result<Ve
                 Topic::Denied => found.push(cluster.denied(topic, "read", "Read")),
             }
         }
-        if !context.exactly_once {
-            found.extend(cluster.using_group(&group, options.named().next().unwrap_or(ANY_TOPIC))?);
-        }
+        // For exactly once its offsets are only read.
+        let right = if context.exactly_once { "Describe" } else { "Read" };
+        found.extend(cluster.using_group(&group, right, options.named().next().unwrap_or(ANY_TOPIC))?);
         Ok(found)
     })
     .await

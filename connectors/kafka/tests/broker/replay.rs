@@ -11,7 +11,7 @@ use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewPartitions},
     client::DefaultClientContext,
-    consumer::{BaseConsumer, Consumer as _},
+    consumer::{BaseConsumer, CommitMode, Consumer as _},
     producer::Producer as _,
 };
 use serde_json::{Value as Json, json};
@@ -46,13 +46,16 @@ async fn take_stored(source: &mut dyn Source, count: usize, stored: &mut Stored)
     taken
 }
 
+/// A consumer that reads and sets the group's offsets, and does not join it.
+fn of_group(group: &str) -> BaseConsumer {
+    ClientConfig::new().set("bootstrap.servers", bootstrap()).set("group.id", group).create().unwrap()
+}
+
 /// What a group has committed of the first partition.
 fn committed(group: &str, topic: &Topic) -> Offset {
-    let consumer: BaseConsumer =
-        ClientConfig::new().set("bootstrap.servers", bootstrap()).set("group.id", group).create().unwrap();
     let mut list = TopicPartitionList::new();
     list.add_partition(&topic.name, 0);
-    consumer.committed_offsets(list, DEADLINE).unwrap().elements()[0].offset()
+    of_group(group).committed_offsets(list, DEADLINE).unwrap().elements()[0].offset()
 }
 
 async fn nothing_waits(source: &mut dyn Source) {
@@ -143,16 +146,66 @@ async fn a_lane_without_a_position_begins_where_the_options_say() {
         assert_eq!(number(&next(&mut *source).await.1[0]), first);
         source.close().await.unwrap();
     }
-    let mut source = open_source(&options(json!({ "offset_reset": "latest" })), replayed(0, 1, &Stored::new())).await;
-    assert!(is_silent(&mut *source).await);
-    write_numbers(&producer, &topic, 50..51);
-    assert_eq!(number(&next(&mut *source).await.1[0]), 50);
-    source.close().await.unwrap();
     let mut source = open_source(&options(json!({ "offset_reset": "error" })), replayed(0, 1, &Stored::new())).await;
     let error = tokio::time::timeout(DEADLINE, source.poll(ALL)).await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused, "{}", error.chain());
     assert!(error.chain().contains("no position is stored"), "{}", error.chain());
     source.close().await.unwrap();
+}
+
+/// A bridge that ran without exactly once before: nothing is read again and nothing is skipped.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lane_without_a_position_goes_on_where_the_group_was() {
+    let topic = Topic::new("before", 2, &[]).await;
+    let producer = producer(&[]);
+    write_numbers(&producer, &topic, 0..40);
+    // What the options say is for partitions that the group does not know.
+    let options = source_options(&topic.name, json!({ "start": { "offset": 2 } }));
+    let group = options["group"].as_str().unwrap();
+    let mut source = open_source(&options, context()).await;
+    take(&mut *source, 36).await;
+    source.close().await.unwrap();
+    let before = committed(group, &topic);
+    assert!(matches!(before, Offset::Offset(_)), "{before:?}");
+
+    write_numbers(&producer, &topic, 40..60);
+    let mut stored = Stored::new();
+    for _ in 0..2 {
+        // The second one, too, of which no transaction was committed.
+        let mut source = open_source(&options, replayed(0, 1, &Stored::new())).await;
+        let numbers = take(&mut *source, 20).await.iter().map(number).collect::<BTreeSet<_>>();
+        assert!(numbers.into_iter().eq(40..60));
+        assert!(is_silent(&mut *source).await);
+        source.close().await.unwrap();
+        assert_eq!(committed(group, &topic), before);
+    }
+    let mut source = open_source(&options, replayed(0, 1, &stored)).await;
+    take_stored(&mut *source, 20, &mut stored).await;
+    source.close().await.unwrap();
+    let mut source = open_source(&options, replayed(0, 1, &stored)).await;
+    assert!(is_silent(&mut *source).await, "what is stored goes before what the group knows");
+    source.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offset_that_the_group_has_of_another_topic_is_not_taken() {
+    let topic = Topic::new("another", 1, &[]).await;
+    write_numbers(&producer(&[]), &topic, 0..20);
+    let options = source_options(&topic.name, json!({}));
+    let consumer = of_group(options["group"].as_str().unwrap());
+    for (metadata, first, losses) in [("", 7, 0), ("gantry topic-id=AAAAAAAAAAAAAAAAAAAAAQ", 0, 1)] {
+        let mut list = TopicPartitionList::new();
+        let mut element = list.add_partition(&topic.name, 0);
+        element.set_offset(Offset::Offset(7)).unwrap();
+        element.set_metadata(metadata);
+        consumer.commit(&list, CommitMode::Sync).unwrap();
+        let context = replayed(0, 1, &Stored::new());
+        let mut source = open_source(&options, context.clone()).await;
+        assert_eq!(number(&next(&mut *source).await.1[0]), first, "{metadata}");
+        source.close().await.unwrap();
+        let told = context.lost.get().into_iter().filter(|loss| loss.reason == "topic_recreated");
+        assert_eq!(told.count(), losses, "{metadata}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

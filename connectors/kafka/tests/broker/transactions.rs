@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use gantry_sdk::{
-    Checkpoint, Checkpoints, Context, ErrorKind, Position, Record, Sink,
+    Checkpoint, Checkpoints, Context, ErrorKind, Health, Position, Record, Sink,
     health::Condition,
     testkit::{Courier, Summary},
 };
@@ -36,7 +36,7 @@ impl Bridge {
 
     /// Another instance: with a health of its own.
     fn context(&self) -> Context {
-        Context { health: gantry_sdk::Health::new(), ..self.context.clone() }
+        Context { health: Health::new(), ..self.context.clone() }
     }
 
     async fn open(&self) -> Box<dyn Sink> {
@@ -155,6 +155,21 @@ async fn positions_are_read_back() {
     other.close().await.unwrap();
 
     assert!(committed(&bridge.positions.name).contains(&r#"{"position":"000000000000002a","number":42}"#.to_owned()));
+}
+
+/// What is written to is not compacted: it has to stay small.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_topic_of_positions_is_made_to_stay_small() {
+    let bridge = Bridge::new("small", &[]).await;
+    bridge.open().await.close().await.unwrap();
+    for (name, value) in [
+        ("cleanup.policy", "compact"),
+        ("segment.bytes", "16777216"),
+        ("segment.ms", "3600000"),
+        ("min.cleanable.dirty.ratio", "0.1"),
+    ] {
+        assert_eq!(bridge.positions.setting(name).await.as_deref(), Some(value), "{name}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -342,33 +357,64 @@ async fn what_the_broker_refuses_ends_the_transaction_and_the_sink() {
     again.close().await.unwrap();
 }
 
+/// An open transaction of somebody else's on the topic of positions.
+async fn hide(topic: &str) -> BaseProducer {
+    let topic = topic.to_owned();
+    let open = move || {
+        let other: BaseProducer = ClientConfig::new()
+            .set("bootstrap.servers", bootstrap())
+            .set("transactional.id", unique("hiding"))
+            .create()
+            .unwrap();
+        other.init_transactions(DEADLINE).unwrap();
+        other.begin_transaction().unwrap();
+        other.send(BaseRecord::<[u8], [u8]>::to(&topic).partition(0).key(b"x").payload(b"y")).unwrap();
+        other.flush(DEADLINE).unwrap();
+        other
+    };
+    tokio::task::spawn_blocking(open).await.unwrap()
+}
+
+/// An opening says that it waits for somebody else's transaction.
+async fn until_it_waits(health: &Health) {
+    let mut watched = health.subscribe();
+    let says = |condition: &Condition| matches!(condition, Condition::Down(why) if why.contains("waiting"));
+    tokio::time::timeout(DEADLINE, watched.wait_for(says)).await.expect("it says what it waits for").unwrap();
+}
+
+/// Its successor begins at once, though what it waited for goes on, and is not fenced by what is left of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_opening_that_is_dropped_half_way_leaves_its_id_to_the_next() {
+    let bridge = Bridge::new("half-way", &[]).await;
+    bridge.open().await.close().await.unwrap();
+    let other = hide(&bridge.positions.name).await;
+    let context = bridge.context();
+    let health = context.health.clone();
+    let first = tokio::spawn(create(&bridge.options, context));
+    until_it_waits(&health).await;
+    first.abort();
+    let context = bridge.context();
+    let health = context.health.clone();
+    let second = tokio::spawn(create(&bridge.options, context));
+    until_it_waits(&health).await;
+    tokio::task::spawn_blocking(move || other.abort_transaction(DEADLINE).unwrap()).await.unwrap();
+    let mut sink = tokio::time::timeout(DEADLINE, second).await.expect("opening ends").unwrap().unwrap();
+    begin(&mut *sink).await;
+    write(&mut *sink, texts(0, 1)).await;
+    commit(&mut *sink, &[at("orders/0", 1)]).await;
+    sink.close().await.unwrap();
+}
+
 /// Somebody else's transaction on the topic of positions hides what lies behind it: the opening waits and says so.
 #[tokio::test(flavor = "multi_thread")]
 async fn opening_waits_for_transactions_that_hide_positions() {
     let bridge = Bridge::new("hidden", &[]).await;
     bridge.open().await.close().await.unwrap();
-    let other = tokio::task::spawn_blocking({
-        let topic = bridge.positions.name.clone();
-        move || {
-            let other: BaseProducer = ClientConfig::new()
-                .set("bootstrap.servers", bootstrap())
-                .set("transactional.id", unique("hiding"))
-                .create()
-                .unwrap();
-            other.init_transactions(DEADLINE).unwrap();
-            other.begin_transaction().unwrap();
-            other.send(BaseRecord::<[u8], [u8]>::to(&topic).partition(0).key(b"x").payload(b"y")).unwrap();
-            other.flush(DEADLINE).unwrap();
-            other
-        }
-    });
-    let other = other.await.unwrap();
+    let other = hide(&bridge.positions.name).await;
     let context = bridge.context();
     let health = context.health.clone();
     let opening = tokio::spawn(create(&bridge.options, context));
-    let mut watched = health.subscribe();
-    let says = |condition: &Condition| matches!(condition, Condition::Down(why) if why.contains("waiting"));
-    tokio::time::timeout(DEADLINE, watched.wait_for(says)).await.expect("it says what it waits for").unwrap();
+    until_it_waits(&health).await;
     assert!(!opening.is_finished());
     tokio::task::spawn_blocking(move || other.abort_transaction(DEADLINE).unwrap()).await.unwrap();
     let sink = tokio::time::timeout(DEADLINE, opening).await.expect("opening ends").unwrap().unwrap();

@@ -12,7 +12,11 @@ use rdkafka::{
 use super::position::PositionRecord;
 use crate::{
     error,
-    sink::{delivery::Token, sink_state::SinkState, transaction_state::TransactionState},
+    sink::{
+        delivery::Token,
+        sink_state::{SinkState, closing},
+        transaction_state::TransactionState,
+    },
 };
 
 /// How long one call may take before it is seen whether it is still wanted. librdkafka goes on with it at the next.
@@ -27,10 +31,14 @@ const SETTLING: Duration = Duration::from_micros(200);
 /// Fences older producers of the same transactional id, and aborts what they left open.
 pub(super) fn init(shared: &SinkState) -> Result<()> {
     let state = state_of(shared)?;
-    let deadline = Instant::now() + shared.writer.plan.connect_timeout().max(SLICE);
-    repeat(shared, state, deadline, "asking Kafka for a transactional producer", || {
+    repeat(shared, state, opening_deadline(shared), "asking Kafka for a transactional producer", || {
         shared.producer().init_transactions(SLICE)
     })
+}
+
+/// Until when a step of the opening may last that begins now.
+pub(super) fn opening_deadline(shared: &SinkState) -> Instant {
+    Instant::now() + shared.writer.plan.connect_timeout().max(SLICE)
 }
 
 /// Begins a transaction; nothing is asked of the broker yet.
@@ -83,7 +91,7 @@ fn send(shared: &SinkState, state: &TransactionState, position: &PositionRecord)
     })
 }
 
-/// Calls until it is done or cannot be done any more. A call that ran out of time is called again, and goes on.
+/// Calls until it is done, cannot be done, or is not wanted any more. A call that ran out of time is called again, and goes on.
 fn repeat(
     shared: &SinkState,
     state: &TransactionState,
@@ -92,9 +100,10 @@ fn repeat(
     call: impl Fn() -> Result<(), KafkaError>,
 ) -> Result<()> {
     loop {
-        let Err(failed) = call() else { return Ok(()) };
         alive(shared)?;
         wanted(shared, state)?;
+        let Err(failed) = call() else { return Ok(()) };
+        alive(shared)?;
         if Instant::now() >= deadline || !goes_on(&failed) {
             return Err(meaning(shared, state, doing, &failed));
         }
@@ -132,10 +141,10 @@ fn alive(shared: &SinkState) -> Result<()> {
 }
 
 fn wanted(shared: &SinkState, state: &TransactionState) -> Result<()> {
-    if shared.is_stopping() || state.closes() {
-        return Err(Error::disconnected("the sink is closing"));
+    if state.closes() {
+        return Err(closing());
     }
-    Ok(())
+    shared.wanted()
 }
 
 fn state_of(shared: &SinkState) -> Result<&TransactionState> {

@@ -3,6 +3,8 @@
 //! # What it promises
 //! - Opening fences every older sink of the same transactional id and aborts what it left open. Only then the stored positions are
 //!   read, up to the end that the topic had then: no older sink can add to them.
+//! - Within a process openings of one transactional id follow each other; one that nobody waits for any more ends soon, and asks Kafka
+//!   for nothing more.
 //! - Positions are records of the same producer in the same transaction, in a compacted topic: one key a lane.
 //! - Within a transaction nothing is sent again by the sink: what the broker refuses makes librdkafka give the whole transaction up, so
 //!   the sink ends and says why. What can be refused before it is produced is refused alone, as ever.
@@ -12,10 +14,11 @@
 //!
 //! # Parts
 //! [`calls`] librdkafka's blocking calls ·
-//! [`position`] positions as records · [`topic`] where they lie · [`stored`] reading them back. Beside this folder, because others need
+//! [`opening`] one opening at a time · [`position`] positions as records · [`topic`] where they lie · [`stored`] reading them back. Beside this folder, because others need
 //! them too: `transaction_identity` under which names, `transaction_state` the open transaction and why it was given up
 
 mod calls;
+mod opening;
 mod position;
 mod stored;
 mod topic;
@@ -29,6 +32,9 @@ use async_trait::async_trait;
 use gantry_sdk::{Checkpoint, Checkpoints, Error, Result, Transactions};
 
 use super::{sink_state::SinkState, transaction_state::TransactionState};
+
+pub(super) use opening::Claim;
+pub(super) use topic::creation_arguments;
 
 /// How long closing waits for the end of the transaction.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -47,10 +53,22 @@ pub(super) async fn open(shared: &Arc<SinkState>) -> Result<Option<SinkTransacti
     let plan = &shared.writer.plan;
     let (Some(identity), Some(state)) = (&plan.identity, shared.delivery.transaction()) else { return Ok(None) };
     topic::prepare(shared, identity).await?;
-    on_a_thread(shared, "beginning with transactions", calls::init).await?;
-    let stored = on_a_thread(shared, "reading the stored positions", stored::read).await?;
+    let id = identity.transactional_id.clone();
+    let stored = on_a_thread(shared, "beginning with transactions", move |shared| begin_alone(shared, &id)).await?;
     let (shared, state) = (Arc::clone(shared), Arc::clone(state));
     Ok(Some(SinkTransactions { shared, state, stored, calls: Arc::default() }))
+}
+
+/// Fences older sinks and reads what is stored, beside no other opening of this process. The claim goes to the state of the sink: if this
+/// fails, or nobody waits for it any more, it lasts as long as the producer does.
+fn begin_alone(shared: &SinkState, id: &str) -> Result<Checkpoints> {
+    let claim = Claim::take(id, calls::opening_deadline(shared), || shared.wanted())?;
+    shared.hold(claim);
+    calls::init(shared)?;
+    let stored = stored::read(shared)?;
+    shared.wanted()?;
+    shared.release();
+    Ok(stored)
 }
 
 #[async_trait]

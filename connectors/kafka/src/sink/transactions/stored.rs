@@ -75,11 +75,11 @@ impl Reader<'_> {
     fn bounds(&self, consumer: &Consumer) -> Result<(i64, i64)> {
         let deadline = Instant::now() + self.plan.connect_timeout().max(SLICE);
         loop {
+            self.shared.wanted()?;
             let failed = match consumer.fetch_watermarks(&self.identity.topic, PARTITION, SLICE) {
                 Ok(bounds) => return Ok(bounds),
                 Err(failed) => failed,
             };
-            self.wanted()?;
             // Serves what librdkafka has to say, and its wish for a token.
             consumer.poll(LOOK);
             let trouble = consumer.context().client_state.errors();
@@ -99,7 +99,10 @@ impl Reader<'_> {
         let deadline = Instant::now() + self.identity.timeout.saturating_add(BROKERS_LOOK);
         let health = &self.plan.context.health;
         loop {
+            // Sees first whether it is still wanted.
             let (begin, stable) = self.bounds(committed)?;
+            // Its successor has the same health.
+            self.shared.wanted()?;
             if stable >= end {
                 health.set(Condition::Up);
                 return Ok(begin);
@@ -125,7 +128,7 @@ impl Reader<'_> {
         let mut found = HashMap::new();
         let mut news = Instant::now();
         while news.elapsed() < PATIENCE {
-            self.wanted()?;
+            self.shared.wanted()?;
             let message = match consumer.poll(SLICE) {
                 Some(Ok(message)) => message,
                 Some(Err(KafkaError::PartitionEOF(_))) => return self.positions(found),
@@ -156,13 +159,6 @@ impl Reader<'_> {
         };
         let positions: Result<HashMap<Arc<str>, Position>> = found.into_iter().map(position).collect();
         positions.map(Arc::new)
-    }
-
-    fn wanted(&self) -> Result<()> {
-        if self.shared.is_stopping() {
-            return Err(Error::disconnected("the sink is closing"));
-        }
-        Ok(())
     }
 
     fn doing(&self) -> String {

@@ -20,11 +20,15 @@ use crate::{
 const QUESTION: Duration = Duration::from_secs(3);
 const POLICY: &str = "cleanup.policy";
 const COMPACT: &str = "compact";
+/// The settings of a topic that is created. The segment that is written to is never compacted: it is kept small and young, or each
+/// opening would read what has piled up in it.
+const SETTINGS: [(&str, &str); 4] =
+    [(POLICY, COMPACT), ("segment.bytes", "16777216"), ("segment.ms", "3600000"), ("min.cleanable.dirty.ratio", "0.1")];
 
 /// Looks the topic up, creates it if it is missing, and warns when it does not keep positions for ever.
 pub(super) async fn prepare(shared: &Arc<SinkState>, identity: &Identity) -> Result<()> {
     let (plan, topic) = (&shared.writer.plan, &*identity.topic);
-    let config = BTreeMap::from([(POLICY.to_owned(), COMPACT.to_owned())]);
+    let config = BTreeMap::from(SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned())));
     let declare = Declare { partitions: Some(1), replication: None, config };
     // An administrative client of rdkafka's never asks for its token.
     let sasl = plan.options.connection.sasl.as_ref();
@@ -59,7 +63,14 @@ pub(super) async fn prepare(shared: &Arc<SinkState>, identity: &Identity) -> Res
 fn remedy(plan: &Plan, topic: &str) -> String {
     let (address, name) = (plan.options.connection.address(), shell_word(topic));
     format!(
-        "create it: kafka-topics.sh --bootstrap-server {} --create --topic {name} --partitions 1 --config {POLICY}={COMPACT}",
-        shell_word(&address)
+        "create it: kafka-topics.sh --bootstrap-server {} --create --topic {name}{}",
+        shell_word(&address),
+        creation_arguments()
     )
+}
+
+/// What `kafka-topics.sh --create` is told of the topic besides its name.
+pub(in crate::sink) fn creation_arguments() -> String {
+    let settings: String = SETTINGS.iter().map(|(name, value)| format!(" --config {name}={value}")).collect();
+    format!(" --partitions 1{settings}")
 }

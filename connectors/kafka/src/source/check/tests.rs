@@ -1,3 +1,4 @@
+use gantry_sdk::{Context, ErrorKind, testkit};
 use serde_json::{Value as Json, json};
 
 use crate::SOURCE;
@@ -69,5 +70,36 @@ fn the_rest_is_looked_at_too() {
         json!({ "timestamp": "2026-01-02T03:04:05Z" }),
     ] {
         assert_eq!(text("start", start), "");
+    }
+}
+
+#[test]
+fn what_would_begin_elsewhere_at_each_opening_does_not_go_with_exactly_once() {
+    for (name, value, instead) in [
+        ("offset_reset", json!("latest"), "earliest"),
+        ("start", json!({ "timestamp": "2999-01-01T00:00:00Z" }), "a time that is over"),
+        ("isolation_level", json!("read_uncommitted"), "read_committed"),
+    ] {
+        let options = json!({ "connection": { "bootstrap_servers": "a:1" }, "topic": "a", name: value });
+        let build = |exactly_once| (SOURCE.create)(&options, Context { exactly_once, ..testkit::context() });
+        assert!(build(false).is_ok(), "{name}");
+        let Err(error) = build(true) else { panic!("{name} was taken") };
+        assert_eq!(error.kind(), ErrorKind::Config, "{name}");
+        let text = error.chain();
+        assert!(text.contains(name) && text.contains("exactly_once") && text.contains(instead), "{text}");
+    }
+}
+
+#[test]
+fn a_place_that_stays_goes_with_exactly_once() {
+    for (name, value) in [
+        ("offset_reset", json!("earliest")),
+        ("offset_reset", json!("error")),
+        ("start", json!({ "offset": 7 })),
+        ("start", json!({ "timestamp": "2026-01-02T03:04:05Z" })),
+    ] {
+        let options = json!({ "connection": { "bootstrap_servers": "a:1" }, "topic": "a", name: value });
+        let built = (SOURCE.create)(&options, Context { exactly_once: true, ..testkit::context() });
+        assert!(built.is_ok(), "{name}");
     }
 }

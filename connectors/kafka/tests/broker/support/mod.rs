@@ -74,6 +74,13 @@ impl Topic {
         altered[0].as_ref().unwrap();
     }
 
+    /// One of its settings.
+    pub async fn setting(&self, name: &str) -> Option<String> {
+        let topic = ResourceSpecifier::Topic(&self.name);
+        let described = admin().describe_configs([&topic], &AdminOptions::new()).await.unwrap().remove(0).unwrap();
+        described.entries.into_iter().find(|entry| entry.name == name)?.value
+    }
+
     /// Deletes what lies before that offset in each partition, as retention does.
     pub async fn delete_before(&self, offset: i64) {
         let mut list = TopicPartitionList::new();
