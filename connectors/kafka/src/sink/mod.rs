@@ -32,6 +32,7 @@ mod sink_state;
 mod stage;
 mod times;
 mod topics;
+mod transaction_claim;
 mod transaction_identity;
 mod transaction_state;
 mod transactions;

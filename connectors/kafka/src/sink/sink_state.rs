@@ -11,7 +11,7 @@ use std::{
 use gantry_sdk::{Error, Result};
 use rdkafka::error::KafkaError;
 
-use super::{delivery::Delivery, events::Producer, transactions::Claim, writer::Writer};
+use super::{delivery::Delivery, events::Producer, transaction_claim::Claim, writer::Writer};
 use crate::{client::ClientState, error};
 
 /// The producer and all that is known of it.

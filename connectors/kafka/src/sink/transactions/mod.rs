@@ -14,11 +14,10 @@
 //!
 //! # Parts
 //! [`calls`] librdkafka's blocking calls ·
-//! [`opening`] one opening at a time · [`position`] positions as records · [`topic`] where they lie · [`stored`] reading them back. Beside this folder, because others need
-//! them too: `transaction_identity` under which names, `transaction_state` the open transaction and why it was given up
+//! [`position`] positions as records · [`topic`] where they lie · [`stored`] reading them back. Beside this folder, because others need
+//! them too: `transaction_identity` under which names, `transaction_claim` one opening at a time, `transaction_state` the open transaction and why it was given up
 
 mod calls;
-mod opening;
 mod position;
 mod stored;
 mod topic;
@@ -31,9 +30,8 @@ use std::{
 use async_trait::async_trait;
 use gantry_sdk::{Checkpoint, Checkpoints, Error, Result, Transactions};
 
-use super::{sink_state::SinkState, transaction_state::TransactionState};
+use super::{sink_state::SinkState, transaction_claim::Claim, transaction_state::TransactionState};
 
-pub(super) use opening::Claim;
 pub(super) use topic::creation_arguments;
 
 /// How long closing waits for the end of the transaction.

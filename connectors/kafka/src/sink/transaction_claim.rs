@@ -26,7 +26,7 @@ pub(in crate::sink) struct Claim(String);
 
 impl Claim {
     /// Waits until no other opening has this id, for as long as it is wanted, and at most until `deadline`. Blocks.
-    pub(super) fn take(id: &str, deadline: Instant, wanted: impl Fn() -> Result<()>) -> Result<Self> {
+    pub(in crate::sink) fn take(id: &str, deadline: Instant, wanted: impl Fn() -> Result<()>) -> Result<Self> {
         let mut claimed = lock();
         loop {
             wanted()?;
