@@ -54,8 +54,11 @@ struct State {
     /// Clients up to this one were cut off.
     cut: u64,
     is_blocked: bool,
-    waiting: Vec<(u64, Bytes, oneshot::Sender<Result<u64, TooLong>>)>,
+    waiting: Vec<Waiting>,
 }
+
+/// A letter that waits for the end of a block: its number, its text, and who is to hear of it.
+type Waiting = (u64, Bytes, oneshot::Sender<Result<u64, TooLong>>);
 
 impl Mailbox {
     /// The mailbox of that name, which is there from the first question on.

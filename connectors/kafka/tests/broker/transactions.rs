@@ -238,18 +238,16 @@ async fn a_sink_that_dies_leaves_neither_records_nor_positions() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_that_is_dropped_is_whole_or_nothing() {
     let bridge = Bridge::new("torn", &[]).await;
-    let mut count = 0;
-    for wait in [0, 1, 2, 4, 8, 16, 32] {
+    for (round, wait) in [0, 1, 2, 4, 8, 16, 32].into_iter().enumerate() {
         let mut sink = bridge.open().await;
         let before = position(&stored(&mut *sink), "orders/0").unwrap_or(0);
-        assert_eq!(committed(&bridge.topic.name).len() as u64, before, "before round {count}");
+        assert_eq!(committed(&bridge.topic.name).len() as u64, before, "before round {round}");
         begin(&mut *sink).await;
         write(&mut *sink, texts(0, 3)).await;
         let checkpoints = [at("orders/0", before + 3)];
         let committing = sink.transactions().unwrap().commit(&checkpoints);
         let _ = tokio::time::timeout(std::time::Duration::from_millis(wait), committing).await;
         drop(sink);
-        count += 1;
     }
     let mut sink = bridge.open().await;
     let last = position(&stored(&mut *sink), "orders/0").unwrap_or(0);

@@ -84,7 +84,7 @@ impl gantry_sdk::Source for Source {
             (Some(lane), Some(tag)) => lane.commit(tag),
             _ => Err(foreign()),
         };
-        self.misled = self.misled.take().or(noted.err());
+        self.misled = self.misled.take().or_else(|| noted.err());
     }
 
     async fn sync(&mut self) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Order, confirms, nacks.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use gantry_sdk::{FailureKind, Health, Lane, health::Condition};
 use lapin::{ExchangeKind, types::AMQPValue};
@@ -213,7 +213,10 @@ async fn after_so_many_tries_what_a_queue_does_not_take_is_refused_for_good() {
     }
     // A queue that has room got a copy at each try: three of the first, then one each time that another was tried.
     let copies = drain_numbers(&rabbit, &wide).await;
-    assert_eq!(&copies[..5], [0, 1, 2, 3, 4]);
+    // On a slow machine a second try may come before the first one of what stands behind it.
+    let mut tried = BTreeSet::new();
+    let firsts: Vec<_> = copies.iter().copied().filter(|copy| tried.insert(*copy)).collect();
+    assert_eq!(firsts, [0, 1, 2, 3, 4]);
     for (number, most) in [(0, 1), (1, 1), (2, 3), (3, 3), (4, 3)] {
         let tries = copies.iter().filter(|copy| **copy == number).count();
         assert!((1..=most).contains(&tries), "{number} was tried {tries} times: {copies:?}");

@@ -32,10 +32,11 @@ pub async fn suspended_it_hands_out_what_is_here(world: &mut impl SourceWorld) {
     if is_live {
         within("putting records", world.put(201..=220)).await;
     }
-    while has_more {
+    let mut is_handed_out = !has_more;
+    while !is_handed_out {
         match done("polling what is here", reader.poll(FEW)).await {
             Came::Batch(batch) => taken.push(batch),
-            Came::Suspended => break,
+            Came::Suspended => is_handed_out = true,
             Came::End => panic!("it ends while it is suspended"),
         }
     }
