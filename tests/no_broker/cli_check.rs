@@ -299,7 +299,7 @@ fn list_shows_every_connector_and_transform_and_their_options() {
 
     let json = files.gantry(&["list", "--json", "generate"], &[]).json();
     assert_eq!((&json[0]["kind"], &json[0]["name"]), (&json!("source"), &json!("generate")));
-    let capabilities = json!({ "keeps_order": true, "can_reject": false, "replayable": false, "wants_answers": false });
+    let capabilities = json!({ "keeps_order": true, "can_reject": false, "replayable": true, "wants_answers": false });
     assert_eq!(json[0]["capabilities"], capabilities);
     assert!(json[0]["schema"]["properties"].is_object());
 
