@@ -2,7 +2,7 @@
 //!
 //! One allocation a batch, one atomic decrement a record, nothing on the heap for a record that went well. Outcomes may
 //! come from any thread and in any order. If every holder drops its receipt early, what is left counts as
-//! [`FailureKind::Abandoned`]: a sink that forgets, panics or is cancelled never acknowledges (I1, I6).
+//! [`FailureKind::Abandoned`](crate::FailureKind::Abandoned): a sink that forgets, panics or is cancelled never acknowledges (I1, I6).
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,

@@ -25,7 +25,7 @@
 //!   total.
 //!
 //! # The order of calls
-//! docs/architecture.md draws it (*the order of calls*). [`testkit`](crate::testkit) checks that a source can live with each.
+//! docs/architecture.md draws it (*the order of calls*). `testkit` checks that a source can live with each.
 
 use std::{fmt, sync::Arc, time::Duration};
 
