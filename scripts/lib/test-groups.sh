@@ -255,7 +255,7 @@ groups_report() {
   printf '\nThe slowest tests:\n'
   for group in "${groups[@]}"; do
     sed -n 's/^test \(.*\) \.\.\. [a-zA-Z]* <\([0-9.]*\)s>.*$/\2 \1/p' "$(group_log "$group")"
-  done | sort -rn | head -n 15 | awk '{ printf "%7.0f s  %s\n", $1, $2 }'
+  done | sort -rn | awk 'NR <= 15 { printf "%7.0f s  %s\n", $1, $2 }' # not head: what writes to it would end by a signal
   for group in "${groups[@]}"; do
     [[ -n ${failed[$group]:-} ]] || continue
     printf '\nFAILED in group %s (%s):\n' "$group" "$(group_log "$group")"
