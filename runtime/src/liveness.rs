@@ -13,13 +13,16 @@
 //! are given twice the time, up to an hour: it may be no fault (a standby consumer of a queue with a single active one rightly
 //! gets nothing), and each restart can cost what is held a delivery. Their clocks outlive an incarnation for that.
 //!
+//! A step that takes more than ten seconds breaks no rule, and is told while it goes on ([`slow_steps`]).
+//!
 //! Out of reach: a broker does not wait for ever (RabbitMQ closes a channel whose deliveries are unacknowledged for half an
 //! hour). So what is held goes back before that, and nothing is taken until the outlet answers again.
 //!
-//! [`broken`] what is said of it · [`clock`] how long, and how often · [`watchdog`] the sign of life
+//! [`broken`] what is said of it · [`clock`] how long, and how often · [`watchdog`] the sign of life · [`slow_steps`] what takes long
 
 mod broken;
 mod clock;
+mod slow_steps;
 #[cfg(test)]
 mod tests;
 mod watchdog;
@@ -30,7 +33,7 @@ use tokio::time::Instant;
 
 use self::clock::Clock;
 
-pub(super) use self::{broken::Broken, watchdog::Watchdog};
+pub(super) use self::{broken::Broken, slow_steps::SlowSteps, watchdog::Watchdog};
 
 /// A source that does not say in that time how much waits for it has lost its broker.
 pub(super) const ANSWER: Duration = Duration::from_secs(30);

@@ -10,6 +10,7 @@ mod misfortune;
 mod plugins;
 mod sink;
 mod source;
+mod stalls;
 mod world;
 
 use std::{collections::BTreeSet, panic::AssertUnwindSafe, sync::Arc, time::Duration};

@@ -14,7 +14,7 @@ use crate::{
     assignment::Assignment,
     backoff::Backoff,
     event_loop::{self, IncarnationEnd, Lasting},
-    liveness::{self, Watchdog},
+    liveness::{self, SlowSteps, Watchdog},
     log_limiter::{LogLimiter, span},
     secret_files::SecretFiles,
     status::{Target, TaskState},
@@ -45,7 +45,7 @@ impl Task {
     pub(super) async fn run(mut self) {
         let mut backoff = Backoff::new(self.assignment.definition.errors.backoff);
         let mut lasting = Lasting::new(&self.assignment.definition);
-        let watchdog = Watchdog::new();
+        let (watchdog, mut slow_steps) = (Watchdog::new(), SlowSteps::default());
         let mut secrets = SecretFiles::of(&self.assignment.definition);
         let (mut epoch, mut restarts) = (0, 0);
         loop {
@@ -66,7 +66,7 @@ impl Task {
             let committed_before = self.assignment.progress.snapshot().counts.commits;
             self.assignment.progress.begin_epoch(epoch);
             secrets.note().await;
-            let end = self.live(&mut lasting, &watchdog, epoch).await;
+            let end = self.live(&mut lasting, &watchdog, &mut slow_steps, epoch).await;
             if self.assignment.progress.snapshot().counts.commits > committed_before {
                 backoff.reset();
             }
@@ -78,12 +78,19 @@ impl Task {
     }
 
     /// One event loop, under guard: one that shows no sign of life is dropped, and what it held goes back to its source.
-    async fn live(&self, lasting: &mut Lasting, watchdog: &Watchdog, epoch: u64) -> IncarnationEnd {
+    async fn live(
+        &self,
+        lasting: &mut Lasting,
+        watchdog: &Watchdog,
+        slow_steps: &mut SlowSteps,
+        epoch: u64,
+    ) -> IncarnationEnd {
         watchdog.report("starting");
         tokio::select! {
             biased;
             end = event_loop::run(&self.assignment, lasting, watchdog, epoch) => end,
             broken = liveness::silence(watchdog, self.assignment.definition.stall_timeout) => broken.into(),
+            never = slow_steps.tell(&self.assignment, watchdog) => match never {},
         }
     }
 

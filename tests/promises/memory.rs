@@ -47,7 +47,7 @@ fn bridge(name: &str, queue: &str, (connection, sink): (&str, &str), limits: &st
 
 #[tokio::test(flavor = "multi_thread")]
 async fn i4_a_queue_that_grows_without_end_stays_in_rabbitmq() {
-    const MESSAGES: u64 = 300_000;
+    const MESSAGES: u64 = 100_000;
     let (queue, topic) = (unique("endless"), unique("endless"));
     let rabbit = Rabbit::connect().await;
     rabbit.queue(&queue).await;
@@ -63,7 +63,7 @@ async fn i4_a_queue_that_grows_without_end_stays_in_rabbitmq() {
     let ready = u64::from(rabbit.ready(&queue).await);
     // RabbitMQ counts a prefetch anew when the source raises it, so it is twice that at most.
     assert!(ready >= MESSAGES - 2 * 2_000, "no more than the prefetch has left the queue: {ready} are ready");
-    // A delivery with its properties takes about 1 KiB in the client and 1 KiB in the record: all of them some 600 MiB, a
+    // A delivery with its properties takes about 1 KiB in the client and 1 KiB in the record: all of them some 200 MiB, a
     // prefetch of them 4 MiB.
     assert_peak(&gantry, AT_REST + 60 * MIB);
     gantry.check_conservation("b");

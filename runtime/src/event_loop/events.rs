@@ -96,9 +96,7 @@ impl<'t> Events<'t> {
                 Intake::Still | Intake::Exhausted => break,
             }
         }
-        if self.transaction.is_open() {
-            self.look_at_transaction().await?;
-        }
+        self.look_at_transaction().await?;
         if !self.settler.in_flight.is_empty() {
             return Ok(());
         }
@@ -180,7 +178,7 @@ impl<'t> Events<'t> {
                 Polled::LaneEnded(lane) => {
                     self.settler.in_flight.end_lane(lane);
                     // The lane that goes on for it has the same name: its position goes into another transaction.
-                    self.transaction.is_full();
+                    self.transaction.end_gathering();
                 }
                 Polled::End => self.intake = Intake::Exhausted,
                 Polled::Suspended => self.intake = Intake::Still,
@@ -224,7 +222,7 @@ impl<'t> Events<'t> {
         let transactions = self.settler.outlets.transactions().map_err(IncarnationEnd::Failed)?;
         let begun = run_controlled(&mut self.control, "beginning a transaction", transactions.begin()).await?;
         begun.map_err(IncarnationEnd::Failed)?;
-        self.transaction.has_begun();
+        self.transaction.begin();
         Ok(())
     }
 
@@ -235,11 +233,11 @@ impl<'t> Events<'t> {
         }
         let more = matches!(self.intake, Intake::Flowing | Intake::Emptying);
         if !more || self.settler.in_flight.is_full() {
-            self.transaction.is_full();
+            self.transaction.end_gathering();
         }
         if self.transaction.is_due() && self.settler.in_flight.is_settled() {
             run_controlled(&mut self.control, "committing a transaction", self.settler.commit_transaction()).await??;
-            self.transaction.is_committed();
+            self.transaction.end();
             self.control.lasting.liveness.committed();
         }
         Ok(())

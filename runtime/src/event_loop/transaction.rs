@@ -22,16 +22,16 @@ impl Transaction {
         self.due.is_some()
     }
 
-    pub(super) fn has_begun(&mut self) {
+    pub(super) fn begin(&mut self) {
         self.due = Some(Instant::now() + GATHERING);
     }
 
-    pub(super) const fn is_committed(&mut self) {
+    pub(super) const fn end(&mut self) {
         self.due = None;
     }
 
     /// Nothing more comes, or there is no room for it.
-    pub(super) fn is_full(&mut self) {
+    pub(super) fn end_gathering(&mut self) {
         self.due = self.due.map(|due| due.min(Instant::now()));
     }
 

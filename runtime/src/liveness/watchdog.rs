@@ -23,10 +23,15 @@ impl Watchdog {
         *self.lock() = (Instant::now(), doing);
     }
 
+    /// When it was last heard of, and what it has been doing since.
+    pub(super) fn last(&self) -> (Instant, &'static str) {
+        *self.lock()
+    }
+
     /// Returns when nothing was heard for so long, with what the event loop is doing all that time.
     pub(super) async fn silent_for(&self, limit: Duration) -> &'static str {
         loop {
-            let (last, doing) = *self.lock();
+            let (last, doing) = self.last();
             if last.elapsed() >= limit {
                 return doing;
             }
