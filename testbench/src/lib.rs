@@ -89,3 +89,23 @@ pub async fn eventually<T>(what: &str, deadline: Duration, mut ask: impl AsyncFn
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
+
+/// Asks again and again how far it is, until it is as far as `enough` says. As long as it goes on it may take its time: a machine
+/// may be slow, and what stands still for `patience` is a fault.
+///
+/// # Panics
+/// When it stands still for so long; the message says what was waited for, and how far it came.
+pub async fn while_it_goes_on(what: &str, patience: Duration, enough: i64, mut ask: impl AsyncFnMut() -> Option<i64>) {
+    let (mut furthest, mut moved) = (None, Instant::now());
+    loop {
+        let now = ask().await;
+        if now >= Some(enough) {
+            return;
+        }
+        if now > furthest {
+            (furthest, moved) = (now, Instant::now());
+        }
+        assert!(moved.elapsed() < patience, "nothing moved for {patience:?}, at {furthest:?} of {enough}: {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

@@ -10,7 +10,7 @@ use lapin::{
     types::{AMQPValue, FieldTable},
 };
 
-use super::{SOON, amqp_url, eventually, oracle};
+use super::{SOON, amqp_url, eventually, oracle, while_it_goes_on};
 
 /// Arguments of a queue for tests that tear connections, or kill who has them, and judge the order. RabbitMQ may notice
 /// later than Gantry that a connection is gone, and would give later messages to the new consumer while the old one still
@@ -105,10 +105,11 @@ impl Rabbit {
     pub async fn wait_until_empty(&self, name: &str) {
         let what = format!("queue {name} is empty");
         let mut in_a_row = 0;
-        eventually(&what, 3 * SOON, async || {
-            let is_empty = self.ready(name).await == 0 && all_messages(name) == Some(0);
-            in_a_row = if is_empty { in_a_row + 1 } else { 0 };
-            (in_a_row >= 25).then_some(())
+        while_it_goes_on(&what, 3 * SOON, 25, async || {
+            let left = self.ready(name).await.into();
+            let all = all_messages(name)?;
+            in_a_row = if left == 0 && all == 0 { in_a_row + 1 } else { 0 };
+            Some(if in_a_row > 0 { in_a_row } else { -i64::try_from(all).ok()?.max(left) })
         })
         .await;
     }

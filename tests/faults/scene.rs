@@ -14,7 +14,7 @@ use crate::{
         kafka::{Cluster, Stored},
         oracle,
         rabbit::Rabbit,
-        unique,
+        unique, while_it_goes_on,
     },
 };
 
@@ -245,7 +245,7 @@ impl Scene {
     pub(crate) async fn wait_for_count(&self, at_least: u64) {
         let at_least = i64::try_from(at_least).expect("few");
         let what = format!("{at_least} records have come out");
-        eventually(&what, 8 * SOON, async || (self.count().await >= at_least).then_some(())).await;
+        while_it_goes_on(&what, 3 * SOON, at_least, async || Some(self.count().await)).await;
     }
 
     /// Waits until so many records more have come out.

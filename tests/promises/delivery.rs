@@ -8,7 +8,6 @@ use lapin::{
 use crate::{
     bridge,
     support::{
-        SOON, eventually,
         gantry::Gantry,
         kafka, oracle,
         rabbit::{self, Rabbit},
@@ -30,11 +29,7 @@ async fn a_long_queue_arrives_exactly_once_in_order() {
     rabbit.publish_sequence(&queue, 0, messages, 200).await;
 
     let mut gantry = Gantry::start(&bridge(&format!("queue: {queue}"), &format!("topic: {topic}"), ""));
-    let mut seen = 0;
-    while seen < i64::try_from(messages).expect("few") {
-        // As long as it moves it may take its time.
-        seen = eventually("more has arrived", SOON, async || kafka::count(&topic).filter(|count| *count > seen)).await;
-    }
+    kafka::wait_for_count(&topic, i64::try_from(messages).expect("few")).await;
     rabbit.wait_until_empty(&queue).await;
     gantry.check_conservation("b");
     assert!(gantry.terminate().await.success());
