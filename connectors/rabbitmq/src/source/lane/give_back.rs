@@ -51,6 +51,10 @@ impl QueueLane {
         if self.tags.none_told() {
             return false;
         }
+        if self.place_in_stream.is_some() {
+            // A stream takes nothing back, and counts as waiting what was read long ago.
+            return true;
+        }
         if matches!(self.phase, Phase::Consuming) {
             self.phase = Phase::Holding(Hold::begin(self.subscription.ask(&self.channel)));
         }
