@@ -8,8 +8,10 @@
 //! - [`subscription`]: how a consumer is started
 //! - [`tags`]: which delivery tags are where
 //! - [`place`]: where a consumer of a stream goes on
+//! - [`give_back`]: the end
 
 mod advance;
+mod give_back;
 mod memory;
 mod phase;
 mod place;
@@ -27,7 +29,7 @@ use futures_util::FutureExt;
 use gantry_sdk::{Error, ErrorKind, Record, Result};
 use lapin::{
     Channel,
-    options::{BasicAckOptions, BasicNackOptions, BasicRejectOptions},
+    options::{BasicAckOptions, BasicRejectOptions},
 };
 
 use super::{
@@ -40,7 +42,7 @@ use crate::{
 };
 use phase::Phase;
 use place::Place;
-use subscription::{Subscription, cancel};
+use subscription::Subscription;
 use tags::Tags;
 use window::Window;
 
@@ -347,23 +349,6 @@ impl QueueLane {
 
     fn acknowledging(&self) -> String {
         format!("acknowledging messages of queue \"{}\" on {}", self.queue, self.place)
-    }
-
-    /// Ends the consumer. Everything not acknowledged, also what was never handed out, goes back here or with the channel, which
-    /// ends next.
-    pub(super) async fn give_back(&mut self) -> Result<(), lapin::Error> {
-        // What is settled and held back must not go back. If it cannot be sent, the channel is gone, and all of it returned.
-        drop(self.acknowledge());
-        if self.phase.delivers() {
-            // The broker's answer comes behind its last delivery: after it nothing more arrives. A quorum queue answers when
-            // it has taken the acknowledgements that it was sent, and only then its channel sends on those that wait.
-            cancel(&self.channel, self.deliveries.consumer_tag()).await?;
-        }
-        if self.give_back == GiveBack::Nack {
-            // Tag 0 with multiple: everything outstanding on the channel (AMQP 0-9-1, basic.nack).
-            self.channel.basic_nack(0, BasicNackOptions { multiple: true, requeue: true }).await?;
-        }
-        Ok(())
     }
 
     /// Whether the channel still stands.

@@ -112,9 +112,13 @@ async fn unlimited_quorum_queue(rabbit: &Rabbit) -> Queue {
 }
 
 async fn all_in_order(queue: &Queue, count: usize) {
+    all_in_order_from(queue, 0, count).await;
+}
+
+async fn all_in_order_from(queue: &Queue, first: usize, end: usize) {
     let mut source = open(json!({ "queue": queue.name })).await;
-    let (taken, last) = records(&mut *source, count).await;
-    assert_numbers(&numbers(&taken), 0..count);
+    let (taken, last) = records(&mut *source, end - first).await;
+    assert_numbers(&numbers(&taken), first..end);
     commit(&mut *source, 0, &last).await;
     closed(source.close()).await;
 }
@@ -174,6 +178,30 @@ async fn i5_a_quorum_queue_without_a_limit_keeps_its_order_over_many_rounds() {
     let queue = unlimited_quorum_queue(&rabbit).await;
     rabbit.publish_numbers(&queue, 0..100).await;
     i5_order_survives(20, &queue).await;
+}
+
+/// While the broker sends what the last acknowledgement made room for. Of a queue with more than the prefetch, and to its end.
+#[tokio::test]
+async fn i5_a_quorum_queue_keeps_its_order_when_it_is_given_back_in_full_flow() {
+    let rabbit = Rabbit::connect().await;
+    let queues = [unlimited_quorum_queue(&rabbit).await, quorum_queue(&rabbit, Some(20)).await];
+    for (queue, prefetch) in queues.iter().zip([200, 200]).chain(queues.iter().zip([2000, 2000])) {
+        rabbit.publish_numbers(queue, 0..1000).await;
+        let mut next = 0;
+        for round in 0..9 {
+            let options = json!({ "queue": queue.name, "prefetch": prefetch, "adaptive_prefetch": false });
+            let mut source = open(options).await;
+            for _ in 0..2 {
+                let (taken, last) = records(&mut *source, 50).await;
+                assert_numbers(&numbers(&taken), next..next + 50);
+                commit(&mut *source, 0, &last).await;
+                next += 50;
+            }
+            closed(source.close()).await;
+            assert_eq!(next, (round + 1) * 100);
+        }
+        all_in_order_from(queue, next, 1000).await;
+    }
 }
 
 /// Every delivery that is returned counts, so a limit of five bears five rounds and loses none.

@@ -73,6 +73,11 @@ impl Hold {
         self.quiet = false;
     }
 
+    /// Whether nothing waited when the queue answered last, and nothing has come since.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Whether there is nothing to wait for any more: nothing comes, or it has been too long.
     pub(super) fn poll_over(&mut self, context: &mut Context<'_>, ask: impl Fn() -> Asking) -> Poll<lapin::Result<()>> {
         loop {

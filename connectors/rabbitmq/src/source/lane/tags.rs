@@ -48,6 +48,11 @@ impl Tags {
         self.settled == 0
     }
 
+    /// The broker was told of none, whether settled or rejected.
+    pub(super) fn none_told(&self) -> bool {
+        self.none_settled() && self.rejected.is_empty()
+    }
+
     /// Everything up to that one is settled. Going back changes nothing (I2).
     pub(super) fn settle(&mut self, tag: u64) -> Result<()> {
         if tag > self.handed_out {
