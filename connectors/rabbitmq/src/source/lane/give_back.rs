@@ -61,7 +61,7 @@ impl QueueLane {
         let calm = poll_fn(|context| self.poll_calm(context));
         let calm = matches!(tokio::time::timeout(PATIENCE, calm).await, Ok(Ok(true)));
         if !calm {
-            tracing::debug!(queue = &*self.queue, "closing while messages are on their way");
+            tracing::debug!(queue = &*self.queue.name, "closing while messages are on their way");
         }
         calm
     }
