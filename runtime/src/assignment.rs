@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use crate::{
     budget::Share,
     definition::Definition,
+    memory::Memory,
     observer::TaskObserver,
     status::{Progress, Target},
 };
@@ -19,6 +20,8 @@ pub(super) struct Assignment {
     pub(super) observer: Arc<dyn TaskObserver>,
     /// Its part in what the process may hold.
     pub(super) share: Arc<Share>,
+    /// What its parts have learned, and those of its predecessors.
+    pub(super) memory: Memory,
     pub(super) wanted: watch::Receiver<Wanted>,
 }
 

@@ -7,7 +7,7 @@
 //! 2. [`status`]: what it says of itself; figures go out by an [`Observer`]
 //! 3. [`difference`]: what other definitions mean for bridges that run
 //! 4. `supervisor`: starts, steers and ends the tasks; the one place that spawns them
-//! 5. `assignment`: what a task is given, and what is wanted of it
+//! 5. `assignment`: what a task is given, and what is wanted of it; `memory`: what its parts leave to the next ones
 //! 6. `task`: one task's life: start, run, back off, pause, stop
 //! 7. `event_loop`: one incarnation of a task's data path: poll → transform → put → settle → commit
 //! 8. `in_flight`: ledgers, credit, counts
@@ -31,6 +31,7 @@ mod event_loop;
 mod in_flight;
 mod liveness;
 mod log_limiter;
+mod memory;
 mod observer;
 mod resolver;
 mod secret_files;

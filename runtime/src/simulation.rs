@@ -6,8 +6,10 @@
 
 mod behaviour;
 mod exactly_once;
+mod made;
 mod misfortune;
 mod plugins;
+mod remembered;
 mod sink;
 mod source;
 mod stalls;

@@ -2,7 +2,9 @@
 //!
 //! # Contract
 //! - Who looks sees a snapshot; nothing here waits for a bridge but [`Bridges::apply`] and [`Bridges::shutdown`].
-//! - [`Bridges::apply`] touches no bridge that means the same. What a person wants of a bridge survives its change.
+//! - [`Bridges::apply`] touches no bridge that means the same. What a person wants of a bridge survives its change, and so does
+//!   what its parts remember: the successor of the same name has it, task by task. It goes with a bridge that is removed; one of
+//!   that name which a later reload adds begins anew.
 //! - A bridge that ends is there until its last task is gone: it shows how its drain goes, and can be looked at.
 //! - Nothing starts before all that ends has ended: the old reader of a queue has given back what it held before a new
 //!   one takes it up, also when the bridge goes by another name now.
@@ -44,7 +46,7 @@ impl Bridges {
         observer: Arc<dyn Observer>,
     ) -> Self {
         let mut set = Set { bridges: BTreeMap::new(), drain, budget, observer };
-        definitions.into_iter().for_each(|definition| set.start(definition, Target::Running));
+        definitions.into_iter().for_each(|definition| set.start(definition));
         Self { set: Arc::new(watch::Sender::new(set)) }
     }
 
@@ -104,11 +106,7 @@ impl Bridges {
         self.set.send_modify(|set| {
             removed.iter().for_each(|name| drop(set.bridges.remove(name)));
             same.into_iter().for_each(|definition| set.redefine(definition));
-            for definition in changed {
-                let target = set.bridges.get(&definition.name).map_or(Target::Running, |old| old.target());
-                set.start(definition, target);
-            }
-            added.into_iter().for_each(|definition| set.start(definition, Target::Running));
+            changed.into_iter().chain(added).for_each(|definition| set.start(definition));
         });
         undrained
     }
@@ -174,10 +172,11 @@ async fn end_all(bridges: &[Arc<Bridge>]) -> Vec<Arc<str>> {
 }
 
 impl Set {
-    fn start(&mut self, definition: Arc<Definition>, target: Target) {
-        let name = definition.name.clone();
-        self.bridges
-            .insert(name, Arc::new(Bridge::start(definition, target, self.drain, &self.budget, &*self.observer)));
+    /// In the place of the one of that name, if there is one: it has ended.
+    fn start(&mut self, definition: Arc<Definition>) {
+        let (name, before) = (definition.name.clone(), self.bridges.get(&definition.name).map(|before| &**before));
+        let bridge = Bridge::start(definition, before, self.drain, &self.budget, &*self.observer);
+        self.bridges.insert(name, Arc::new(bridge));
     }
 
     /// The same bridge, perhaps written elsewhere or otherwise: what is shown follows, what runs is not touched.

@@ -17,7 +17,8 @@
 //!    reads and writes; [`capabilities`]: what it can do
 //! 9. [`config`]: durations and sizes with units, secrets, problems with a place
 //! 10. [`error`], [`health`], [`lag`], [`depth`] and [`lost`]: what went wrong, in kinds that the runtime can act on, what
-//!     waits, and what was gone before it was read; [`probe`]: what would go wrong, asked beforehand
+//!     waits, and what was gone before it was read; [`remembered`]: what an instance leaves to the next one; [`probe`]: what
+//!     would go wrong, asked beforehand
 //! 11. `testkit` (feature `testkit`): what every connector's tests run
 //!
 //! # Architecture invariant
@@ -40,6 +41,7 @@ pub mod plugin;
 pub mod probe;
 pub mod receipt;
 pub mod record;
+pub mod remembered;
 pub mod sink;
 pub mod source;
 pub mod template;
@@ -61,6 +63,7 @@ pub use lost::{Loss, Lost};
 pub use plugin::{Context, Opening};
 pub use receipt::Receipt;
 pub use record::{Detail, Headers, Origin, Properties, Record, Timestamp, Value};
+pub use remembered::Remembered;
 pub use sink::{Batch, Checkpoint, Checkpoints, Sink, Transactions};
 pub use source::{Closed, Epoch, Lane, Limits, Polled, Position, Source};
 pub use template::Template;

@@ -14,8 +14,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use crate::{
-    Checkpoints, DeadLetters, Depth, Description, Health, Lag, Lost, Result, Sink, SinkCapabilities, Source,
-    SourceCapabilities, Transform,
+    Checkpoints, DeadLetters, Depth, Description, Health, Lag, Lost, Remembered, Result, Sink, SinkCapabilities,
+    Source, SourceCapabilities, Transform,
     config::Problem,
     endpoint::Route,
     probe::{self, Probing},
@@ -42,6 +42,8 @@ pub struct Context {
     pub depth: Depth,
     /// Where a source says what was gone at its broker before it was read.
     pub lost: Lost,
+    /// What this part's instances before this one have left for it.
+    pub remembered: Remembered,
     /// Leads to this part's options as they are later, for what expires in them.
     pub options: CurrentOptions,
     /// How long and how often a sink retries a record by itself.
@@ -70,6 +72,7 @@ impl Context {
             lag: Lag::default(),
             depth: Depth::default(),
             lost: Lost::default(),
+            remembered: Remembered::default(),
             options: CurrentOptions::default(),
             retry: RetryPolicy::default(),
             dead_letter: false,

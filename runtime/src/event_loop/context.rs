@@ -1,7 +1,7 @@
 //! What a task tells the connectors that it opens.
 
 use gantry_sdk::{
-    Checkpoints, Context, Health,
+    Checkpoints, Context, Health, Remembered,
     plugin::{CurrentOptions, Plugin, RetryPolicy},
 };
 
@@ -15,6 +15,7 @@ pub(super) fn context<P: Plugin + Clone>(
     task: &Assignment,
     part: &Part<P>,
     health: &Health,
+    remembered: &Remembered,
     dead_letter: bool,
 ) -> Context {
     let definition = &task.definition;
@@ -28,6 +29,7 @@ pub(super) fn context<P: Plugin + Clone>(
         lag: task.progress.lag(),
         depth: task.progress.depth(),
         lost: task.progress.lost(),
+        remembered: remembered.clone(),
         // Nothing comes after a dead letter: it is tried until it is taken.
         retry: RetryPolicy {
             max_attempts: definition.errors.retry.max_attempts.filter(|_| !dead_letter),

@@ -59,7 +59,8 @@ impl Inlet {
     ) -> Result<Option<Self>> {
         let (part, health) = (&task.definition.source, Health::new());
         let mut opening = part.make(|options| {
-            let context = Context { stored: stored.clone(), ..context(task, part, &health, false) };
+            let context =
+                Context { stored: stored.clone(), ..context(task, part, &health, task.memory.source(), false) };
             (part.plugin.create)(options, context)
         })?;
         watchdog.report("opening the source");

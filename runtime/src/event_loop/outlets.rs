@@ -8,7 +8,7 @@ use futures_util::{
     FutureExt as _,
     future::{join_all, select_all},
 };
-use gantry_sdk::{Batch, Checkpoints, Error, Health, Result, Transactions, plugin::SinkPlugin, receipt};
+use gantry_sdk::{Batch, Checkpoints, Error, Health, Remembered, Result, Transactions, plugin::SinkPlugin, receipt};
 
 use super::{context::context, deadline::within_deadline, outlet::Outlet};
 use crate::{assignment::Assignment, definition::Part, liveness::Watchdog};
@@ -49,11 +49,12 @@ impl Outlets {
         for (index, branch) in branches.iter().enumerate() {
             let name = if branches.len() == 1 { "sink".into() } else { format!("sinks[{index}]").into() };
             watchdog.report("opening the sink");
-            self.sinks.push(open(task, &branch.sink, name, false).await?);
+            self.sinks.push(open(task, &branch.sink, name, task.memory.sink(index), false).await?);
         }
         if let Some(part) = task.definition.errors.dead_letter_in_use() {
             watchdog.report("opening the dead letter");
-            self.dead_letter = Some(open(task, part, "dead letter".into(), true).await?);
+            let remembered = task.memory.dead_letter();
+            self.dead_letter = Some(open(task, part, "dead letter".into(), remembered, true).await?);
         }
         Ok(())
     }
@@ -141,8 +142,15 @@ impl Outlets {
     }
 }
 
-async fn open(task: &Assignment, part: &Part<SinkPlugin>, name: Arc<str>, dead_letter: bool) -> Result<Outlet> {
+async fn open(
+    task: &Assignment,
+    part: &Part<SinkPlugin>,
+    name: Arc<str>,
+    remembered: &Remembered,
+    dead_letter: bool,
+) -> Result<Outlet> {
     let health = Health::new();
-    let opening = part.make(|options| (part.plugin.create)(options, context(task, part, &health, dead_letter)))?;
+    let opening =
+        part.make(|options| (part.plugin.create)(options, context(task, part, &health, remembered, dead_letter)))?;
     Ok(Outlet::new(name, opening.await?, health))
 }

@@ -14,6 +14,7 @@ use gantry_sdk::{
 };
 
 use super::{
+    made,
     misfortune::Call,
     world::{Delivery, OUTLETS, Random, World, id_of, is_refused_by_sink, piece_of},
 };
@@ -56,13 +57,14 @@ struct Taken {
 
 impl SimulatedSink {
     pub(super) async fn open(world: Arc<World>, context: Context, sink: u16) -> Result<Box<dyn Sink>> {
-        let Context { health, dead_letter, exactly_once, .. } = context;
+        let Context { health, dead_letter, exactly_once, remembered, .. } = context;
         assert_eq!(exactly_once, world.nature.exactly_once && !dead_letter);
-        world.may_hang(Call::OpenSink).await;
-        tokio::time::sleep(Duration::from_millis(2)).await;
         let taken = Arc::default();
         let mut own = Self { world: world.clone(), dead_letter, sink, taken, putting: None, transactional: None };
         let outlet = own.acceptor().outlet();
+        made::note(&world, outlet, &remembered);
+        world.may_hang(Call::OpenSink).await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
         let mut state = world.state();
         if state.is_down(outlet) || state.random.one_in(world.nature.misfortune.refused_sink) {
             return Err(Error::disconnected("the world refuses the sink"));

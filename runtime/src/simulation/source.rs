@@ -10,8 +10,9 @@ use gantry_sdk::{
 use tokio::time::Instant;
 
 use super::{
+    made,
     misfortune::Call,
-    world::{MADE_TO_PANIC, World, body_of, id_of, is_filtered, is_refused},
+    world::{INLET, MADE_TO_PANIC, World, body_of, id_of, is_filtered, is_refused},
 };
 
 pub(super) struct SimulatedSource {
@@ -78,6 +79,7 @@ impl SimulatedSource {
             handed_out: false,
             noted: None,
         };
+        made::note(&source.world, INLET, &context.remembered);
         source.world.may_hang(Call::OpenSource).await;
         tokio::time::sleep(Duration::from_millis(3)).await;
         let stored = context.stored.get(LANE).and_then(Position::as_u64);

@@ -51,6 +51,9 @@ const NOTICED: Duration = Duration::from_secs(2);
 /// Sinks at most, and a dead letter, which is the last.
 pub(super) const OUTLETS: usize = 4;
 
+/// The source among the parts of the bridge: behind the outlets.
+pub(super) const INLET: usize = OUTLETS;
+
 /// How a world is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Nature {
@@ -126,6 +129,8 @@ pub(super) struct State {
     pub(super) returned: u64,
     /// Times that a sink, dead letters' ones included, and a source were opened.
     pub(super) opened: (u64, u64),
+    /// Instances of each part that were made, open or not.
+    pub(super) made: [u64; OUTLETS + 1],
     /// Times that a source gave back and stayed open.
     pub(super) rested: u64,
     /// How long a source that is connected takes to say so.
@@ -247,6 +252,7 @@ impl World {
             hung: BTreeSet::new(),
             returned: 0,
             opened: (0, 0),
+            made: [0; OUTLETS + 1],
             rested: 0,
             opening: Duration::ZERO,
             dropped: 0,

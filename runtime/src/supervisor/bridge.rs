@@ -13,6 +13,7 @@ use crate::{
     assignment::{Assignment, Wanted},
     budget::Budget,
     definition::Definition,
+    memory::Memory,
     observer::Observer,
     status::{BridgeStatus, Progress, Target, TaskState, TaskStatus},
     task::Task,
@@ -43,6 +44,8 @@ struct Handle {
     progress: Arc<Progress>,
     /// The task holds the other end for as long as it lives.
     wanted: watch::Sender<Wanted>,
+    /// For the task of that number in a successor of the bridge.
+    memory: Memory,
     running: AbortHandle,
 }
 
@@ -58,25 +61,38 @@ pub enum Restart {
 }
 
 impl Bridge {
-    /// Spawns its tasks.
+    /// Spawns its tasks. It takes over from the one that it replaces what a person wants of it, and what its parts remember.
     pub(super) fn start(
         definition: Arc<Definition>,
-        target: Target,
+        before: Option<&Self>,
         drain: Duration,
         budget: &Budget,
         observer: &dyn Observer,
     ) -> Self {
+        let target = before.map_or(Target::Running, Self::target);
         let spawn = |id| {
             let progress = Arc::new(Progress::new(id));
             let first = Wanted { target, restarts: 0, tries: 0, exit: false, drain };
             let (sender, wanted) = watch::channel(first);
             let observer = observer.task(&definition.name, id);
-            let (definition, share) = (definition.clone(), Arc::new(budget.join()));
-            let task = Task::new(Assignment { id, definition, progress: progress.clone(), observer, share, wanted });
-            Handle { progress, wanted: sender, running: tokio::spawn(task.run()).abort_handle() }
+            let memory = Memory::after(before.and_then(|before| before.memory_of(id)), definition.sinks.len());
+            let task = Task::new(Assignment {
+                id,
+                definition: definition.clone(),
+                progress: progress.clone(),
+                observer,
+                share: Arc::new(budget.join()),
+                memory: memory.clone(),
+                wanted,
+            });
+            Handle { progress, wanted: sender, memory, running: tokio::spawn(task.run()).abort_handle() }
         };
         let tasks = (0..definition.tasks).map(spawn).collect();
         Self { life: Arc::new(Life { tasks, target: watch::Sender::new(target) }), definition }
+    }
+
+    fn memory_of(&self, task: u32) -> Option<&Memory> {
+        self.life.tasks.get(task as usize).map(|task| &task.memory)
     }
 
     /// The same bridge with another wording of the same definition.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gantry_sdk::{Error, ErrorKind, Result};
 use lapin::{options::QueueDeclareOptions, types::FieldTable};
 
-use super::lane::missing;
+use super::queue::Queue;
 use crate::{
     connection::Connected,
     error::{During, kind, translate},
@@ -30,14 +30,16 @@ pub(super) async fn ready(connected: &Connected, queues: impl Iterator<Item = &s
 
 async fn count(connected: &Connected, queues: impl Iterator<Item = &str>) -> Result<u64> {
     let channel = connected.channel().await?;
-    let place = connected.place();
     let mut sum = 0;
     for queue in queues {
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         let declared = channel.queue_declare(names::checked(queue)?, options, FieldTable::default()).await;
         let declared = declared.map_err(|error| match kind(&error, During::SettingUp) {
-            ErrorKind::Missing => missing(queue, &place, &connected.vhost),
-            _ => translate(&error, During::SettingUp, format!("counting the messages of queue \"{queue}\" on {place}")),
+            ErrorKind::Missing => Queue::new(queue, connected).missing(),
+            _ => {
+                let counting = format!("counting the messages of queue \"{queue}\" on {}", connected.place());
+                translate(&error, During::SettingUp, counting)
+            }
         })?;
         sum += u64::from(declared.message_count());
     }

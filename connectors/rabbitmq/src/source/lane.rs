@@ -10,7 +10,6 @@
 //! - [`place`]: where a consumer of a stream goes on
 
 mod advance;
-mod memory;
 mod phase;
 mod place;
 mod subscription;
@@ -33,10 +32,12 @@ use lapin::{
 use super::{
     GiveBack, SourceOptions,
     deliveries::{ConsumerEnd, Deliveries},
+    memory::QueueMemory,
+    queue::Queue,
 };
 use crate::{
     connection::Connected,
-    error::{During, kind, translate},
+    error::{During, translate},
 };
 use phase::Phase;
 use place::Place;
@@ -55,8 +56,6 @@ pub(super) struct QueueLane {
     subscription: Subscription,
     phase: Phase,
     window: Window,
-    /// Who consumes: what the window has learned is remembered for it.
-    consumer: Box<str>,
     tags: Tags,
     /// In a stream, if the person chose where to begin. Without that its consumer starts at the end each time.
     place_in_stream: Option<Place>,
@@ -64,10 +63,7 @@ pub(super) struct QueueLane {
     waiting: VecDeque<Record>,
     /// The runtime wants nothing more from the broker for now.
     suspended: bool,
-    queue: Arc<str>,
-    /// `host:port, virtual host "…"`, for error messages.
-    place: Arc<str>,
-    vhost: Arc<str>,
+    pub(super) queue: Queue,
     /// Set when the consumer ended behind records that could still be handed out.
     ended: Option<ConsumerEnd>,
     /// The length of the last batch: the next one will be much the same.
@@ -79,46 +75,45 @@ pub(super) struct QueueLane {
 pub(super) type Taken = (Vec<Record>, u64);
 
 impl QueueLane {
-    /// Starts consuming. `share` is how many bytes the lane may have on its way.
+    /// Starts consuming. `share` is how many bytes the lane may have on its way, `memory` what the last lane has learned of the
+    /// queue.
     pub(super) async fn open(
         connected: &Connected,
         queue: &str,
         options: &SourceOptions,
         name: &str,
         share: usize,
+        memory: Arc<QueueMemory>,
     ) -> Result<Self> {
-        let place: Arc<str> = connected.place().into();
         let window = if options.keeps_its_consumer() {
             Window::fixed(options.prefetch)
         } else {
-            Window::adaptive(options.prefetch, share).recalling(memory::recall(name, queue))
+            Window::adaptive(options.prefetch, share, memory.clone())
         };
         let mut subscription = Subscription::new(queue, options, name)?;
-        let place_in_stream = Place::recall(name, queue, subscription.arguments());
+        let place_in_stream = Place::recall(queue, memory, subscription.arguments());
+        let queue = Queue::new(queue, connected);
         let channel = connected.channel().await?;
         let consumer = subscription.start(&channel, window.current()).await;
         let consumer = consumer.map_err(|error| {
-            let error = not_started(&error, queue, &place, &connected.vhost);
+            let error = queue.not_started(&error);
             if let (ErrorKind::Missing, Some(place)) = (error.kind(), &place_in_stream) {
                 place.begin_anew();
             }
             error
         })?;
-        tracing::debug!(queue, prefetch = window.current(), "consuming with this effective prefetch");
+        tracing::debug!(queue = &*queue.name, prefetch = window.current(), "consuming with this effective prefetch");
         Ok(Self {
             channel,
-            deliveries: Deliveries::new(consumer, queue),
+            deliveries: Deliveries::new(consumer, &queue.name),
             subscription,
             phase: Phase::Consuming,
             window,
-            consumer: name.into(),
             tags: Tags::default(),
             place_in_stream,
             waiting: VecDeque::new(),
             suspended: false,
-            queue: queue.into(),
-            place,
-            vhost: Arc::clone(&connected.vhost),
+            queue,
             ended: None,
             usual: 1,
             give_back: options.give_back,
@@ -203,7 +198,7 @@ impl QueueLane {
         match self.deliveries.poll_next(context) {
             Poll::Pending => Ok(None),
             Poll::Ready(Ok((tag, record))) => {
-                self.tags.arrive(tag).map_err(|gap| Error::with_source(gap.kind(), self.context(), gap))?;
+                self.tags.arrive(tag).map_err(|gap| Error::with_source(gap.kind(), self.queue.consuming(), gap))?;
                 self.window.note(record.size());
                 if let Phase::Holding(hold) = &mut self.phase {
                     hold.note();
@@ -225,8 +220,9 @@ impl QueueLane {
     }
 
     fn hand_out(&mut self, records: Vec<Record>) -> Result<Taken> {
-        if let Some(error) = records.first().and_then(|first| self.refuse_stream(first)) {
-            return Err(error);
+        let nobody_chose = self.place_in_stream.is_none() && self.tags.none_settled();
+        if nobody_chose && records.first().is_some_and(place::is_of_a_stream) {
+            return Err(self.queue.would_skip());
         }
         self.usual = records.len();
         let last = self.tags.hand_out(records.len());
@@ -240,12 +236,12 @@ impl QueueLane {
     fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<Error> {
         if let Phase::Starting(starting) = &mut self.phase {
             return match ready!(starting.poll_unpin(context)) {
-                Ok(_) => Poll::Ready(self.gone()),
-                Err(error) => Poll::Ready(self.not_started(&error)),
+                Ok(_) => Poll::Ready(self.queue.gone()),
+                Err(error) => Poll::Ready(self.queue.not_started(&error)),
             };
         }
         if !self.phase.delivers() {
-            return Poll::Ready(self.gone());
+            return Poll::Ready(self.queue.gone());
         }
         loop {
             if let Some(end) = self.ended.take() {
@@ -259,42 +255,18 @@ impl QueueLane {
 
     fn explain(&self, end: ConsumerEnd) -> Error {
         match end {
-            ConsumerEnd::Failed(error) => translate(&error, During::Running, self.context()),
+            ConsumerEnd::Failed(error) => translate(&error, During::Running, self.queue.consuming()),
             ConsumerEnd::Cancelled if self.is_alive() => Error::disconnected(format!(
                 "{}: RabbitMQ cancelled the consumer: the queue was deleted or its leader went away",
-                self.context()
+                self.queue.consuming()
             )),
-            ConsumerEnd::Cancelled => self.gone(),
+            ConsumerEnd::Cancelled => self.queue.gone(),
         }
-    }
-
-    fn not_started(&self, error: &lapin::Error) -> Error {
-        not_started(error, &self.queue, &self.place, &self.vhost)
-    }
-
-    /// What is being done, for error messages.
-    fn context(&self) -> String {
-        consuming(&self.queue, &self.place)
-    }
-
-    /// A stream keeps its messages whatever we acknowledge, and its consumer starts at the end of it each time: every
-    /// reconnect would skip what came in between. That is for the person to choose, not for us.
-    fn refuse_stream(&self, first: &Record) -> Option<Error> {
-        let silent_gaps = self.tags.none_settled()
-            && self.place_in_stream.is_none()
-            && first.headers.get("x-stream-offset").is_some();
-        silent_gaps.then(|| {
-            Error::config(format!(
-                "{}: it is a stream, of which every reconnect would skip messages: use an ordinary queue, or choose where \
-                 to start with `arguments: {{ x-stream-offset: first }}`",
-                self.context()
-            ))
-        })
     }
 
     /// Takes note that everything up to and including that tag is settled.
     pub(super) fn commit(&mut self, tag: u64) -> Result<()> {
-        self.tags.settle(tag).map_err(|error| Error::with_source(error.kind(), self.acknowledging(), error))?;
+        self.tags.settle(tag).map_err(|error| Error::with_source(error.kind(), self.queue.acknowledging(), error))?;
         if let Some(place) = &mut self.place_in_stream {
             place.settle(tag);
         }
@@ -318,7 +290,7 @@ impl QueueLane {
         if let Some(tag) = self.tags.due() {
             let acknowledging = self.channel.basic_ack(tag, BasicAckOptions { multiple: true });
             if let Some(Err(error)) = acknowledging.now_or_never() {
-                return Err(translate(&error, During::Running, self.acknowledging()));
+                return Err(translate(&error, During::Running, self.queue.acknowledging()));
             }
         }
         self.tags.acknowledge();
@@ -327,12 +299,12 @@ impl QueueLane {
 
     /// RabbitMQ shall dead-letter that message, or drop it when its queue has no dead-letter exchange.
     pub(super) fn reject(&mut self, tag: u64) -> Result<()> {
-        let context = |error: Error| Error::with_source(error.kind(), self.acknowledging(), error);
+        let context = |error: Error| Error::with_source(error.kind(), self.queue.acknowledging(), error);
         self.check_channel()?;
         self.tags.check_rejectable(tag).map_err(context)?;
         let rejecting = self.channel.basic_reject(tag, BasicRejectOptions { requeue: false });
         if let Some(Err(error)) = rejecting.now_or_never() {
-            return Err(translate(&error, During::Running, self.acknowledging()));
+            return Err(translate(&error, During::Running, self.queue.acknowledging()));
         }
         self.tags.reject(tag);
         Ok(())
@@ -342,11 +314,7 @@ impl QueueLane {
         if self.is_alive() {
             return Ok(());
         }
-        Err(Error::disconnected(format!("{}: the channel has ended", self.acknowledging())))
-    }
-
-    fn acknowledging(&self) -> String {
-        format!("acknowledging messages of queue \"{}\" on {}", self.queue, self.place)
+        Err(Error::disconnected(format!("{}: the channel has ended", self.queue.acknowledging())))
     }
 
     /// Ends the consumer. Everything not acknowledged, also what was never handed out, goes back here or with the channel, which
@@ -370,35 +338,4 @@ impl QueueLane {
     pub(super) fn is_alive(&self) -> bool {
         self.channel.status().connected()
     }
-}
-
-impl Drop for QueueLane {
-    fn drop(&mut self) {
-        if let Some(learned) = self.window.learned() {
-            memory::remember(&self.consumer, &self.queue, learned);
-        }
-    }
-}
-
-fn consuming(queue: &str, place: &str) -> String {
-    format!("consuming queue \"{queue}\" on {place}")
-}
-
-fn not_started(error: &lapin::Error, queue: &str, place: &str, vhost: &str) -> Error {
-    match kind(error, During::SettingUp) {
-        ErrorKind::Missing => missing(queue, place, vhost),
-        _ => translate(error, During::SettingUp, consuming(queue, place)),
-    }
-}
-
-/// There is no such queue: what to do.
-pub(super) fn missing(queue: &str, place: &str, vhost: &str) -> Error {
-    Error::new(
-        ErrorKind::Missing,
-        format!(
-            "{}: there is no such queue. Create it, for example with `rabbitmqadmin --vhost={vhost} declare queue \
-             name={queue} durable=true`, or let the bridge create it with `declare: {{ queue: {{}} }}`",
-            consuming(queue, place)
-        ),
-    )
 }

@@ -7,15 +7,17 @@
 //! - Memory is bounded by the window of each lane: the client library's own buffer has no other bound.
 //! - [`options`] says what a person may write and [`config`] what is asked of it, [`lane`] has the queue's channel,
 //!   [`deliveries`] is the seam to the client library, [`backlog`] counts what waits when the runtime asks, [`depth`]
-//!   says it now and then.
+//!   says it now and then, [`memory`] is what the next source knows, [`queue`] has the words of errors.
 
 mod backlog;
 mod config;
 mod deliveries;
 mod depth;
 mod lane;
+mod memory;
 mod options;
 mod probe;
+mod queue;
 
 use std::{
     sync::Arc,
@@ -34,6 +36,7 @@ use crate::{
 };
 use depth::Watch;
 use lane::QueueLane;
+use memory::Memory;
 pub use options::{GiveBack, SourceOptions};
 
 /// How long giving back and saying goodbye may take together. A broker that is gone takes it all back by itself.
@@ -184,12 +187,13 @@ impl Source {
     /// The lanes share what the task may hold, in equal parts.
     async fn set_up(&mut self, name: &str) -> Result<()> {
         let Self { connected, options, lanes, context, .. } = self;
-        let (queues, most) = (options.queues().count(), connected.channel_max());
-        if queues > most {
+        let queues: Vec<_> = options.queues().collect();
+        let (count, most) = (queues.len(), connected.channel_max());
+        if count > most {
             return Err(Error::new(
                 ErrorKind::Refused,
                 format!(
-                    "consuming {queues} queues on {}: each takes a channel, and only {most} are allowed on a connection; raise \
+                    "consuming {count} queues on {}: each takes a channel, and only {most} are allowed on a connection; raise \
                      `channel_max` there or in the URL, or share the queues out among several bridges",
                     connected.place()
                 ),
@@ -197,12 +201,12 @@ impl Source {
         }
         if let Some(declare) = &options.declare {
             let channel = connected.channel().await?;
-            let queues: Vec<_> = options.queues().collect();
             declare.apply(&channel, &queues, &connected.place()).await?;
         }
-        let share = context.in_flight_bytes / queues.max(1);
-        for queue in options.queues() {
-            lanes.push(QueueLane::open(connected, queue, options, name, share).await?);
+        let share = context.in_flight_bytes / count.max(1);
+        let memory = context.remembered.get_or_default::<Memory>();
+        for (queue, memory) in queues.iter().zip(memory.of(&connected.vhost, &queues)) {
+            lanes.push(QueueLane::open(connected, queue, options, name, share, memory).await?);
         }
         Ok(())
     }
@@ -268,7 +272,7 @@ impl Source {
             Some(error) => {
                 translate(error, During::Running, format!("holding the connection to {}", self.connected.place()))
             }
-            None => lane.gone(),
+            None => lane.queue.gone(),
         };
         Some(self.ended(error))
     }

@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 
 use futures_util::FutureExt;
-use gantry_sdk::{Limits, Polled, Position, Source};
+use gantry_sdk::{Limits, Polled, Position, Source, testkit};
 use lapin::{BasicProperties, types::AMQPValue};
 use serde_json::json;
 
 use crate::support::{
-    ALL, Management, Queue, Rabbit, assert_numbers, batch, closed, commit, numbers, open, open_within, tending, until,
+    ALL, Management, Queue, Rabbit, assert_numbers, batch, closed, commit, numbers, open, open_within, opened,
+    source_with, tending, until,
 };
 
 const MIB: usize = 1 << 20;
@@ -152,8 +153,9 @@ async fn i5_a_consumer_that_is_lost_early_again_and_again_keeps_the_order_of_a_q
         [("x-queue-type", AMQPValue::LongString("quorum".into())), ("x-delivery-limit", AMQPValue::LongInt(100))];
     let queue = rabbit.queue_with("lost-early", &arguments).await;
     rabbit.publish_numbers(&queue, 0..6_000).await;
-    let options = json!({ "queue": queue.name });
-    let mut source = open(options.clone()).await;
+    let (options, task) = (json!({ "queue": queue.name }), testkit::context());
+    let next = || opened(source_with(options.clone(), task.clone()));
+    let mut source = next().await;
     assert_numbers(&move_some(&mut *source, 3_000).await, 0..3_000);
     // The window is whole, and so is what each loses.
     tending(&mut *source, until(1_000, || rabbit.ready(&queue))).await;
@@ -163,7 +165,7 @@ async fn i5_a_consumer_that_is_lost_early_again_and_again_keeps_the_order_of_a_q
         assert_numbers(&numbers(&records), 3_000..3_000 + records.len());
         closed(source.close()).await;
         until(3_000, || rabbit.ready(&queue)).await;
-        source = open(options.clone()).await;
+        source = next().await;
         tending(&mut *source, until(1_000, || rabbit.ready(&queue))).await;
     }
     let mut seen = Vec::new();

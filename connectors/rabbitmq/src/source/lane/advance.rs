@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 
 use futures_util::FutureExt;
-use gantry_sdk::{Error, Result};
+use gantry_sdk::Result;
 
 use super::{
     QueueLane,
@@ -28,7 +28,7 @@ impl QueueLane {
                     let over = match hold.poll_over(context, || self.subscription.ask(&self.channel)) {
                         Poll::Pending => false,
                         Poll::Ready(Ok(())) => true,
-                        Poll::Ready(Err(error)) => return Err(self.not_started(&error)),
+                        Poll::Ready(Err(error)) => return Err(self.queue.not_started(&error)),
                     };
                     return self.hold(over);
                 }
@@ -47,7 +47,7 @@ impl QueueLane {
                         self.phase = Phase::Consuming;
                         return Ok(true);
                     }
-                    Poll::Ready(Err(error)) => return Err(self.not_started(&error)),
+                    Poll::Ready(Err(error)) => return Err(self.queue.not_started(&error)),
                 },
             }
         }
@@ -58,7 +58,7 @@ impl QueueLane {
         self.window.set(prefetch);
         self.phase = Phase::Starting(self.subscription.start(&self.channel, prefetch));
         let average = self.window.average();
-        tracing::debug!(queue = &*self.queue, prefetch, average, "consuming with this effective prefetch");
+        tracing::debug!(queue = &*self.queue.name, prefetch, average, "consuming with this effective prefetch");
     }
 
     fn wants_to_stop(&mut self) -> bool {
@@ -88,7 +88,7 @@ impl QueueLane {
     /// Sends the cancel. Like an acknowledgement it is not waited for: the consumer's end is the answer.
     fn stop(&self) -> Result<()> {
         match cancel(&self.channel, self.deliveries.consumer_tag()).now_or_never() {
-            Some(Err(error)) => Err(translate(&error, During::Running, self.context())),
+            Some(Err(error)) => Err(translate(&error, During::Running, self.queue.consuming())),
             _ => Ok(()),
         }
     }
@@ -120,13 +120,8 @@ impl QueueLane {
     pub(in crate::source) fn resume(&mut self) -> Result<()> {
         self.suspended = false;
         if !self.is_alive() {
-            return Err(self.gone());
+            return Err(self.queue.gone());
         }
         if self.acknowledges() { self.acknowledge() } else { Ok(()) }
-    }
-
-    /// The channel has ended, and there is no consumer that could say why.
-    pub(in crate::source) fn gone(&self) -> Error {
-        Error::disconnected(format!("{}: the channel was closed", self.context()))
     }
 }

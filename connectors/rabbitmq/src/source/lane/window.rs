@@ -8,7 +8,9 @@
 //! A change takes round trips, so there are few. Growing waits for a whole window's worth of evidence and for twice the
 //! room. Shrinking waits until the window could hold half as much again as the share, and holds half of it.
 
-use super::memory::Learned;
+use std::sync::Arc;
+
+use crate::source::memory::{Learned, QueueMemory};
 
 /// A window begins as if every body were so large. Hardly one is larger, and with the default limits it is four messages.
 const LARGE_BODY: usize = 16 << 20;
@@ -20,7 +22,10 @@ const STEP: u32 = 32;
 const FEW: u16 = 16;
 
 /// So many messages make the usual size: enough that a mixed load does not flap, few enough to follow a change.
-const MEMORY: u64 = 256;
+const MOST_WEIGHT: u64 = 256;
+
+/// More than any messages take.
+const BOUNDLESS: u64 = u64::MAX / 2;
 
 /// Growing that was put off again and again is tried at least every so many messages.
 const MOST_EVIDENCE: u64 = 4096;
@@ -32,13 +37,11 @@ pub(super) struct Window {
     configured: u16,
     /// Bytes that this lane may have on its way.
     share: u64,
-    /// It always stays as configured.
-    fixed: bool,
     /// Messages that the consumer may have on their way now.
     current: u16,
     /// The usual size of a message, in bytes.
     average: u64,
-    /// Messages that the average stands for, at most [`MEMORY`].
+    /// Messages that the average stands for, at most [`MOST_WEIGHT`].
     weight: u64,
     /// Messages since the window was last set, or since growing was last tried.
     seen: u64,
@@ -46,44 +49,36 @@ pub(super) struct Window {
     evidence: u64,
     /// Messages and their bytes that the average does not have yet.
     fresh: (u64, u64),
+    /// For the next window of this queue; none of one that stays as it is.
+    memory: Option<Arc<QueueMemory>>,
 }
 
 impl Window {
-    /// A window that adapts to what comes.
-    pub(super) fn adaptive(configured: u16, share: usize) -> Self {
+    /// A window that adapts to what comes. It begins as the last one of this queue ended.
+    pub(super) fn adaptive(configured: u16, share: usize, memory: Arc<QueueMemory>) -> Self {
         let first = u16::try_from((share / LARGE_BODY).clamp(1, usize::from(FEW))).unwrap_or(FEW);
-        let current = if configured <= FEW { configured } else { first };
-        Self { share: share as u64, fixed: false, current, evidence: current.into(), ..Self::fixed(configured) }
+        let first = if configured <= FEW { configured } else { first };
+        let last = memory.lock().window;
+        let (current, average, weight) = match last {
+            Some(Learned { window, average }) => (window.clamp(1, configured), average, MOST_WEIGHT),
+            None => (first, 0, 0),
+        };
+        let (share, memory) = (share as u64, Some(memory));
+        Self { share, current, average, weight, evidence: current.into(), memory, ..Self::fixed(configured) }
     }
 
-    /// Begins as the last one of this queue ended.
-    pub(super) fn recalling(mut self, last: Option<Learned>) -> Self {
-        if let Some(Learned { window, average }) = last {
-            self.set(window.clamp(1, self.configured));
-            self.average = average;
-            self.weight = MEMORY;
-        }
-        self
-    }
-
-    /// What the next window of this queue should know; `None` when there is nothing.
-    pub(super) fn learned(&mut self) -> Option<Learned> {
-        self.learn();
-        (!self.fixed && self.weight > 0).then_some(Learned { window: self.current, average: self.average })
-    }
-
-    /// A window that stays as it was configured.
+    /// A window that stays as it was configured: nothing is too much for it.
     pub(super) fn fixed(configured: u16) -> Self {
         Self {
             configured,
-            share: 0,
-            fixed: true,
+            share: BOUNDLESS,
             current: configured,
             average: 0,
             weight: 0,
             seen: 0,
             evidence: configured.into(),
             fresh: (0, 0),
+            memory: None,
         }
     }
 
@@ -106,7 +101,7 @@ impl Window {
     /// What the window should become, if it is worth a change with so many messages on their way.
     pub(super) fn wish(&mut self, outstanding: u64) -> Option<u16> {
         self.learn();
-        if self.fixed || self.weight == 0 {
+        if self.weight == 0 {
             return None;
         }
         let size = self.average.max(1);
@@ -130,7 +125,7 @@ impl Window {
     /// Whether the next consumer's messages fit beside those that the ones before it left on their way.
     pub(super) fn has_room_beside(&mut self, outstanding: u64) -> bool {
         let together = outstanding + u64::from(self.next());
-        self.fixed || outstanding == 0 || together.saturating_mul(self.average) <= self.share
+        outstanding == 0 || together.saturating_mul(self.average) <= self.share
     }
 
     /// A consumer with this window begins.
@@ -150,8 +145,17 @@ impl Window {
         let (messages, bytes) = std::mem::take(&mut self.fresh);
         if messages > 0 {
             self.average = (self.average * self.weight + bytes) / (self.weight + messages);
-            self.weight = (self.weight + messages).min(MEMORY);
+            self.weight = (self.weight + messages).min(MOST_WEIGHT);
             self.seen += messages;
+        }
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        self.learn();
+        if let (Some(memory), 1..) = (&self.memory, self.weight) {
+            memory.lock().window = Some(Learned { window: self.current, average: self.average });
         }
     }
 }
@@ -164,6 +168,11 @@ mod tests {
 
     fn note(window: &mut Window, messages: usize, size: usize) {
         (0..messages).for_each(|_| window.note(size));
+    }
+
+    /// The first of its queue.
+    fn adaptive(configured: u16, share: usize) -> Window {
+        Window::adaptive(configured, share, Arc::default())
     }
 
     /// The windows that a load leads to, when every wish is granted at once.
@@ -181,33 +190,34 @@ mod tests {
 
     #[test]
     fn the_next_window_of_a_queue_begins_where_the_last_one_ended() {
-        let mut first = Window::adaptive(2000, 64 * MIB);
-        assert_eq!(first.learned(), None, "nothing came");
-        course(&mut first, [200; 10_000]);
-        let learned = first.learned();
-        assert_eq!(Window::adaptive(2000, 64 * MIB).recalling(learned).current(), 2000);
-        assert_eq!(Window::adaptive(100, 64 * MIB).recalling(learned).current(), 100, "a person asks for less now");
+        let memory = Arc::<QueueMemory>::default();
+        let next = |configured| Window::adaptive(configured, 64 * MIB, memory.clone());
+        drop(next(2000));
+        assert_eq!(next(2000).current(), 4, "nothing came");
+        course(&mut next(2000), [200; 10_000]);
+        assert_eq!(next(2000).current(), 2000);
+        assert_eq!(next(100).current(), 100, "a person asks for less now");
     }
 
     #[test]
     fn small_messages_reach_the_prefetch_in_two_steps() {
-        let mut window = Window::adaptive(2000, 64 * MIB);
+        let mut window = adaptive(2000, 64 * MIB);
         assert_eq!(course(&mut window, [200; 10_000]), [4, 128, 2000]);
     }
 
     #[test]
     fn large_messages_keep_it_small() {
-        let mut window = Window::adaptive(2000, 64 * MIB);
+        let mut window = adaptive(2000, 64 * MIB);
         assert_eq!(course(&mut window, [16 * MIB; 1000]), [4]);
-        let mut window = Window::adaptive(2000, 64 * MIB);
+        let mut window = adaptive(2000, 64 * MIB);
         assert_eq!(course(&mut window, [MIB; 1000]), [4, 64]);
-        let mut window = Window::adaptive(2000, MIB);
+        let mut window = adaptive(2000, MIB);
         assert_eq!(course(&mut window, [100 * MIB; 100]), [1]);
     }
 
     #[test]
     fn messages_that_grow_shrink_it_and_small_ones_bring_it_back() {
-        let mut window = Window::adaptive(2000, 64 * MIB);
+        let mut window = adaptive(2000, 64 * MIB);
         course(&mut window, [200; 5000]);
         let down = course(&mut window, [8 * MIB; 2000]);
         assert!(down.last() < Some(&12) && down.len() < 15, "{down:?}");
@@ -217,7 +227,7 @@ mod tests {
 
     #[test]
     fn large_messages_that_leave_as_they_come_need_no_change() {
-        let mut window = Window::adaptive(2000, 64 * MIB);
+        let mut window = adaptive(2000, 64 * MIB);
         course(&mut window, [200; 5000]);
         note(&mut window, 10_000, 8 * MIB);
         assert_eq!(window.wish(4), None);
@@ -227,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_mixed_load_does_not_flap() {
-        let mut window = Window::adaptive(2000, 64 * MIB);
+        let mut window = adaptive(2000, 64 * MIB);
         // A tenth are large, in no regular order.
         let mut random = 1u32;
         let sizes = (0..200_000).map(|_| {
@@ -240,7 +250,7 @@ mod tests {
 
     #[test]
     fn growing_waits_for_a_whole_window() {
-        let mut window = Window::adaptive(2000, 64 * MIB);
+        let mut window = adaptive(2000, 64 * MIB);
         note(&mut window, 3, 200);
         assert_eq!(window.wish(4), None);
         note(&mut window, 1, 200);
@@ -255,17 +265,17 @@ mod tests {
     #[test]
     fn a_few_are_the_persons_own_bound() {
         for configured in [1, 10, 16] {
-            let mut window = Window::adaptive(configured, 64 * MIB);
+            let mut window = adaptive(configured, 64 * MIB);
             assert_eq!(course(&mut window, [200; 1000]), [configured]);
         }
     }
 
     #[test]
     fn what_is_left_of_the_consumer_before_counts() {
-        let mut window = Window::adaptive(2000, 64 * MIB);
+        let mut window = adaptive(2000, 64 * MIB);
         note(&mut window, 4, 200);
         assert!(window.has_room_beside(4));
-        let mut window = Window::adaptive(2000, 64 * MIB);
+        let mut window = adaptive(2000, 64 * MIB);
         note(&mut window, 4, MIB);
         assert_eq!(window.next(), 64);
         assert!(window.has_room_beside(0) && !window.has_room_beside(1));

@@ -7,7 +7,7 @@ use std::{
 
 use super::{DEADLINE, SourceWorld, done, within};
 use crate::{
-    Checkpoints, Closed, Context, Error, Lane, Limits, Polled, Position, Record, Source,
+    Checkpoints, Closed, Context, Error, Lane, Limits, Polled, Position, Record, Remembered, Source,
     testkit::{OrderedSource, context},
 };
 
@@ -19,8 +19,17 @@ pub(super) const FEW: Limits = Limits { records: 7, bytes: usize::MAX };
 /// Reads from a source.
 pub(super) struct Reader {
     pub(super) source: Box<OrderedSource>,
+    /// For the next one of the same task.
+    pub(super) remembered: Remembered,
     keys: HashMap<Lane, Arc<str>>,
     keeps_order: bool,
+}
+
+/// What is there when a source is closed.
+pub(super) struct Left {
+    pub(super) closed: Closed,
+    /// For the next one of the same task.
+    pub(super) remembered: Remembered,
 }
 
 /// A batch that came.
@@ -45,16 +54,25 @@ pub(super) enum Came {
 }
 
 impl Reader {
+    /// The first source of a task.
     pub(super) async fn open(world: &mut impl SourceWorld) -> Self {
-        let source = done("opening", world.open(context())).await;
-        Self::of(source, world.capabilities().keeps_order)
+        Self::open_with(world, context()).await
     }
 
-    /// For exactly once, behind these.
-    pub(super) async fn open_behind(world: &mut impl SourceWorld, stored: Checkpoints) -> Self {
-        let context = Context { exactly_once: true, stored, ..context() };
-        let source = done("opening", world.open(context)).await;
-        Self::of(source, world.capabilities().keeps_order)
+    /// The next one of a task whose sources have left so much.
+    pub(super) async fn open_next(world: &mut impl SourceWorld, remembered: Remembered) -> Self {
+        Self::open_with(world, Context { remembered, ..context() }).await
+    }
+
+    /// For exactly once, behind these; of a task whose sources have left so much.
+    pub(super) async fn open_behind(world: &mut impl SourceWorld, stored: Checkpoints, remembered: Remembered) -> Self {
+        Self::open_with(world, Context { exactly_once: true, stored, remembered, ..context() }).await
+    }
+
+    async fn open_with(world: &mut impl SourceWorld, context: Context) -> Self {
+        let remembered = context.remembered.clone();
+        let source = Box::new(OrderedSource::new(done("opening", world.open(context)).await));
+        Self { source, remembered, keys: HashMap::new(), keeps_order: world.capabilities().keeps_order }
     }
 
     /// A source that is open, with these numbers to read.
@@ -68,10 +86,6 @@ impl Reader {
             within("putting records", world.put(1..=last)).await;
             reader
         }
-    }
-
-    fn of(source: Box<dyn Source>, keeps_order: bool) -> Self {
-        Self { source: Box::new(OrderedSource::new(source)), keys: HashMap::new(), keeps_order }
     }
 
     /// What a poll came to. Lanes that end are forgotten.
@@ -136,8 +150,8 @@ impl Reader {
         done("giving back", self.source.give_back()).await
     }
 
-    pub(super) async fn close(self) -> Closed {
-        done("closing", self.source.close()).await
+    pub(super) async fn close(self) -> Left {
+        Left { closed: done("closing", self.source.close()).await, remembered: self.remembered }
     }
 }
 

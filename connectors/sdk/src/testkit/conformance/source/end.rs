@@ -57,7 +57,7 @@ pub async fn a_cut_ends_a_poll(world: &mut impl SourceWorld) {
         return;
     }
     // What was committed just before the cut may come again: nobody has heard that it arrived.
-    let mut next = Reader::open(world).await;
+    let mut next = Reader::open_next(world, reader.remembered).await;
     let (mut again, settled) = (Vec::new(), numbers(settled));
     while !(1..=100).all(|number| settled.contains(&number) || numbers(&again).contains(&number)) {
         again.extend(next.take(1, ALL).await);

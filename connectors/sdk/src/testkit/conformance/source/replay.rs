@@ -19,18 +19,19 @@ pub async fn what_is_committed_does_not_come_again(world: &mut impl SourceWorld)
     let taken = reader.take(120, FEW).await;
     let (settled, open) = taken.split_at(taken.len() / 2);
     reader.commit(settled).await;
-    assert_eq!(reader.close().await.lost, 0, "all that is not committed comes again");
+    let left = reader.close().await;
+    assert_eq!(left.closed.lost, 0, "all that is not committed comes again");
     within("putting records", world.put(121..=150)).await;
 
-    let mut next = Reader::open(world).await;
+    let mut next = Reader::open_next(world, left.remembered).await;
     let expected: Vec<u64> = numbers(open).into_iter().chain(121..=150).collect();
     let again = next.take(expected.len(), FEW).await;
     assert_whole(&again, expected);
     next.commit(&again).await;
-    next.close().await;
+    let left = next.close().await;
     within("putting records", world.put(151..=180)).await;
 
-    let mut last = Reader::open(world).await;
+    let mut last = Reader::open_next(world, left.remembered).await;
     let new = last.take(30, ALL).await;
     assert_whole(&new, 151..=180);
     last.commit(&new).await;
@@ -48,8 +49,9 @@ pub async fn what_is_not_committed_comes_again_in_order(world: &mut impl SourceW
         if count == 100 {
             assert_whole(&taken, 1..=100);
         }
-        assert_eq!(reader.close().await.lost, 0, "all that is not committed comes again");
-        reader = Reader::open(world).await;
+        let left = reader.close().await;
+        assert_eq!(left.closed.lost, 0, "all that is not committed comes again");
+        reader = Reader::open_next(world, left.remembered).await;
     }
     let taken = reader.take(100, ALL).await;
     assert_whole(&taken, 1..=100);
@@ -66,7 +68,7 @@ pub async fn what_does_not_come_again_is_told(world: &mut impl SourceWorld) {
     let taken = reader.take(60, FEW).await;
     let (settled, open) = taken.split_at(taken.len() / 2);
     reader.commit(settled).await;
-    let closed = reader.close().await;
+    let closed = reader.close().await.closed;
     assert_eq!(closed.lost, numbers(open).len() as u64, "what was out and not committed is lost");
     assert!(!closed.reason.is_empty(), "records are lost for a reason");
 }
@@ -83,8 +85,8 @@ pub async fn what_is_given_back_comes_again_first(world: &mut impl SourceWorld) 
     reader.commit(settled).await;
     let can = reader.give_back().await;
     if !can {
-        reader.close().await;
-        reader = Reader::open(world).await;
+        let left = reader.close().await;
+        reader = Reader::open_next(world, left.remembered).await;
     }
     let settled = numbers(settled);
     let expected: Vec<u64> = (1..=150).filter(|number| !settled.contains(number)).collect();

@@ -89,9 +89,9 @@ pub async fn a_stop_leaves_nothing_redelivered(world: &mut impl SourceWorld) {
     let mut taken = reader.take(30, FEW).await;
     taken.extend(empty(&mut reader).await);
     reader.commit(&taken).await;
-    reader.close().await;
+    let left = reader.close().await;
     within("putting records", world.put(201..=220)).await;
-    let mut next = Reader::open(world).await;
+    let mut next = Reader::open_next(world, left.remembered).await;
     let seen = numbers(&taken);
     let expected: Vec<u64> = (1..=220).filter(|number| !seen.contains(number)).collect();
     let rest = next.take(expected.len(), FEW).await;
