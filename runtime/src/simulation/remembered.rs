@@ -50,9 +50,9 @@ async fn what_parts_remember_is_there_until_their_bridge_is_removed() {
         until_made(&scene, sources).await;
     }
     let made = scene.world.state().made;
-    let used = made.iter().zip(before).filter(|(_, before)| *before > 0);
-    assert!(used.clone().count() == 3, "a sink, a dead letter and a source: {before:?}");
-    assert!(used.clone().all(|(made, before)| *made > before), "{before:?}, then {made:?}");
+    let used: Vec<_> = made.into_iter().zip(before).filter(|(_, before)| *before > 0).collect();
+    assert_eq!(used.len(), 3, "a sink, a dead letter and a source: {before:?}");
+    assert!(used.iter().all(|(made, before)| made > before), "{before:?}, then {made:?}");
     // One of the same name that is added later is another.
     remove_and_add_later(&scene.bridges, || scene.world.state().made = Default::default()).await;
     until_made(&scene, 1).await;
