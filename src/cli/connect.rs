@@ -9,7 +9,7 @@ use futures_util::{StreamExt as _, stream};
 use gantry_runtime::definition::{Branch, Definition, Delivery};
 use gantry_sdk::{
     Context, Error, Result,
-    config::Severity,
+    config::{KeyPath, Severity},
     probe::{Obstacle, Probing},
 };
 use serde_json::Value as Json;
@@ -49,11 +49,11 @@ pub(super) async fn ask(bridges: &[Arc<Definition>]) -> Answers {
 }
 
 /// One a part of the bridge: where it stands, and what is in its way.
-fn questions(bridge: &Arc<Definition>) -> Vec<impl Future<Output = (String, Vec<Obstacle>)> + use<>> {
-    let question = |part: &str, options: Result<Json>, probe: fn(&Json, Context) -> Probing, dead_letter: bool| {
+fn questions(bridge: &Arc<Definition>) -> Vec<impl Future<Output = (KeyPath, Vec<Obstacle>)> + use<>> {
+    let question = |part: KeyPath, options: Result<Json>, probe: fn(&Json, Context) -> Probing, dead_letter: bool| {
         let (name, bytes) = (bridge.name.clone(), bridge.limits.in_flight_bytes);
         let exactly_once = bridge.delivery == Delivery::ExactlyOnce;
-        let path = format!("bridges.{name}.{part}");
+        let path = KeyPath::from("bridges").key(&*name).join(part);
         let probing = options.map(|options| {
             probe(
                 &options,
@@ -63,16 +63,16 @@ fn questions(bridge: &Arc<Definition>) -> Vec<impl Future<Output = (String, Vec<
         async move { (path, answer(probing).await) }
     };
     let source = &bridge.source;
-    let mut all = vec![question("source", source.checked(), source.plugin.probe, false)];
+    let mut all = vec![question("source".into(), source.checked(), source.plugin.probe, false)];
     let is_listed = bridge.raw.get("sinks").is_some();
     all.extend(bridge.sinks.iter().enumerate().map(|(index, Branch { sink, .. })| {
-        let part = if is_listed { format!("sinks[{index}]") } else { "sink".to_owned() };
-        question(&part, sink.checked(), sink.plugin.probe, false)
+        let part = if is_listed { KeyPath::from("sinks").index(index) } else { "sink".into() };
+        question(part, sink.checked(), sink.plugin.probe, false)
     }));
     let dead_letter = bridge.errors.dead_letter_sink();
     all.extend(dead_letter.map(|sink| {
         let options = sink.checked();
-        question("errors.dead_letter", options, sink.plugin.probe, true)
+        question("errors.dead_letter".into(), options, sink.plugin.probe, true)
     }));
     all
 }

@@ -3,7 +3,6 @@
 use serde_json::Value as Json;
 
 use super::{
-    path,
     plugins::Registered,
     schema::{self, Slot},
     suggest,
@@ -122,7 +121,7 @@ impl<'s> Lister<'s> {
         };
         for key in slot.known_keys() {
             let Some(below) = slot.key(key) else { continue };
-            let path = path::key(at, key);
+            let path = if at.is_empty() { key.to_owned() } else { format!("{at}.{key}") };
             let is_connection = self.has_connection && at.is_empty() && key == "connection";
             let row = self.rows.len();
             self.rows.push(OptionRow {

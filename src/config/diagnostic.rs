@@ -1,12 +1,8 @@
 //! A problem with its place: what a compiler would print.
 
-use std::{
-    cmp::Ordering,
-    fmt,
-    path::{Path, PathBuf},
-};
+use std::{cmp::Ordering, fmt, path::Path, sync::Arc};
 
-use gantry_sdk::config::{Problem, Severity};
+use gantry_sdk::config::{KeyPath, Problem, Severity};
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
 /// Where something was written.
@@ -15,7 +11,7 @@ pub enum Place {
     /// In a file; line and column count from one.
     File {
         /// The file, as it was named.
-        path: PathBuf,
+        path: Arc<Path>,
         /// Its line.
         line: usize,
         /// The character in that line.
@@ -32,32 +28,15 @@ pub struct Diagnostic {
     pub severity: Severity,
     /// Where it was written, when that can be said.
     pub place: Option<Place>,
-    /// The key it is about, like `bridges.orders.sink.kafka.topic`; empty for a whole file.
-    pub path: String,
+    /// Where the key is that it is about, like `bridges.orders.sink.kafka.topic`; the root for a whole file.
+    pub path: KeyPath,
     /// What is wrong and what to do. It holds no secret.
     pub message: String,
 }
 
 // === impl Place ===
 
-const VARIABLE: &str = "environment variable ";
-
 impl Place {
-    /// The place as the origin of a value; [`Place::from_origin`] reads it back.
-    pub(super) fn to_origin(&self) -> String {
-        self.to_string()
-    }
-
-    pub(super) fn from_origin(origin: &str) -> Option<Self> {
-        if let Some(name) = origin.strip_prefix(VARIABLE) {
-            return Some(Self::Variable(name.to_owned()));
-        }
-        let mut parts = origin.rsplitn(3, ':');
-        let column = parts.next()?.parse().ok()?;
-        let line = parts.next()?.parse().ok()?;
-        Some(Self::File { path: PathBuf::from(parts.next()?), line, column })
-    }
-
     /// The file, if it is in one.
     pub fn file(&self) -> Option<&Path> {
         match self {
@@ -71,7 +50,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { path, line, column } => write!(f, "{}:{line}:{column}", path.display()),
-            Self::Variable(name) => write!(f, "{VARIABLE}{name}"),
+            Self::Variable(name) => write!(f, "environment variable {name}"),
         }
     }
 }
@@ -81,7 +60,7 @@ impl fmt::Display for Place {
 impl Diagnostic {
     /// Something that cannot work, about no key in particular.
     pub(super) fn error(place: Option<Place>, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, place, path: String::new(), message: message.into() }
+        Self { severity: Severity::Error, place, path: KeyPath::root(), message: message.into() }
     }
 
     pub(super) fn new(place: Option<Place>, problem: Problem) -> Self {
@@ -99,8 +78,8 @@ impl Diagnostic {
 
     /// In the order of reading: by file, line and column; what has no place comes first.
     pub(super) fn reading_order(&self, other: &Self) -> Ordering {
-        let key = |one: &Self| (one.place.clone(), one.path.clone(), one.message.clone());
-        key(self).cmp(&key(other))
+        let key = |one: &Self| (one.path.to_string(), one.message.clone());
+        self.place.cmp(&other.place).then_with(|| key(self).cmp(&key(other)))
     }
 }
 
@@ -109,7 +88,7 @@ impl Serialize for Diagnostic {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("severity", self.severity_text())?;
-        map.serialize_entry("path", &self.path)?;
+        map.serialize_entry("path", &self.path.to_string())?;
         map.serialize_entry("message", &self.message)?;
         match &self.place {
             Some(Place::File { path, line, column }) => {
@@ -130,7 +109,7 @@ impl fmt::Display for Diagnostic {
             write!(f, "{place}: ")?;
         }
         write!(f, "{}: ", self.severity_text())?;
-        if !self.path.is_empty() {
+        if !self.path.is_root() {
             write!(f, "{}: ", self.path)?;
         }
         f.write_str(&self.message)

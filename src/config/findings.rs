@@ -2,13 +2,12 @@
 //!
 //! What is remembered is bounded: a file of sixty thousand mistakes is told by its first ones and a number.
 
-use gantry_sdk::config::{Problem, Severity};
+use gantry_sdk::config::{KeyPath, Problem, Severity, Step};
 use serde_json::Value as Json;
 
 use super::{
     diagnostic::Diagnostic,
     layers::Tree,
-    path,
     schema::{self, Slot},
     secrets, typed,
     view::{self, Options},
@@ -76,7 +75,7 @@ impl<'t> Findings<'t> {
         };
         *count += 1;
         if *count <= MOST {
-            let place = self.tree.place(&problem.path);
+            let place = self.tree.place(&problem.path).cloned();
             self.found.push(Diagnostic::new(place, problem));
         }
     }
@@ -90,45 +89,45 @@ impl<'t> Findings<'t> {
 
     /// Adds a problem with exactly this value, unless it is a reference that could not be resolved.
     pub(super) fn add_unless_unread(&mut self, problem: Problem) {
-        if !self.missing.iter().any(|missing| path::below(&problem.path, &missing.problem.path).is_some()) {
+        if !self.missing.iter().any(|missing| problem.path.below(&missing.problem.path).is_some()) {
             self.add(problem);
         }
     }
 
     /// Adds an error.
-    pub(super) fn error(&mut self, path: impl Into<String>, message: impl Into<String>) {
+    pub(super) fn error(&mut self, path: impl Into<KeyPath>, message: impl Into<String>) {
         self.add(Problem::error(path, message));
     }
 
     /// Adds a warning.
-    pub(super) fn warning(&mut self, path: impl Into<String>, message: impl Into<String>) {
+    pub(super) fn warning(&mut self, path: impl Into<KeyPath>, message: impl Into<String>) {
         self.add(Problem::warning(path, message));
     }
 
     /// Sees to it that what could not be loaded does not vanish without a word.
-    pub(super) fn explain(&mut self, at: &str) {
-        if self.is_sound("") && !self.is_unresolved(at) {
+    pub(super) fn explain(&mut self, at: &KeyPath) {
+        if self.is_sound(&KeyPath::root()) && !self.is_unresolved(at) {
             self.error(at, "cannot be loaded, and no check says why: please report this as a bug");
         }
     }
 
     /// Whether nothing that cannot work was found at this path or below it.
-    pub(super) fn is_sound(&self, at: &str) -> bool {
+    pub(super) fn is_sound(&self, at: &KeyPath) -> bool {
         let mut errors = self.found.iter().filter(|found| found.severity == Severity::Error);
         // Of what is not told any more, nobody knows the path.
-        self.errors <= MOST && errors.all(|found| path::below(&found.path, at).is_none())
+        self.errors <= MOST && errors.all(|found| found.path.below(at).is_none())
     }
 
     /// Whether something at this path or around or below it is a reference that could not be resolved.
-    pub(super) fn is_unresolved(&self, at: &str) -> bool {
-        self.missing.iter().any(|missing| path::related(&missing.problem.path, at))
+    pub(super) fn is_unresolved(&self, at: &KeyPath) -> bool {
+        self.missing.iter().any(|missing| missing.problem.path.is_related(at))
     }
 
     /// Reads the references of the whole configuration. What cannot be read has a stand-in.
     pub(super) fn resolve(&mut self, written: Json) -> Options {
         let mut resolved = written.clone();
         let unread = self.secrets == Secrets::Unread;
-        secrets::each_text(&mut resolved, "", &mut |at, text| match secrets::expand(text) {
+        secrets::each_text(&mut resolved, |at, text| match secrets::expand(text) {
             _ if unread && !secrets::references(text).is_empty() => {
                 self.missing.push(Missing { problem: Problem::error(at, String::new()), later: true });
             }
@@ -167,7 +166,7 @@ impl<'t> Findings<'t> {
         for (count, severity) in [(self.errors, Severity::Error), (self.warnings, Severity::Warning)] {
             if count > MOST {
                 let problem =
-                    Problem { severity, path: String::new(), message: format!("… and {} more", count - MOST) };
+                    Problem { severity, path: KeyPath::root(), message: format!("… and {} more", count - MOST) };
                 self.found.push(Diagnostic::new(None, problem));
             }
         }
@@ -176,15 +175,17 @@ impl<'t> Findings<'t> {
 }
 
 /// Whether what stands at a path is used only later, as text.
-fn can_wait(written: &Json, at: &str) -> bool {
-    let takes_text = Slot::root(schema::whole()).at(written, at).is_none_or(|slot| slot.accepts(&Json::from("")));
-    let in_section = match path::below(at, "bridges") {
-        Some(inner) => path::next(&written["bridges"], inner).is_some_and(|(_, _, inner)| {
-            ["source", "sink", "sinks", "transforms", "errors.dead_letter"]
-                .iter()
-                .any(|part| path::below(inner, part).is_some())
-        }),
-        None => path::below(at, "connections").is_some(),
-    };
-    takes_text && in_section
+fn can_wait(written: &Json, at: &KeyPath) -> bool {
+    let place = Slot::root(schema::whole()).at(written, at.steps());
+    place.is_none_or(|slot| slot.accepts(&Json::from(""))) && is_of_plugin(at)
+}
+
+/// Whether a connector or a transform reads what stands there.
+fn is_of_plugin(at: &KeyPath) -> bool {
+    let parts = ["source", "sink", "sinks", "transforms", "errors.dead_letter"];
+    match at.below(&"bridges".into()) {
+        Some([Step::Key(_), inner @ ..]) => parts.iter().any(|part| inner.starts_with(KeyPath::from(*part).steps())),
+        Some(_) => false,
+        None => at.below(&"connections".into()).is_some(),
+    }
 }

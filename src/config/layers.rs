@@ -1,22 +1,21 @@
-//! Files in order, then `GANTRY__…` environment variables, and below all the default of an image: one tree, in which the later wins and every value knows where
-//! it was written.
+//! Files in order, then `GANTRY__…` environment variables, and below all the default of an image: one tree, in which the
+//! later wins and every value knows where it was written.
 //!
-//! Maps are merged key by key; lists and all else are replaced. Both kinds of layer are [`::config::Source`]s, collected
-//! in order into one [`Value`]. The crate's `ConfigBuilder`, `File` and `Environment` are not used, because they read a
-//! key with dots as a path (`linger.ms`), make variables lower case (header names) and forget where a map was written.
+//! Maps are merged key by key; lists and all else are replaced. Only a variable's name is cut into a path here: what a person
+//! wrote in a file may hold any character.
 
 use std::{
     env,
     path::{Path, PathBuf},
 };
 
-use ::config::{ConfigError, Map, Source, Value, ValueKind};
-use serde_json::{Number, Value as Json};
+use gantry_sdk::config::KeyPath;
+use serde_json::Value as Json;
 
 use super::{
     diagnostic::{Diagnostic, Place},
     files,
-    path::{self, Step},
+    node::{Entries, Kind, Node},
     yaml,
 };
 
@@ -31,7 +30,7 @@ const SHOWN_OF_A_NAME: usize = 60;
 /// What all layers say together.
 #[derive(Debug, Clone)]
 pub(super) struct Tree {
-    root: Value,
+    root: Node,
 }
 
 /// The environment variables that set options, by name.
@@ -46,36 +45,31 @@ pub(super) fn variables() -> Vec<(String, String)> {
 /// Reads all files and lays them over each other, then the variables. No tree when a file is no YAML.
 pub(super) fn collect(files: &[PathBuf], variables: Vec<(String, String)>) -> (Option<Tree>, Vec<Diagnostic>) {
     let mut problems = Vec::new();
-    let mut layers: Vec<Box<dyn Source>> = Vec::new();
+    let mut root = Node::new(None, Kind::Map(Entries::new()));
+    let (below, above): (Vec<_>, Vec<_>) = variables.into_iter().partition(|(name, _)| name == DEFAULT_LISTEN);
+    for (name, value) in below {
+        set(&mut root, &["control", "listen"], &value, &Place::Variable(name));
+    }
     let mut complete = true;
     for path in files {
         let found = files::of(path).map_err(|reason| Diagnostic::error(None, reason));
         for file in found.as_deref().unwrap_or_default() {
             match file_layer(file, &mut problems) {
-                Some(root) => layers.push(Box::new(File(root))),
+                Some(layer) => merge(&mut root, layer),
                 None => complete = false,
             }
         }
         complete &= found.is_ok();
         problems.extend(found.err());
     }
-    let (below, above): (Vec<_>, Vec<_>) = variables.into_iter().partition(|(name, _)| name == DEFAULT_LISTEN);
-    layers.push(Box::new(Variables(above)));
-
-    let mut root = Value::new(None, Map::<String, Value>::new());
-    for (name, value) in below {
-        set(&mut root, &["control", "listen"], &value, &Place::Variable(name).to_origin());
-    }
-    for layer in &layers {
-        if let Err(error) = layer.collect_to(&mut root) {
-            problems.push(Diagnostic::error(None, error.to_string()));
-        }
+    if let Err(reason) = set_all(&mut root, above) {
+        problems.push(Diagnostic::error(None, reason));
     }
     (complete.then_some(Tree { root }), problems)
 }
 
 /// Reads one file; `None` when it is no YAML.
-fn file_layer(file: &Path, problems: &mut Vec<Diagnostic>) -> Option<Value> {
+fn file_layer(file: &Path, problems: &mut Vec<Diagnostic>) -> Option<Node> {
     match files::text(file) {
         Ok(text) => {
             let (root, more) = yaml::parse_file(file, &text);
@@ -89,93 +83,56 @@ fn file_layer(file: &Path, problems: &mut Vec<Diagnostic>) -> Option<Value> {
     }
 }
 
-/// One file's tree.
-#[derive(Debug, Clone)]
-struct File(Value);
-
-impl Source for File {
-    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
-        Box::new(self.clone())
-    }
-
-    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
-        self.0.clone().into_table()
-    }
-
-    fn collect_to(&self, tree: &mut Value) -> Result<(), ConfigError> {
-        merge(tree, &self.0);
-        Ok(())
-    }
-}
-
-fn merge(below: &mut Value, above: &Value) {
-    match (&mut below.kind, &above.kind) {
-        (ValueKind::Table(entries), ValueKind::Table(more)) => {
+fn merge(below: &mut Node, above: Node) {
+    match (&mut below.kind, above) {
+        (Kind::Map(entries), Node { kind: Kind::Map(more), .. }) => {
             for (key, value) in more {
-                match entries.get_mut(key) {
+                match entries.get_mut(&key) {
                     Some(entry) => merge(entry, value),
-                    None => _ = entries.insert(key.clone(), value.clone()),
+                    None => _ = entries.insert(key, value),
                 }
             }
         }
-        _ => *below = above.clone(),
+        (_, above) => *below = above,
     }
 }
 
-/// Environment variables. Their values stay text here; what a number or a list is, the schema knows.
-#[derive(Debug, Clone)]
-struct Variables(Vec<(String, String)>);
-
-impl Source for Variables {
-    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
-        Box::new(self.clone())
-    }
-
-    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
-        let mut tree = Value::new(None, Map::<String, Value>::new());
-        self.collect_to(&mut tree)?;
-        tree.into_table()
-    }
-
-    fn collect_to(&self, tree: &mut Value) -> Result<(), ConfigError> {
-        for (name, value) in &self.0 {
-            let segments: Vec<&str> = name[PREFIX.len()..].split(SEPARATOR).collect();
-            if segments.len() > yaml::MAX_DEPTH {
-                let begin: String = name.chars().take(SHOWN_OF_A_NAME).collect();
-                return Err(ConfigError::Message(format!(
-                    "the environment variable {begin}…: its name has more than {} parts",
-                    yaml::MAX_DEPTH
-                )));
-            }
-            let origin = Place::Variable(name.clone()).to_origin();
-            if segments.iter().any(|segment| segment.is_empty()) {
-                return Err(ConfigError::Message(format!(
-                    "{origin}: a part of the name between two {SEPARATOR} is empty"
-                )));
-            }
-            set(tree, &segments, value, &origin);
+/// Lays environment variables over the files. Their values stay text here; what a number or a list is, the schema knows.
+fn set_all(root: &mut Node, variables: Vec<(String, String)>) -> Result<(), String> {
+    for (name, value) in variables {
+        let segments: Vec<&str> = name[PREFIX.len()..].split(SEPARATOR).collect();
+        if segments.len() > yaml::MAX_DEPTH {
+            let begin: String = name.chars().take(SHOWN_OF_A_NAME).collect();
+            let most = yaml::MAX_DEPTH;
+            return Err(format!("the environment variable {begin}…: its name has more than {most} parts"));
         }
-        Ok(())
+        let place = Place::Variable(name.clone());
+        if segments.iter().any(|segment| segment.is_empty()) {
+            return Err(format!("{place}: a part of the name between two {SEPARATOR} is empty"));
+        }
+        set(root, &segments, &value, &place);
     }
+    Ok(())
 }
 
-fn set(below: &mut Value, segments: &[&str], text: &str, origin: &String) {
+fn set(below: &mut Node, segments: &[&str], text: &str, place: &Place) {
+    let here = |kind| Node::new(Some(place.clone()), kind);
     let [segment, rest @ ..] = segments else {
-        *below = Value::new(Some(origin), ValueKind::String(text.to_owned()));
+        *below = here(Kind::Single(Json::from(text)));
         return;
     };
-    if !matches!(below.kind, ValueKind::Table(_)) {
-        *below = Value::new(Some(origin), Map::<String, Value>::new());
+    if !matches!(below.kind, Kind::Map(_)) {
+        *below = here(Kind::Map(Entries::new()));
     }
-    if let ValueKind::Table(entries) = &mut below.kind {
+    if let Kind::Map(entries) = &mut below.kind {
         let key = key_for(entries, segment);
-        set(entries.entry(key).or_insert_with(|| Value::new(Some(origin), ValueKind::Nil)), rest, text, origin);
+        set(entries.entry(key).or_insert_with(|| here(Kind::Single(Json::Null))), rest, text, place);
     }
 }
 
 /// The key that a part of a variable's name means: one that is there, upper or lower case; else as it is written, in
 /// lower case when all of it is upper case.
-fn key_for(entries: &Map<String, Value>, segment: &str) -> String {
+fn key_for(entries: &Entries, segment: &str) -> String {
     if entries.contains_key(segment) {
         return segment.to_owned();
     }
@@ -188,73 +145,24 @@ fn key_for(entries: &Map<String, Value>, segment: &str) -> String {
 // === impl Tree ===
 
 impl Tree {
-    /// The tree without the places.
-    pub(super) fn to_json(&self) -> Json {
-        to_json(&self.root)
+    /// What is at its top.
+    pub(super) const fn root(&self) -> &Node {
+        &self.root
     }
 
     /// Where the value at this path was written, or the nearest value around it.
-    pub(super) fn place(&self, path: &str) -> Option<Place> {
-        let mut nearest = None;
-        self.descend(path, |value| nearest = value.origin().or(nearest));
-        nearest.and_then(Place::from_origin)
+    pub(super) fn place(&self, path: &KeyPath) -> Option<&Place> {
+        self.root.place(path)
     }
 
     /// Whether a value at this path was written.
-    pub(super) fn holds(&self, path: &str) -> bool {
-        self.descend(path, |_| {})
+    pub(super) fn holds(&self, path: &KeyPath) -> bool {
+        self.root.holds(path)
     }
 
     /// Whether the control port listens where an image or a unit file has its default.
     pub(super) fn listens_by_default(&self) -> bool {
-        matches!(self.place("control.listen"), Some(Place::Variable(name)) if name == DEFAULT_LISTEN)
-    }
-
-    /// Whether the value at this path is the text of an environment variable.
-    pub(super) fn is_variable(&self, path: &str) -> bool {
-        matches!(self.place(path), Some(Place::Variable(_)))
-    }
-
-    /// Visits the values on the way; whether the path leads to the end.
-    fn descend<'a>(&'a self, mut path: &str, mut visit: impl FnMut(&'a Value)) -> bool {
-        let mut value = &self.root;
-        loop {
-            visit(value);
-            if path.is_empty() {
-                return true;
-            }
-            let next = match &value.kind {
-                ValueKind::Table(entries) => {
-                    path::step(path, |key| entries.contains_key(key), 0).and_then(|(step, rest)| match step {
-                        Step::Key(key) => entries.get(key).map(|value| (value, rest)),
-                        Step::Index(_) => None,
-                    })
-                }
-                ValueKind::Array(items) => match path::step(path, |_| false, items.len()) {
-                    Some((Step::Index(index), rest)) => Some((&items[index], rest)),
-                    _ => None,
-                },
-                _ => None,
-            };
-            let Some((next, rest)) = next else { return false };
-            (value, path) = (next, rest);
-        }
-    }
-}
-
-/// A value without its place.
-pub(super) fn to_json(value: &Value) -> Json {
-    match &value.kind {
-        ValueKind::Nil => Json::Null,
-        ValueKind::Boolean(value) => Json::Bool(*value),
-        ValueKind::I64(value) => Json::from(*value),
-        ValueKind::U64(value) => Json::from(*value),
-        ValueKind::I128(value) => Number::from_i128(*value).map_or(Json::Null, Json::Number),
-        ValueKind::U128(value) => Number::from_u128(*value).map_or(Json::Null, Json::Number),
-        ValueKind::Float(value) => Json::from(*value),
-        ValueKind::String(text) => Json::String(text.clone()),
-        ValueKind::Array(items) => items.iter().map(to_json).collect(),
-        ValueKind::Table(entries) => entries.iter().map(|(key, value)| (key.clone(), to_json(value))).collect(),
+        matches!(self.place(&"control.listen".into()), Some(Place::Variable(name)) if name == DEFAULT_LISTEN)
     }
 }
 

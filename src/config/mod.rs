@@ -11,7 +11,7 @@
 //!   of one bridge is that bridge's own matter.
 //!
 //! # In reading order
-//! `settings` (what the options are) → `files`, `yaml` and `layers` (text to one tree with places) → [`secrets`],
+//! `settings` (what the options are) → `files`, `yaml`, `node` and `layers` (text to one tree with places) → [`secrets`],
 //! `typed` (references and variables put in) → `view` (what may be said of them; `stand_in`) → `sections`, `bridges`
 //! (what is meant, against [`schema`] by `validate`) → `warnings` → `redact` (what may be shown), `difference` (what a
 //! reload has to do).
@@ -23,7 +23,7 @@ mod difference;
 mod files;
 mod findings;
 mod layers;
-mod path;
+mod node;
 pub mod plugins;
 mod redact;
 mod resolver;
@@ -42,7 +42,7 @@ mod yaml;
 use std::{path::PathBuf, sync::Arc};
 
 use gantry_runtime::Definition;
-use gantry_sdk::config::Severity;
+use gantry_sdk::config::{KeyPath, Severity};
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
@@ -93,8 +93,8 @@ fn examine(files: &[PathBuf], variables: Vec<(String, String)>, secrets: Secrets
     };
     let mut findings = Findings::new(&tree, secrets);
 
-    let mut written = tree.to_json();
-    typed::variables(&Slot::root(schema::whole()), &mut written, "", &tree);
+    let mut written = tree.root().to_json();
+    typed::variables(&Slot::root(schema::whole()), tree.root(), &mut written);
     findings.connections_are_misspelt = misspells_connections(&written);
     refuse_empty_sections(&mut findings, &written);
     drop_empty(&mut written);
@@ -103,23 +103,25 @@ fn examine(files: &[PathBuf], variables: Vec<(String, String)>, secrets: Secrets
 
     let settings = settings(&mut findings, view);
     let connections = sections::connections(&mut findings, view.key("connections"));
-    let mut bridges = Vec::new();
+    let (mut bridges, mut flows) = (Vec::new(), Vec::new());
     for name in view.written["bridges"].as_object().into_iter().flat_map(serde_json::Map::keys) {
         let read = bridges::read(&mut findings, name, view.key("bridges").key(name), &connections);
-        if read.is_none() {
-            findings.explain(&path::key("bridges", name));
+        match read {
+            Some((bridge, flow)) => {
+                bridges.push(bridge);
+                flows.push(flow);
+            }
+            None => findings.explain(&KeyPath::from("bridges").key(name)),
         }
-        bridges.extend(read);
     }
-    let flows: Vec<Flow> = bridges.iter().map(bridges::Bridge::to_flow).collect();
     warnings::find(&mut findings, view.written, settings.as_ref(), &connections, &bridges, &flows);
 
-    let definitions = bridges.iter().map(|bridge| Arc::new(bridge.to_definition(&findings))).collect();
+    let definitions = bridges.into_iter().map(|bridge| Arc::new(bridge.definition)).collect();
     diagnostics.extend(findings.finish());
     let failed = diagnostics.iter().any(|one| one.severity == Severity::Error);
     match settings {
         Some(settings) if !failed => {
-            let names_bridges = tree.holds("bridges");
+            let names_bridges = tree.holds(&"bridges".into());
             Ok(Loaded { settings, bridges: definitions, names_bridges, flows, warnings: diagnostics })
         }
         _ => {
@@ -156,23 +158,24 @@ fn settings(findings: &mut Findings<'_>, view: View<'_>) -> Option<Settings> {
 fn setting<T: DeserializeOwned>(
     findings: &mut Findings<'_>,
     view: View<'_>,
-    key: &str,
+    key: &'static str,
     default: impl FnOnce() -> T,
 ) -> Option<T> {
     if view.written.get(key).is_none() {
         return Some(default());
     }
-    if !findings.is_sound(key) {
+    let at = KeyPath::from(key);
+    if !findings.is_sound(&at) {
         return None;
     }
     let view = view.key(key);
     let slot = Slot::root(schema::whole()).key(key)?;
     let wrong = view.problems(&slot, |value| gantry_sdk::config::deserialize::<T>(value).err().into_iter().collect());
     for problem in wrong {
-        findings.add_unless_missing(problem.under(key));
+        findings.add_unless_missing(problem.under(&at));
     }
     match gantry_sdk::config::deserialize(view.resolved) {
-        Err(_) if findings.is_unresolved(key) => Some(default()),
+        Err(_) if findings.is_unresolved(&at) => Some(default()),
         value => value.ok(),
     }
 }

@@ -7,11 +7,11 @@
 use std::sync::LazyLock;
 
 use gantry_runtime::definition::Definition;
+use gantry_sdk::config::{KeyPath, Step};
 use regex::{Captures, Regex};
 use serde_json::Value as Json;
 
 use super::{
-    path,
     schema::{self, Slot},
     secrets::{self, Part},
 };
@@ -23,26 +23,26 @@ pub fn redacted(definition: &Definition) -> Json {
     let bridge = Slot::root(schema::whole()).key("bridges").and_then(|bridges| bridges.key(&definition.name));
     let mut shown = definition.raw.clone();
     if let Some(bridge) = bridge {
-        each_plain_secret(Some(&bridge), &mut shown, &mut |_, text, hidden| *text = hidden);
+        each_plain_secret(&bridge, &mut shown, |_, text, hidden| *text = hidden);
     }
     shown
 }
 
 /// Visits every text that holds a secret in plain text, with its path and what may be shown of it.
 pub(super) fn each_plain_secret(
-    slot: Option<&Slot<'_>>,
+    slot: &Slot<'_>,
     value: &mut Json,
-    visit: &mut impl FnMut(&str, &mut String, String),
+    mut visit: impl FnMut(&KeyPath, &mut String, String),
 ) {
-    walk(slot.cloned(), false, value, "", visit);
+    walk(Some(slot.clone()), false, value, &mut KeyPath::root(), &mut visit);
 }
 
 fn walk(
     slot: Option<Slot<'_>>,
     secret: bool,
     value: &mut Json,
-    at: &str,
-    visit: &mut impl FnMut(&str, &mut String, String),
+    at: &mut KeyPath,
+    visit: &mut impl FnMut(&KeyPath, &mut String, String),
 ) {
     let secret = secret || slot.as_ref().is_some_and(Slot::is_secret);
     match value {
@@ -51,12 +51,16 @@ fn walk(
                 let open = slot.as_ref().is_none_or(|slot| !slot.known_keys().contains(&key.as_str()));
                 let below = slot.as_ref().and_then(|slot| slot.key(key));
                 let template = below.as_ref().is_some_and(Slot::is_template);
-                walk(below, secret || (open && !template && sounds_secret(key)), entry, &path::key(at, key), visit);
+                at.push(Step::Key(key.clone()));
+                walk(below, secret || (open && !template && sounds_secret(key)), entry, at, visit);
+                at.pop();
             }
         }
         Json::Array(items) => {
             for (index, item) in items.iter_mut().enumerate() {
-                walk(slot.as_ref().and_then(Slot::item), secret, item, &path::index(at, index), visit);
+                at.push(Step::Index(index));
+                walk(slot.as_ref().and_then(Slot::item), secret, item, at, visit);
+                at.pop();
             }
         }
         Json::String(text) => {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use gantry_runtime::Resolver;
 use gantry_sdk::{
     Error, Result,
-    config::{Problem, Severity},
+    config::{KeyPath, Problem, Severity},
     plugin::Plugin,
 };
 use serde_json::Value as Json;
@@ -60,7 +60,7 @@ impl<'p> Resolved<'p> {
         }
         Err(match self.first_problem() {
             Some(problem) => Error::new(error.kind(), problem.to_string()),
-            None => Error::new(error.kind(), view.concealed(&slot, Severity::Error, String::new()).message),
+            None => Error::new(error.kind(), view.concealed(&slot, Severity::Error, KeyPath::root()).message),
         })
     }
 

@@ -3,12 +3,14 @@
 use std::{cell::Cell, collections::BTreeMap, sync::Arc};
 
 use gantry_runtime::definition::Part;
-use gantry_sdk::{config::Problem, plugin::ConnectionPlugin};
+use gantry_sdk::{
+    config::{KeyPath, Problem},
+    plugin::ConnectionPlugin,
+};
 use serde_json::{Map, Value as Json};
 
 use super::{
     findings::Findings,
-    path,
     plugins::{Kind, Registered},
     resolver::References,
     schema::Slot,
@@ -20,7 +22,7 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Section<P: 'static> {
     /// Where its options are, like `bridges.orders.sink.kafka`.
-    pub at: String,
+    pub at: KeyPath,
     pub plugin: &'static P,
     /// The options, with the connection's in place of its name.
     pub options: Options,
@@ -61,7 +63,7 @@ impl<P: Registered> Section<P> {
 pub(super) fn connections(findings: &mut Findings<'_>, view: View<'_>) -> Connections {
     let mut connections = Connections::new();
     for name in view.written.as_object().into_iter().flat_map(Map::keys) {
-        let at = path::key("connections", name);
+        let at = KeyPath::from("connections").key(name);
         let section = read(findings, &at, view.key(name), &Connections::new());
         connections.insert(name.clone(), section.map(|section| Connection { section, used: Cell::new(false) }));
     }
@@ -76,18 +78,18 @@ pub(super) fn unused(connections: &Connections) -> impl Iterator<Item = &String>
 /// Reads the section at a path. `None` when it is not clear which plugin is meant.
 pub(super) fn read<P: Registered>(
     findings: &mut Findings<'_>,
-    at: &str,
+    at: &KeyPath,
     view: View<'_>,
     connections: &Connections,
 ) -> Option<Section<P>> {
     let plugin = choose::<P>(findings, at, view.written)?;
-    read_options(findings, path::key(at, plugin.name()), plugin, view.key(plugin.name()), connections)
+    read_options(findings, at.key(plugin.name()), plugin, view.key(plugin.name()), connections)
 }
 
 /// Reads the options at a path for a plugin that is known.
 pub(super) fn read_options<P: Registered>(
     findings: &mut Findings<'_>,
-    at: String,
+    at: KeyPath,
     plugin: &'static P,
     view: View<'_>,
     connections: &Connections,
@@ -109,17 +111,18 @@ pub(super) fn read_options<P: Registered>(
     let view = section.options.view();
     let problems = validate::problems(&schema, view.resolved, view.quotable);
     let fits = problems.is_empty();
+    let connection = KeyPath::from("connection");
     for problem in problems {
         // A named connection is read where it stands.
-        if fill == Fill::Inline || path::below(&problem.path, "connection").is_none() {
+        if fill == Fill::Inline || problem.path.below(&connection).is_none() {
             findings.add_unless_unread(problem.under(&section.at));
         }
     }
     if fits && matches!(fill, Fill::Inline | Fill::Named { sound: true, .. }) {
         for problem in view.problems(&Slot::root(&schema), |options| plugin.check(options)) {
-            match (&fill, path::below(&problem.path, "connection")) {
+            match (&fill, problem.path.below(&connection)) {
                 (Fill::Named { at, .. }, Some(inner)) if !inner.is_empty() => {
-                    findings.add_unless_missing(Problem { path: path::join(at, inner), ..problem });
+                    findings.add_unless_missing(Problem { path: at.join(inner), ..problem });
                 }
                 _ => findings.add_unless_missing(problem.under(&section.at)),
             }
@@ -128,7 +131,7 @@ pub(super) fn read_options<P: Registered>(
     Some(section)
 }
 
-fn choose<P: Registered>(findings: &mut Findings<'_>, at: &str, written: &Json) -> Option<&'static P> {
+fn choose<P: Registered>(findings: &mut Findings<'_>, at: &KeyPath, written: &Json) -> Option<&'static P> {
     let kind = P::KIND.word();
     let known = || P::all().iter().map(gantry_sdk::plugin::Plugin::name);
     let Json::Object(entries) = written else {
@@ -147,7 +150,7 @@ fn choose<P: Registered>(findings: &mut Findings<'_>, at: &str, written: &Json) 
             if found.is_none() {
                 let what = if P::KIND == Kind::Connection { "connector with connections" } else { kind };
                 let instead = suggest::instead(name, known());
-                findings.error(path::key(at, name), format!("there is no {what} of this name; {instead}"));
+                findings.error(at.key(*name), format!("there is no {what} of this name; {instead}"));
             }
             found
         }
@@ -176,7 +179,7 @@ enum Fill {
     /// It has none, or has it written out.
     Inline,
     /// A named one whose options are in place now.
-    Named { at: String, sound: bool },
+    Named { at: KeyPath, sound: bool },
     /// One that is not there.
     Unknown,
 }
@@ -194,7 +197,7 @@ fn fill_connection<P: Registered>(
         _ => return Fill::Inline,
     };
     let quoted = options.quotable["connection"].as_str().unwrap_or_default().to_owned();
-    let at = path::key(&section.at, "connection");
+    let at = section.at.key("connection");
     let connector = section.plugin.name();
     let of_connector = |one: &&Option<Connection>| one.as_ref().is_none_or(|one| one.section.plugin.name == connector);
     match connections.get(&name) {

@@ -486,7 +486,7 @@ fn the_schema_is_right_by_its_own_rules_and_takes_what_loading_takes() {
     );
     let with_references = with_references.replace("key:", "compression: '${env:CODEC}', linger: '${env:LINGER}', key:");
     for text in [ORDERS, &with_references, "bridges: { a: { source: { generate: }, sink: { console: } } }", "{}"] {
-        let value = layers::to_json(&yaml::parse_value(text).expect("it is YAML"));
+        let value = yaml::parse_value(text).expect("it is YAML").to_json();
         let errors: Vec<String> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
         assert_eq!(errors, Vec::<String>::new(), "{text}");
     }
@@ -497,7 +497,7 @@ fn the_schema_is_right_by_its_own_rules_and_takes_what_loading_takes() {
         ORDERS.replace("    errors:", "    tasks: many\n    errors:"),
         ORDERS.replace("  orders:", "  or/ders:"),
     ] {
-        let value = layers::to_json(&yaml::parse_value(&text).expect("it is YAML"));
+        let value = yaml::parse_value(&text).expect("it is YAML").to_json();
         assert!(!validator.is_valid(&value), "{text}");
     }
 }
@@ -591,4 +591,22 @@ fn the_limit_of_the_process_is_checked_against_its_tasks() {
     let timeout = ORDERS.replace("errors: {", "errors: { retry: { timeout: 0s },");
     let timeout = with(&timeout, &[], true).expect_err("everything would be given up");
     assert!(timeout[0].contains("errors.retry.timeout: 0s would give up every record"), "{timeout:?}");
+}
+
+#[test]
+fn what_is_wrong_is_told_of_each_bridge_whatever_dots_its_name_holds() {
+    let bridge = |rate: u32, batch: u32| {
+        format!(
+            "{{ source: {{ generate: {{ rate: {rate} }} }}, sink: {{ console: {{}} }}, limits: {{ batch: {batch} }} }}"
+        )
+    };
+    let text = format!("bridges:\n  a.b: {0}\n  a: {1}\n  'a[0]': {0}\n", bridge(0, 500), bridge(1, 20_000));
+    let problems = with(&text, &[], true).expect_err("all of them are wrong");
+    let expected = [
+        "gantry.yaml:2:32: error: bridges.a.b.source.generate.rate: ",
+        "gantry.yaml:3:76: error: bridges.a.limits.batch: ",
+        "gantry.yaml:4:35: error: bridges.a[0].source.generate.rate: ",
+    ];
+    assert_eq!(problems.len(), expected.len(), "{problems:?}");
+    assert!(expected.iter().all(|start| has(&problems, start)), "{problems:?}");
 }

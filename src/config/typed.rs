@@ -6,30 +6,29 @@
 use serde_json::Value as Json;
 
 use super::{
-    layers::{Tree, to_json},
-    path,
+    node::{Kind, Node},
     schema::Slot,
     secrets, stand_in, yaml,
 };
 
-/// Gives the values of environment variables the type that their place takes.
-pub(super) fn variables(slot: &Slot<'_>, value: &mut Json, at: &str, tree: &Tree) {
-    match value {
-        Json::Object(entries) => {
+/// Gives the values of environment variables the type that their place takes. `node` is the value with its places.
+pub(super) fn variables(slot: &Slot<'_>, node: &Node, value: &mut Json) {
+    match (&node.kind, value) {
+        (Kind::Map(nodes), Json::Object(entries)) => {
             for (key, entry) in entries {
-                if let Some(below) = slot.key(key) {
-                    variables(&below, entry, &path::key(at, key), tree);
+                if let (Some(below), Some(node)) = (slot.key(key), nodes.get(key)) {
+                    variables(&below, node, entry);
                 }
             }
         }
-        Json::Array(items) => {
+        (Kind::List(nodes), Json::Array(items)) => {
             if let Some(below) = slot.item() {
-                for (index, item) in items.iter_mut().enumerate() {
-                    variables(&below, item, &path::index(at, index), tree);
+                for (node, item) in nodes.iter().zip(items) {
+                    variables(&below, node, item);
                 }
             }
         }
-        Json::String(text) if tree.is_variable(at) => {
+        (Kind::Single(Json::String(text)), value) if node.is_variable() => {
             if let Some(read) = read(slot, text) {
                 *value = read;
             }
@@ -74,6 +73,6 @@ fn read(slot: &Slot<'_>, text: &str) -> Option<Json> {
     if slot.accepts(&Json::from(text)) {
         return None;
     }
-    let value = to_json(&yaml::parse_value(text)?);
+    let value = yaml::parse_value(text)?.to_json();
     slot.accepts(&value).then_some(value)
 }

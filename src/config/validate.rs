@@ -3,12 +3,18 @@
 //! Every problem at once, each at its own path. A value is shown only where the schema does not call it a secret, and only
 //! if a person wrote it there: what a reference brought is never quoted.
 
-use gantry_sdk::{Template, config::Problem};
-use jsonschema::{ValidationError, error::ValidationErrorKind as Kind, paths::Location};
+use gantry_sdk::{
+    Template,
+    config::{KeyPath, Problem, Step},
+};
+use jsonschema::{
+    ValidationError,
+    error::ValidationErrorKind as Kind,
+    paths::{Location, LocationSegment},
+};
 use serde_json::{Map, Value as Json};
 
 use super::{
-    path,
     schema::{self, Slot, kind_of},
     secrets, suggest,
 };
@@ -81,7 +87,7 @@ impl<'a> Report<'a> {
     fn explain(&self, error: &ValidationError<'_>) -> Vec<Problem> {
         let (at, slot, instance) = self.locate(error.instance_path());
         let Some(slot) = slot else {
-            return vec![Problem::error(at, error.masked().to_string())];
+            return vec![Problem::error(&at, error.masked().to_string())];
         };
         match error.kind() {
             Kind::AdditionalProperties { unexpected } => {
@@ -92,32 +98,24 @@ impl<'a> Report<'a> {
             }
             kind => {
                 let message = message(kind, &slot, &instance).unwrap_or_else(|| error.masked().to_string());
-                vec![Problem::error(at, message)]
+                vec![Problem::error(&at, message)]
             }
         }
     }
 
     /// Path, place in the schema, and value of a location.
-    fn locate(&self, location: &Location) -> (String, Option<Slot<'a>>, Instance<'a>) {
-        let (mut at, mut slot) = (String::new(), Some(Slot::root(self.schema)));
+    fn locate(&self, location: &Location) -> (KeyPath, Option<Slot<'a>>, Instance<'a>) {
+        let (mut at, mut slot) = (KeyPath::root(), Some(Slot::root(self.schema)));
         let (mut value, mut quotable) = (self.value, self.quotable);
         for segment in location {
-            let segment = segment.to_string();
-            match value {
-                Json::Array(_) => {
-                    let index: usize = segment.parse().unwrap_or(usize::MAX);
-                    at = path::index(&at, index);
-                    slot = slot.and_then(|slot| slot.item());
-                    value = value.get(index).unwrap_or(&Json::Null);
-                    quotable = quotable.get(index).unwrap_or(&Json::Null);
-                }
-                _ => {
-                    at = path::key(&at, &segment);
-                    slot = slot.and_then(|slot| slot.key(&segment));
-                    value = value.get(&segment).unwrap_or(&Json::Null);
-                    quotable = quotable.get(&segment).unwrap_or(&Json::Null);
-                }
-            }
+            let step = step(value, &segment);
+            slot = slot.and_then(|slot| match &step {
+                Step::Key(key) => slot.key(key),
+                Step::Index(_) => slot.item(),
+            });
+            value = step.of(value).unwrap_or(&Json::Null);
+            quotable = step.of(quotable).unwrap_or(&Json::Null);
+            at.push(step);
         }
         (at, slot, Instance { value, concealed: Some(quotable).filter(|quotable| *quotable != value) })
     }
@@ -125,7 +123,7 @@ impl<'a> Report<'a> {
     /// None of several forms fits: say what is wrong with the one that is meant.
     fn no_form_fits(
         &self,
-        at: &str,
+        at: &KeyPath,
         slot: &Slot<'_>,
         instance: &Instance<'_>,
         forms: &[Vec<ValidationError<'static>>],
@@ -154,11 +152,19 @@ impl<'a> Report<'a> {
     }
 }
 
+/// The step into a value: the validator takes a key of digits for an index.
+fn step(value: &Json, segment: &LocationSegment<'_>) -> Step {
+    match (value, segment) {
+        (Json::Array(_), LocationSegment::Index(index)) => Step::Index(*index),
+        (_, key) => Step::Key(key.to_string()),
+    }
+}
+
 fn is_of_another_form(error: &ValidationError<'_>) -> bool {
     matches!(error.kind(), Kind::Type { .. } | Kind::Enum { .. } | Kind::Constant { .. })
 }
 
-fn unknown_keys<'k>(at: &str, slot: &Slot<'_>, keys: impl Iterator<Item = &'k str>) -> Vec<Problem> {
+fn unknown_keys<'k>(at: &KeyPath, slot: &Slot<'_>, keys: impl Iterator<Item = &'k str>) -> Vec<Problem> {
     let known = slot.known_keys();
     let mut keys = keys.fuse();
     let mut problems: Vec<Problem> = keys
@@ -170,7 +176,7 @@ fn unknown_keys<'k>(at: &str, slot: &Slot<'_>, keys: impl Iterator<Item = &'k st
             } else {
                 format!("unknown key; {}", suggest::instead(key, known.iter().copied()))
             };
-            Problem::error(path::key(at, key), message)
+            Problem::error(at.key(key), message)
         })
         .collect();
     let more = keys.count();

@@ -11,10 +11,10 @@
 
 use std::fmt;
 
-use gantry_sdk::config::{Problem, Severity};
+use gantry_sdk::config::{KeyPath, Problem, Severity, Step};
 use serde_json::Value as Json;
 
-use super::{path, redact, schema::Slot, secrets, stand_in, suggest, typed, validate};
+use super::{redact, schema::Slot, secrets, stand_in, suggest, typed, validate};
 
 /// No more references are named in one message.
 const NAMED: usize = 3;
@@ -49,13 +49,10 @@ impl<'a> View<'a> {
         Self { written: below(self.written), resolved: below(self.resolved), quotable: below(self.quotable) }
     }
 
-    /// What stands at a JSON pointer.
-    pub(super) fn pointer(self, pointer: &str) -> Option<Self> {
-        Some(Self {
-            written: self.written.pointer(pointer)?,
-            resolved: self.resolved.pointer(pointer)?,
-            quotable: self.quotable.pointer(pointer)?,
-        })
+    /// What stands some steps below, if anything does.
+    pub(super) fn at(self, steps: &[Step]) -> Option<Self> {
+        let below = |value: &'a Json| steps.iter().try_fold(value, |value, step| step.of(value));
+        Some(Self { written: below(self.written)?, resolved: below(self.resolved)?, quotable: below(self.quotable)? })
     }
 
     pub(super) fn to_options(self) -> Options {
@@ -86,7 +83,7 @@ impl<'a> View<'a> {
         for problem in found {
             let problem = match public.contains(&problem) {
                 true => problem,
-                false => self.concealed(slot, problem.severity, self.known_part(&problem.path, &public)),
+                false => self.concealed(slot, problem.severity, self.known_part(problem.path, &public)),
             };
             if !told.contains(&problem) {
                 told.push(problem);
@@ -96,19 +93,21 @@ impl<'a> View<'a> {
     }
 
     /// A problem of which nothing but its place may be told.
-    pub(super) fn concealed(self, slot: &Slot<'_>, severity: Severity, at: String) -> Problem {
+    pub(super) fn concealed(self, slot: &Slot<'_>, severity: Severity, at: KeyPath) -> Problem {
         let mut brought = Vec::new();
-        collect(self.quotable, self.resolved, "", &mut |path, reference| {
-            if path::related(path, &at) {
+        collect(self.quotable, self.resolved, &mut KeyPath::root(), &mut |path, reference| {
+            if path.is_related(&at) {
                 brought.push(reference);
             }
         });
         let own = !brought.is_empty();
         if !own {
-            collect(self.quotable, self.resolved, "", &mut |_, reference| brought.push(reference));
+            let all = &mut |_: &KeyPath, reference| brought.push(reference);
+            collect(self.quotable, self.resolved, &mut KeyPath::root(), all);
         }
         let what = what_brings(&brought);
-        let takes = slot.clone().at(self.quotable, &at).filter(|_| !at.is_empty()).and_then(|slot| takes(&slot));
+        let place = slot.clone().at(self.quotable, at.steps()).filter(|_| !at.is_root());
+        let takes = place.and_then(|slot| takes(&slot));
         let message = match (own, severity) {
             (true, Severity::Error) => format!("{what} is not right here{}", takes.unwrap_or_default()),
             (true, Severity::Warning) => format!("{what} will hurt here{}", takes.unwrap_or_default()),
@@ -119,15 +118,13 @@ impl<'a> View<'a> {
     }
 
     /// A path that says nothing of what a reference brought: one that the stand-ins lead to, or that a person wrote.
-    fn known_part(self, path: &str, public: &[Problem]) -> String {
+    fn known_part(self, path: KeyPath, public: &[Problem]) -> KeyPath {
         if public.iter().any(|problem| problem.path == path) {
-            return path.to_owned();
+            return path;
         }
-        let (mut value, mut rest) = (self.quotable, path);
-        while let Some((_, below, behind)) = path::next(value, rest).filter(|_| !rest.is_empty()) {
-            (value, rest) = (below, behind);
-        }
-        path[..path.len() - rest.len()].trim_end_matches('.').to_owned()
+        let mut value = self.quotable;
+        let known = path.steps().iter().take_while(|step| step.of(value).map(|below| value = below).is_some());
+        known.cloned().collect()
     }
 }
 
@@ -160,18 +157,22 @@ fn takes(slot: &Slot<'_>) -> Option<String> {
 }
 
 /// Visits every text that must not be quoted, with its path and each of its references; an empty one for plain text.
-fn collect(quotable: &Json, resolved: &Json, at: &str, visit: &mut impl FnMut(&str, String)) {
+fn collect(quotable: &Json, resolved: &Json, at: &mut KeyPath, visit: &mut impl FnMut(&KeyPath, String)) {
     match (quotable, resolved) {
         (Json::Object(quotable), Json::Object(resolved)) => {
             for (key, quotable) in quotable {
                 if let Some(resolved) = resolved.get(key) {
-                    collect(quotable, resolved, &path::key(at, key), visit);
+                    at.push(Step::Key(key.clone()));
+                    collect(quotable, resolved, at, visit);
+                    at.pop();
                 }
             }
         }
         (Json::Array(quotable), Json::Array(resolved)) => {
             for (index, (quotable, resolved)) in quotable.iter().zip(resolved).enumerate() {
-                collect(quotable, resolved, &path::index(at, index), visit);
+                at.push(Step::Index(index));
+                collect(quotable, resolved, at, visit);
+                at.pop();
             }
         }
         (Json::String(text), resolved) if resolved.as_str() != Some(text) => {
@@ -234,8 +235,8 @@ impl Options {
 /// What may be quoted of options as they were written: `$${` is what it stands for, a secret in plain text is hidden.
 pub(super) fn quotable(slot: &Slot<'_>, written: &Json) -> Json {
     let mut quotable = written.clone();
-    redact::each_plain_secret(Some(slot), &mut quotable, &mut |_, text, hidden| *text = hidden);
-    secrets::each_text(&mut quotable, "", &mut |_, text| {
+    redact::each_plain_secret(slot, &mut quotable, |_, text, hidden| *text = hidden);
+    secrets::each_text(&mut quotable, |_, text| {
         if text.contains("$${")
             && secrets::references(text).is_empty()
             && let Ok(Some(plain)) = secrets::expand(text)

@@ -3,16 +3,16 @@
 mod inputs;
 
 use gantry_runtime::Tolerance;
-use gantry_sdk::plugin::SinkPlugin;
+use gantry_sdk::{config::KeyPath, plugin::SinkPlugin};
 use serde_json::Value as Json;
 
 use super::{
     bridges::{Bridge, DeadLetterTarget},
     findings::Findings,
-    path, redact,
+    redact,
     schema::{self, Slot},
     sections::{self, Connections, Section},
-    settings::Settings,
+    settings::{REJECT, Settings},
 };
 use crate::graph::Flow;
 
@@ -49,29 +49,29 @@ pub(super) fn find(
     inputs::circles(findings, bridges, flows);
     // What is left over may belong to what is wrong.
     let count = written.get("bridges").and_then(Json::as_object).map_or(0, serde_json::Map::len);
-    if findings.is_sound("") && bridges.len() == count {
+    if findings.is_sound(&KeyPath::root()) && bridges.len() == count {
         if bridges.is_empty() {
             findings.warning("", "there are no bridges: nothing will move");
         }
         for name in sections::unused(connections) {
-            findings.warning(path::key("connections", name), "no bridge uses this connection");
+            findings.warning(KeyPath::from("connections").key(name), "no bridge uses this connection");
         }
     }
     plain_secrets(findings, written);
 }
 
 fn order(findings: &mut Findings<'_>, bridge: &Bridge, flow: &Flow) {
-    if bridge.options.tasks > 1 && !flow.source.description.partitioned {
+    if bridge.definition.tasks > 1 && !flow.source.description.partitioned {
         let message =
             "with more than one task records overtake each other: order is kept only within what one task reads";
-        findings.warning(path::key(&bridge.at, "tasks"), message);
+        findings.warning(bridge.at.key("tasks"), message);
     }
 }
 
 fn dead_letter(findings: &mut Findings<'_>, bridge: &Bridge) {
-    let at = path::key(&bridge.at, "errors.tolerance");
-    let sinks = || bridge.sinks.iter().map(|branch| &branch.sink);
-    match (&bridge.dead_letter, bridge.tolerance()) {
+    let at = bridge.at.join("errors.tolerance");
+    let sinks = || bridge.parts.sinks.iter().map(|branch| &branch.sink);
+    match (&bridge.parts.dead_letter, bridge.definition.errors.tolerance) {
         (None, Tolerance::All) => findings.warning(
             at,
             "all, and there is no errors.dead_letter: records that can never be delivered will be dropped and lost; \
@@ -93,9 +93,9 @@ fn dead_letter(findings: &mut Findings<'_>, bridge: &Bridge) {
 
 /// What no condition keeps is gone, and nobody asked for that.
 fn nowhere(findings: &mut Findings<'_>, bridge: &Bridge) {
-    if bridge.sinks.iter().all(|branch| branch.when.is_some()) {
+    if bridge.parts.sinks.iter().all(|branch| branch.when.is_some()) {
         findings.warning(
-            path::key(&bridge.at, "sinks"),
+            bridge.at.key("sinks"),
             "every sink has a condition: a record for which none holds is dropped and counts as filtered; a sink without \
              when takes every record",
         );
@@ -104,15 +104,15 @@ fn nowhere(findings: &mut Findings<'_>, bridge: &Bridge) {
 
 /// What the source's broker does with what is rejected.
 fn rejects(findings: &mut Findings<'_>, bridge: &Bridge) {
-    let at = path::key(&bridge.at, "errors.dead_letter.reject");
-    asked_of_source(findings, bridge, &at, bridge.source.plugin.check_reject);
+    let at = bridge.at.join("errors.dead_letter").key(REJECT);
+    asked_of_source(findings, bridge, &at, bridge.parts.source.plugin.check_reject);
 }
 
 /// Warns at `at`, an option of the bridge, of what the source finds in its own options.
-fn asked_of_source(findings: &mut Findings<'_>, bridge: &Bridge, at: &str, find: impl Fn(&Json) -> Option<String>) {
-    let Some(text) = find(&bridge.source.options.resolved) else { return };
+fn asked_of_source(findings: &mut Findings<'_>, bridge: &Bridge, at: &KeyPath, find: impl Fn(&Json) -> Option<String>) {
+    let Some(text) = find(&bridge.parts.source.options.resolved) else { return };
     // It may quote what a reference brought; what it says of the stand-ins as well does not.
-    let is_public = find(&bridge.source.stand_in()).is_some_and(|public| public == text);
+    let is_public = find(&bridge.parts.source.stand_in()).is_some_and(|public| public == text);
     let message =
         if is_public { text } else { "will hurt together with what references bring to the source".to_owned() };
     findings.warning(at, message);
@@ -125,31 +125,36 @@ fn own_place(findings: &mut Findings<'_>, bridge: &Bridge, letters: &Section<Sin
     let own = place(&letters.options.resolved);
     let is_here =
         |sink: &Section<SinkPlugin>| letters.plugin.name == sink.plugin.name && own == place(&sink.options.resolved);
-    if own[1].is_some() && bridge.sinks.iter().any(|branch| is_here(&branch.sink)) {
+    if own[1].is_some() && bridge.parts.sinks.iter().any(|branch| is_here(&branch.sink)) {
         let message = "the same as the sink's: nobody could tell the dead letters from the good records, and a replay would \
                        send those again; give the dead letters a place of their own";
-        findings.error(path::key(&letters.at, key), message);
+        findings.error(letters.at.key(key), message);
     }
 }
 
 /// What a source makes of large batches.
 fn batch(findings: &mut Findings<'_>, bridge: &Bridge) {
-    let at = path::key(&bridge.at, "limits.batch");
+    let at = bridge.at.join("limits.batch");
     // The default batch is for all sources; what a person wrote is meant.
     if findings.tree().holds(&at) {
-        let records = bridge.options.limits.batch as usize;
-        asked_of_source(findings, bridge, &at, |options| (bridge.source.plugin.check_batch)(options, records));
+        let records = bridge.definition.limits.batch_records;
+        asked_of_source(findings, bridge, &at, |options| (bridge.parts.source.plugin.check_batch)(options, records));
     }
+}
+
+/// Whether a reference says how many tasks it has.
+fn tasks_are_by_reference(bridge: &Bridge) -> bool {
+    bridge.definition.raw["tasks"].is_string()
 }
 
 /// What is promised to each task, and to all of them together.
 fn budget(findings: &mut Findings<'_>, settings: Option<&Settings>, bridges: &[Bridge]) {
-    let tasks: usize = bridges.iter().map(|bridge| bridge.options.tasks as usize).sum();
+    let tasks: usize = bridges.iter().map(|bridge| bridge.definition.tasks as usize).sum();
     let Some(limit) = settings.map(|settings| settings.in_flight_bytes).filter(|_| tasks > 0) else { return };
     let least = SMALLEST_SHARE.saturating_mul(tasks).saturating_mul(2);
     if (1..least).contains(&limit) {
         let share = SMALLEST_SHARE >> 10;
-        let message = if bridges.iter().any(Bridge::tasks_are_by_reference) {
+        let message = if bridges.iter().any(tasks_are_by_reference) {
             format!(
                 "one half of it is divided among all tasks: less than {share} KiB for each, and large messages will go one \
                  by one; raise it, or give Gantry fewer tasks"
@@ -167,8 +172,8 @@ fn budget(findings: &mut Findings<'_>, settings: Option<&Settings>, bridges: &[B
 
 fn plain_secrets(findings: &mut Findings<'_>, written: &Json) {
     let mut found = Vec::new();
-    redact::each_plain_secret(Some(&Slot::root(schema::whole())), &mut written.clone(), &mut |at, _, _| {
-        found.push(at.to_owned());
+    redact::each_plain_secret(&Slot::root(schema::whole()), &mut written.clone(), |at, _, _| {
+        found.push(at.clone());
     });
     for at in found {
         // A reference that is written wrongly looks like one.

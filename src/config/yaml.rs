@@ -1,18 +1,20 @@
 //! YAML text → a tree in which every value knows where it was written.
 //!
-//! The tree is the `config` crate's, with a [`Place`] as the origin of each value: of an entry the place of its key, of a
-//! list's item the item's own. The crate's own YAML format knows the file only, and lets the last of equal keys win.
+//! Keys that are written twice are errors; no last one wins.
 
-use std::{collections::HashMap, path::Path, str::Chars};
+use std::{collections::HashMap, path::Path, str::Chars, sync::Arc};
 
-use ::config::{Map, Value, ValueKind};
+use serde_json::{Number, Value as Json};
 use yaml_rust2::{
     Yaml,
     parser::{Event, Parser, Tag},
     scanner::{Marker, TScalarStyle},
 };
 
-use super::diagnostic::{Diagnostic, Place};
+use super::{
+    diagnostic::{Diagnostic, Place},
+    node::{Entries, Kind, Node},
+};
 
 /// Aliases can make a small file expand without end: more values than this are an error.
 const MAX_VALUES: usize = 100_000;
@@ -22,19 +24,21 @@ const MAX_BYTES: usize = 16 << 20;
 pub(super) const MAX_DEPTH: usize = 100;
 
 /// The file as a tree, unless it is no YAML; and all that is wrong with it.
-pub(super) fn parse_file(file: &Path, text: &str) -> (Option<Value>, Vec<Diagnostic>) {
-    let place = |mark: Marker| Place::File { path: file.to_owned(), line: mark.line(), column: mark.col() + 1 };
+pub(super) fn parse_file(file: &Path, text: &str) -> (Option<Node>, Vec<Diagnostic>) {
+    let path: Arc<Path> = Arc::from(file);
+    let place = |mark: Marker| Place::File { path: Arc::clone(&path), line: mark.line(), column: mark.col() + 1 };
+    let nothing = || Some(Node::new(None, Kind::Map(Entries::new())));
     let mut loader = Loader::new(text, &place);
     let root = match loader.document() {
         Ok(Some((root, mark))) => match root.kind {
-            ValueKind::Table(_) => Some(root),
-            ValueKind::Nil => Some(Value::new(None, Map::<String, Value>::new())),
+            Kind::Map(_) => Some(root),
+            Kind::Single(Json::Null) => nothing(),
             _ => {
                 loader.problem(mark, "a configuration is a map, like `bridges: { … }`");
                 None
             }
         },
-        Ok(None) => Some(Value::new(None, Map::<String, Value>::new())),
+        Ok(None) => nothing(),
         Err((mark, message)) => {
             loader.problem(mark, message);
             None
@@ -44,7 +48,7 @@ pub(super) fn parse_file(file: &Path, text: &str) -> (Option<Value>, Vec<Diagnos
 }
 
 /// A value as it would be written in a file; `None` when it is no YAML.
-pub(super) fn parse_value(text: &str) -> Option<Value> {
+pub(super) fn parse_value(text: &str) -> Option<Node> {
     let place = |_: Marker| Place::Variable(String::new());
     let mut loader = Loader::new(text, &place);
     let (value, _) = loader.document().ok()??;
@@ -57,7 +61,7 @@ struct Loader<'a> {
     text: &'a str,
     parser: Parser<Chars<'a>>,
     place: &'a dyn Fn(Marker) -> Place,
-    anchors: HashMap<usize, Value>,
+    anchors: HashMap<usize, Node>,
     values: usize,
     bytes: usize,
     /// Where the lists and maps begin that have not ended.
@@ -105,7 +109,7 @@ impl<'a> Loader<'a> {
     }
 
     /// The one document of the text; `None` when there is none.
-    fn document(&mut self) -> Result<Option<(Value, Marker)>, Stop> {
+    fn document(&mut self) -> Result<Option<(Node, Marker)>, Stop> {
         let mut root = None;
         loop {
             match self.next()? {
@@ -123,7 +127,7 @@ impl<'a> Loader<'a> {
         }
     }
 
-    fn value(&mut self, event: Event, mark: Marker, depth: usize) -> Result<Value, Stop> {
+    fn value(&mut self, event: Event, mark: Marker, depth: usize) -> Result<Node, Stop> {
         if depth > MAX_DEPTH {
             return Err((mark, format!("nested more than {MAX_DEPTH} deep")));
         }
@@ -131,7 +135,7 @@ impl<'a> Loader<'a> {
         let (anchor, kind) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 self.count(mark, Extent { values: 0, bytes: text.len() })?;
-                (anchor, scalar(text, style, tag.as_ref()).map_err(|e| (mark, e))?)
+                (anchor, Kind::Single(scalar(text, style, tag.as_ref()).map_err(|e| (mark, e))?))
             }
             Event::SequenceStart(anchor, _) => {
                 self.open.push(mark);
@@ -149,7 +153,7 @@ impl<'a> Loader<'a> {
             }
             _ => return Err((mark, "this is no YAML: unexpected end".to_owned())),
         };
-        let value = Value::new(Some(&(self.place)(mark).to_origin()), kind);
+        let value = Node::new(Some((self.place)(mark)), kind);
         // The parser gives 0 to what has no anchor.
         if anchor != 0 {
             // It is kept besides: anchors in anchors are kept many times.
@@ -159,21 +163,21 @@ impl<'a> Loader<'a> {
         Ok(value)
     }
 
-    fn list(&mut self, depth: usize) -> Result<ValueKind, Stop> {
+    fn list(&mut self, depth: usize) -> Result<Kind, Stop> {
         let mut items = Vec::new();
         loop {
             match self.next()? {
                 (Event::SequenceEnd, _) => {
                     self.open.pop();
-                    return Ok(ValueKind::Array(items));
+                    return Ok(Kind::List(items));
                 }
                 (event, mark) => items.push(self.value(event, mark, depth + 1)?),
             }
         }
     }
 
-    fn map(&mut self, depth: usize) -> Result<ValueKind, Stop> {
-        let mut entries: Map<String, Value> = Map::new();
+    fn map(&mut self, depth: usize) -> Result<Kind, Stop> {
+        let mut entries = Entries::new();
         let mut merged = Vec::new();
         loop {
             let (key, mark) = match self.next()? {
@@ -198,20 +202,19 @@ impl<'a> Loader<'a> {
         for (value, mark) in merged {
             merge(&mut entries, value).map_err(|message| (mark, message))?;
         }
-        Ok(ValueKind::Table(entries))
+        Ok(Kind::Map(entries))
     }
 
-    fn insert(&mut self, entries: &mut Map<String, Value>, key: String, value: Value, mark: Marker) {
+    fn insert(&mut self, entries: &mut Entries, key: String, value: Node, mark: Marker) {
         if let Some(first) = entries.get(&key) {
-            let line = match first.origin().and_then(Place::from_origin) {
+            let line = match &first.place {
                 Some(Place::File { line, .. }) => format!(" (first in line {line})"),
                 _ => String::new(),
             };
             self.problem(mark, format!("the key \"{key}\" is written twice{line}"));
             return;
         }
-        let origin = (self.place)(mark).to_origin();
-        entries.insert(key, Value::new(Some(&origin), value.kind));
+        entries.insert(key, Node::new(Some((self.place)(mark)), value.kind));
     }
 
     fn count(&mut self, mark: Marker, more: Extent) -> Result<(), Stop> {
@@ -235,23 +238,22 @@ struct Extent {
 }
 
 impl Extent {
-    fn of(value: &Value) -> Self {
+    fn of(value: &Node) -> Self {
         let mut extent = Self { values: 1, bytes: 0 };
         match &value.kind {
-            ValueKind::Table(entries) => {
+            Kind::Map(entries) => {
                 for (key, value) in entries {
                     extent.bytes += key.len();
                     extent.add(value);
                 }
             }
-            ValueKind::Array(items) => items.iter().for_each(|item| extent.add(item)),
-            ValueKind::String(text) => extent.bytes += text.len(),
-            _ => {}
+            Kind::List(items) => items.iter().for_each(|item| extent.add(item)),
+            Kind::Single(value) => extent.bytes += value.as_str().map_or(0, str::len),
         }
         extent
     }
 
-    fn add(&mut self, value: &Value) {
+    fn add(&mut self, value: &Node) {
         let Self { values, bytes } = Self::of(value);
         self.values += values;
         self.bytes += bytes;
@@ -259,41 +261,41 @@ impl Extent {
 }
 
 /// `<<: *defaults`: what is not written here comes from there.
-fn merge(entries: &mut Map<String, Value>, value: Value) -> Result<(), String> {
+fn merge(entries: &mut Entries, value: Node) -> Result<(), String> {
     match value.kind {
-        ValueKind::Table(defaults) => {
+        Kind::Map(defaults) => {
             for (key, value) in defaults {
                 entries.entry(key).or_insert(value);
             }
             Ok(())
         }
-        ValueKind::Array(items) => items.into_iter().try_for_each(|item| merge(entries, item)),
+        Kind::List(items) => items.into_iter().try_for_each(|item| merge(entries, item)),
         _ => Err("`<<` takes a map, or a list of maps".to_owned()),
     }
 }
 
 /// What a scalar means by YAML 1.2's core rules: quoted it is text, plain it may be a number, a truth value or nothing.
-fn scalar(text: String, style: TScalarStyle, tag: Option<&Tag>) -> Result<ValueKind, String> {
+fn scalar(text: String, style: TScalarStyle, tag: Option<&Tag>) -> Result<Json, String> {
     match tag {
         None => {}
-        Some(tag) if tag.suffix == "str" => return Ok(ValueKind::String(text)),
+        Some(tag) if tag.suffix == "str" => return Ok(Json::String(text)),
         Some(tag) if matches!(tag.suffix.as_str(), "int" | "float" | "bool" | "null") => {}
         Some(tag) => return Err(format!("the tag {}{} means nothing here", tag.handle, tag.suffix)),
     }
     if style != TScalarStyle::Plain {
-        return Ok(ValueKind::String(text));
+        return Ok(Json::String(text));
     }
     Ok(match Yaml::from_str(&text) {
-        Yaml::Null => ValueKind::Nil,
-        Yaml::Boolean(value) => ValueKind::Boolean(value),
-        Yaml::Integer(value) => ValueKind::I64(value),
+        Yaml::Null => Json::Null,
+        Yaml::Boolean(value) => Json::Bool(value),
+        Yaml::Integer(value) => Json::from(value),
         Yaml::Real(_) => match (text.parse::<i128>(), text.parse::<f64>()) {
-            (Ok(value), _) => ValueKind::I128(value),
-            (_, Ok(value)) if value.is_finite() => ValueKind::Float(value),
+            (Ok(value), _) => Number::from_i128(value).map_or(Json::Null, Json::Number),
+            (_, Ok(value)) if value.is_finite() => Json::from(value),
             // `.inf` and `.nan` have no JSON, and no option takes them.
-            _ => ValueKind::String(text),
+            _ => Json::String(text),
         },
-        _ => ValueKind::String(text),
+        _ => Json::String(text),
     })
 }
 

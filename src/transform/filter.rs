@@ -5,7 +5,12 @@
 mod number;
 mod test;
 
-use gantry_sdk::{Record, Result, Transform, Working, config::Problem, plugin::TransformConfig, transform::Verdict};
+use gantry_sdk::{
+    Record, Result, Transform, Working,
+    config::{KeyPath, Problem},
+    plugin::TransformConfig,
+    transform::Verdict,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -73,7 +78,8 @@ impl TransformConfig for Options {
                 problems.push(Problem::error(rule.name, "no test: every record would have the same fate"));
             }
             for (place, test) in rule.tests.iter().enumerate() {
-                let path = if rule.single { rule.name.to_owned() } else { format!("{}[{place}]", rule.name) };
+                let name = KeyPath::from(rule.name);
+                let path = if rule.single { name } else { name.index(place) };
                 problems.extend(test.check().into_iter().map(|problem| problem.under(&path)));
             }
         }

@@ -6,7 +6,7 @@ use gantry_sdk::config::Problem;
 const LONGEST: usize = 255;
 
 /// What is wrong with the name that stands at that option.
-pub(super) fn check(option: &str, name: &str) -> Option<Problem> {
+pub(super) fn check(option: &'static str, name: &str) -> Option<Problem> {
     if name.is_empty() {
         return Some(Problem::error(option, "is empty; a header has a name"));
     }

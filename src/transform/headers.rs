@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytestring::ByteString;
 use gantry_sdk::{
     Headers, Record, Result, Transform, Value, Working,
-    config::{Problem, Size},
+    config::{KeyPath, Problem, Size},
     plugin::TransformConfig,
     transform::Verdict,
 };
@@ -94,7 +94,7 @@ impl TransformConfig for Options {
             problems.push(Problem::error("", format!("nothing to do: give {names}")));
         }
         for (place, rename) in self.rename_matching.iter().enumerate() {
-            let path = format!("rename_matching[{place}].to");
+            let path = KeyPath::from("rename_matching").index(place).key("to");
             problems.extend(rename.check().map(|message| Problem::error(path, message)));
         }
         problems.extend(twice("copy", &self.copy));
@@ -130,10 +130,10 @@ impl Options {
 }
 
 /// Two headers that would end under one name, and headers that would stay where they are.
-fn twice<'a>(operation: &'a str, names: &'a BTreeMap<String, String>) -> impl Iterator<Item = Problem> + 'a {
+fn twice<'a>(operation: &'static str, names: &'a BTreeMap<String, String>) -> impl Iterator<Item = Problem> + 'a {
     let mut taken = BTreeMap::new();
     names.iter().filter_map(move |(from, to)| {
-        let path = format!("{operation}.{from}");
+        let path = KeyPath::from(operation).key(from);
         if from == to {
             return Some(Problem::error(path, "the old and the new name are the same"));
         }

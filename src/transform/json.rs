@@ -18,7 +18,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use gantry_sdk::{
     Record, Result, Transform, Working,
-    config::Problem,
+    config::{KeyPath, Problem},
     json::{self, Raw},
     plugin::TransformConfig,
     transform::Verdict,
@@ -113,23 +113,23 @@ impl Options {
         if idle && self.extract.is_none() {
             problems.push(Problem::error("", "nothing to do: give extract, rename, drop, mask or insert"));
         }
-        let mut note = |path: String, result: Result<_, String>| match result {
+        let mut note = |path: KeyPath, result: Result<_, String>| match result {
             Ok(compiled) => Some(compiled),
             Err(message) => {
                 problems.push(Problem::error(path, message));
                 None
             }
         };
-        let extract = self.extract.and_then(|text| note("extract".to_owned(), Path::plain(&text)));
-        let mut paths = |operation: &str, texts: &[String]| -> Vec<Path> {
-            let path = |(place, text): (usize, &String)| note(format!("{operation}[{place}]"), Path::parse(text));
+        let extract = self.extract.and_then(|text| note("extract".into(), Path::plain(&text)));
+        let mut paths = |operation: &'static str, texts: &[String]| -> Vec<Path> {
+            let path = |(place, text): (usize, &String)| note(KeyPath::from(operation).index(place), Path::parse(text));
             texts.iter().enumerate().filter_map(path).collect()
         };
         let (drop, mask) = (paths("drop", &self.drop), paths("mask", &self.mask));
 
         let mut insert = Vec::new();
         for (text, value) in self.insert {
-            let at = format!("insert.{text}");
+            let at = KeyPath::from("insert").key(&text);
             match Path::plain(&text).and_then(|path| Ok((path, Insertion::compile(value)?))) {
                 Ok(compiled) => insert.push(compiled),
                 Err(message) => problems.push(Problem::error(at, message)),

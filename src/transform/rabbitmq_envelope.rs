@@ -54,7 +54,7 @@ pub enum Action {
 
 impl TransformConfig for Options {
     fn check(&self) -> Vec<Problem> {
-        let only_wrap = |option| Problem::error(option, "is for do: wrap; unwrap takes what there is");
+        let only_wrap = |option: &'static str| Problem::error(option, "is for do: wrap; unwrap takes what there is");
         let mut problems = Vec::new();
         match self.action {
             Action::Wrap if self.on_invalid != Otherwise::Fail => {

@@ -32,7 +32,7 @@ pub(super) fn apply_one(name: &str, options: &Json, record: Record) -> Result<Op
 pub(super) fn problems(name: &str, options: &Json) -> Vec<(String, String)> {
     let problems = (plugin(name).check)(options);
     assert_eq!((plugin(name).create)(options).is_ok(), problems.is_empty(), "{name} {options}");
-    problems.into_iter().map(|problem| (problem.path, problem.message)).collect()
+    problems.into_iter().map(|problem| (problem.path.to_string(), problem.message)).collect()
 }
 
 #[test]

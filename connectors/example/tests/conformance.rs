@@ -99,7 +99,8 @@ mod sink {
 
 #[test]
 fn a_mailbox_without_a_name_is_found_without_a_connection() {
-    let found = |options: Json| (SOURCE.check)(&options).iter().map(|problem| problem.path.clone()).collect::<Vec<_>>();
+    let found =
+        |options: Json| (SOURCE.check)(&options).iter().map(|problem| problem.path.to_string()).collect::<Vec<_>>();
     assert_eq!(found(json!({ "name": "" })), ["name"]);
     assert_eq!(found(json!({ "name": "orders" })), [""; 0]);
 }

@@ -3,7 +3,11 @@
 //! Declaring what is there already changes nothing, if it was made with the same settings; with other settings RabbitMQ
 //! refuses, and so do we. Nothing is ever deleted or altered.
 
-use gantry_sdk::{Endpoint, Result, Value, config::Problem, endpoint::Route};
+use gantry_sdk::{
+    Endpoint, Result, Value,
+    config::{KeyPath, Problem},
+    endpoint::Route,
+};
 use lapin::{
     Channel, ExchangeKind,
     options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
@@ -124,7 +128,7 @@ impl DeclareOptions {
             problems.extend(exchange.check().into_iter().map(|problem| problem.under("exchange")));
         }
         for (index, binding) in self.bindings.iter().enumerate() {
-            let path = format!("bindings[{index}]");
+            let path = KeyPath::from("bindings").index(index);
             problems.extend(self.check_binding(binding).into_iter().map(|problem| problem.under(&path)));
         }
         problems
@@ -266,7 +270,7 @@ fn check_arguments(arguments: &Arguments) -> Vec<Problem> {
     arguments.to_table().err().into_iter().map(|reason| Problem::error("arguments", reason)).collect()
 }
 
-fn check_name(path: &str, name: &str) -> Option<Problem> {
+fn check_name(path: &'static str, name: &str) -> Option<Problem> {
     short_string(name).err().map(|reason| Problem::error(path, reason))
 }
 

@@ -1,20 +1,23 @@
 //! Whether a bridge's parts can deliver each record exactly once.
 
-use gantry_sdk::plugin::{SinkPlugin, SourcePlugin};
+use gantry_sdk::{
+    config::KeyPath,
+    plugin::{SinkPlugin, SourcePlugin},
+};
 
-use crate::config::{findings::Findings, path};
+use crate::config::findings::Findings;
 
 /// What `delivery: exactly_once` needs: one task, one sink with transactions, a source that can be replayed, and nothing that would be
 /// done at the source before the transaction is committed, like handing refused records to a dead letter of its own.
 pub(super) fn check(
     findings: &mut Findings<'_>,
-    at: &str,
+    at: &KeyPath,
     source: &SourcePlugin,
     sinks: &[&SinkPlugin],
     rejects_at_source: bool,
     tasks: u32,
 ) {
-    let mut wrong = |message: String| findings.error(path::key(at, "delivery"), message);
+    let mut wrong = |message: String| findings.error(at.key("delivery"), message);
     if !source.capabilities.replayable {
         let name = source.name;
         wrong(format!(

@@ -5,13 +5,15 @@
 //! - A condition (`when`) has the options of a `filter`, and is one: records that it keeps go to the sink.
 
 use gantry_runtime::definition;
-use gantry_sdk::plugin::{Plugin as _, SinkPlugin, TransformPlugin};
+use gantry_sdk::{
+    config::{KeyPath, Step},
+    plugin::{Plugin as _, SinkPlugin, TransformPlugin},
+};
 use serde_json::Value as Json;
 
 use crate::{
     config::{
         findings::Findings,
-        path,
         plugins::Registered as _,
         schema,
         sections::{self, Connections, Section},
@@ -51,13 +53,13 @@ fn condition() -> &'static TransformPlugin {
 /// Reads the sinks of the bridge at a path and says all that is wrong with them; `None` when something is.
 pub(super) fn read(
     findings: &mut Findings<'_>,
-    at: &str,
+    at: &KeyPath,
     view: View<'_>,
     connections: &Connections,
 ) -> Option<Vec<Branch>> {
     let entries = view.written.as_object()?;
     let one = entries.contains_key(ONE).then(|| {
-        let sink = sections::read(findings, &path::key(at, ONE), view.key(ONE), connections)?;
+        let sink = sections::read(findings, &at.key(ONE), view.key(ONE), connections)?;
         Some(vec![Branch { when: None, sink }])
     });
     let several = entries.contains_key(SEVERAL).then(|| several(findings, at, view.key(SEVERAL), connections));
@@ -65,7 +67,7 @@ pub(super) fn read(
         (Some(found), None) | (None, Some(found)) => found,
         (Some(_), Some(_)) => {
             let message = "stands beside sink: write exactly one of the two, with all sinks in the list";
-            findings.error(path::key(at, SEVERAL), message);
+            findings.error(at.key(SEVERAL), message);
             None
         }
         (None, None) => {
@@ -82,19 +84,24 @@ pub(super) fn read(
 }
 
 /// Reads the list. What is no list, or an empty one, the schema tells.
-fn several(findings: &mut Findings<'_>, at: &str, view: View<'_>, connections: &Connections) -> Option<Vec<Branch>> {
+fn several(
+    findings: &mut Findings<'_>,
+    at: &KeyPath,
+    view: View<'_>,
+    connections: &Connections,
+) -> Option<Vec<Branch>> {
     let count = view.written.as_array()?.len();
-    let at = path::key(at, SEVERAL);
+    let at = at.key(SEVERAL);
     let branches: Vec<_> = (0..count)
-        .map(|index| branch(findings, &path::index(&at, index), view.pointer(&format!("/{index}"))?, connections))
+        .map(|index| branch(findings, &at.index(index), view.at(&[Step::Index(index)])?, connections))
         .collect();
     branches.into_iter().collect()
 }
 
-fn branch(findings: &mut Findings<'_>, at: &str, view: View<'_>, connections: &Connections) -> Option<Branch> {
+fn branch(findings: &mut Findings<'_>, at: &KeyPath, view: View<'_>, connections: &Connections) -> Option<Branch> {
     let is_written = view.written.get(CONDITION).is_some();
     let when = is_written.then(|| {
-        let at = path::key(at, CONDITION);
+        let at = at.key(CONDITION);
         sections::read_options(findings, at, condition(), view.key(CONDITION), connections)
     });
     let mut alone = view.to_options();

@@ -16,8 +16,8 @@ fn tree(files: &[&str], variables: &[(&str, &str)]) -> (Tree, PathBuf) {
     (tree.expect("the files are YAML"), directory.path().to_owned())
 }
 
-fn place(tree: &Tree, directory: &std::path::Path, path: &str) -> String {
-    let place = tree.place(path).map(|place| place.to_string()).unwrap_or_default();
+fn place(tree: &Tree, directory: &std::path::Path, path: impl Into<KeyPath>) -> String {
+    let place = tree.place(&path.into()).map(|place| place.to_string()).unwrap_or_default();
     place.replace(&format!("{}/", directory.display()), "")
 }
 
@@ -30,11 +30,11 @@ fn later_files_win_key_by_key_and_replace_lists() {
         "bridges": { "a": { "tasks": 1, "list": [3] }, "b": { "tasks": 1 }, "c": {} },
         "log": { "level": "warn" },
     });
-    assert_eq!(tree.to_json(), expected);
+    assert_eq!(tree.root().to_json(), expected);
     assert_eq!(place(&tree, &directory, "bridges.a"), "0.yaml:2:3");
     assert_eq!(place(&tree, &directory, "bridges.a.tasks"), "0.yaml:2:8");
     assert_eq!(place(&tree, &directory, "bridges.a.list"), "1.yaml:2:8");
-    assert_eq!(place(&tree, &directory, "bridges.a.list[0]"), "1.yaml:2:15");
+    assert_eq!(place(&tree, &directory, KeyPath::from("bridges.a.list").index(0)), "1.yaml:2:15");
     assert_eq!(place(&tree, &directory, "bridges.c.source.rabbitmq"), "1.yaml:3:3", "what is not there: the nearest");
     assert_eq!(place(&tree, &directory, ""), "");
 }
@@ -42,9 +42,11 @@ fn later_files_win_key_by_key_and_replace_lists() {
 #[test]
 fn a_place_is_found_by_keys_with_dots() {
     let (tree, directory) = tree(&["p:\n  linger: { ms: 1 }\n  linger.ms: 2\n  linger.ms.x: [ { a.b: 1 } ]\n"], &[]);
+    let p = KeyPath::from("p");
     assert_eq!(place(&tree, &directory, "p.linger"), "0.yaml:2:3");
-    assert_eq!(place(&tree, &directory, "p.linger.ms"), "0.yaml:3:3");
-    assert_eq!(place(&tree, &directory, "p.linger.ms.x[0].a.b"), "0.yaml:4:20");
+    assert_eq!(place(&tree, &directory, "p.linger.ms"), "0.yaml:2:13");
+    assert_eq!(place(&tree, &directory, p.key("linger.ms")), "0.yaml:3:3");
+    assert_eq!(place(&tree, &directory, p.key("linger.ms.x").index(0).key("a.b")), "0.yaml:4:20");
 }
 
 #[test]
@@ -64,16 +66,18 @@ fn variables_win_over_files_and_find_their_keys_in_any_case() {
         } } } },
         "control": { "listen": "0.0.0.0:1" },
     });
-    assert_eq!(tree.to_json(), expected);
+    assert_eq!(tree.root().to_json(), expected);
     assert_eq!(place(&tree, &directory, "control.listen"), "environment variable GANTRY__CONTROL__LISTEN");
-    assert!(tree.is_variable("bridges.Orders.sink.kafka.headers.Trace"));
-    assert!(!tree.is_variable("bridges.Orders.sink.kafka.headers"));
+    let place = |path: &'static str| tree.place(&path.into()).cloned();
+    let headers = "bridges.Orders.sink.kafka.headers";
+    assert!(matches!(place("bridges.Orders.sink.kafka.headers.Trace"), Some(Place::Variable(_))));
+    assert!(matches!(place(headers), Some(Place::File { .. })));
 }
 
 #[test]
 fn the_default_of_an_image_is_below_files_and_variables() {
     let default = ("GANTRY_DEFAULT_LISTEN", "0.0.0.0:8083");
-    let listen = |tree: &Tree| tree.to_json()["control"]["listen"].clone();
+    let listen = |tree: &Tree| tree.root().to_json()["control"]["listen"].clone();
     let (alone, directory) = tree(&["control: { hosts: [a] }\n"], &[default]);
     assert_eq!((listen(&alone), alone.listens_by_default()), (json!("0.0.0.0:8083"), true));
     assert_eq!(place(&alone, &directory, "control.listen"), "environment variable GANTRY_DEFAULT_LISTEN");
@@ -86,7 +90,7 @@ fn the_default_of_an_image_is_below_files_and_variables() {
 #[test]
 fn a_variable_can_replace_what_is_no_map() {
     let (tree, _) = tree(&["a: { connection: name }\n"], &[("GANTRY__A__CONNECTION__URLS", "x"), ("GANTRY__B", "")]);
-    assert_eq!(tree.to_json(), json!({ "a": { "connection": { "urls": "x" } }, "b": "" }));
+    assert_eq!(tree.root().to_json(), json!({ "a": { "connection": { "urls": "x" } }, "b": "" }));
 }
 
 #[test]

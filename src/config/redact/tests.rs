@@ -4,7 +4,7 @@ use super::*;
 
 fn hidden(schema: &Json, value: &Json) -> Json {
     let mut shown = value.clone();
-    each_plain_secret(Some(&Slot::root(schema)), &mut shown, &mut |_, text, hidden| *text = hidden);
+    each_plain_secret(&Slot::root(schema), &mut shown, |_, text, hidden| *text = hidden);
     shown
 }
 

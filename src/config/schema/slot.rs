@@ -1,8 +1,7 @@
 //! Questions about one place of a schema: what may stand there, and must it be hidden.
 
+use gantry_sdk::config::Step;
 use serde_json::{Map, Value as Json};
-
-use crate::config::path::{self, Step};
 
 /// A place in a schema, for the value that stands there.
 #[derive(Debug, Clone)]
@@ -24,14 +23,13 @@ impl<'s> Slot<'s> {
         Self { root, forms }
     }
 
-    /// The place at a path below this one, for the value that stands here.
-    pub(in crate::config) fn at(self, value: &Json, path: &str) -> Option<Self> {
-        if path.is_empty() {
-            return Some(self);
-        }
-        match path::next(value, path)? {
-            (Step::Key(key), value, rest) => self.key(key)?.at(value, rest),
-            (Step::Index(_), value, rest) => self.item()?.at(value, rest),
+    /// The place some steps below this one, for the value that stands here; `None` when it does not lead so far.
+    pub(in crate::config) fn at(self, value: &Json, steps: &[Step]) -> Option<Self> {
+        let [step, rest @ ..] = steps else { return Some(self) };
+        let value = step.of(value)?;
+        match step {
+            Step::Key(key) => self.key(key)?.at(value, rest),
+            Step::Index(_) => self.item()?.at(value, rest),
         }
     }
 

@@ -12,7 +12,7 @@ use super::{
 /// The files that references in these options name, each once.
 pub fn files(options: &Json) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    each_text(&mut options.clone(), "", &mut |_, text| {
+    each_text(&mut options.clone(), |_, text| {
         for part in parse(text).unwrap_or_default() {
             let Part::Reference(reference) = part else { continue };
             let file = match reference {

@@ -27,7 +27,7 @@ pub(super) use texts::each_text;
 pub(super) fn resolve(options: &Json) -> Result<Json, Problem> {
     let mut resolved = options.clone();
     let mut first = None;
-    each_text(&mut resolved, "", &mut |path, text| match expand(text) {
+    each_text(&mut resolved, |path, text| match expand(text) {
         Ok(Some(value)) => *text = value,
         Ok(None) => {}
         Err(message) => {

@@ -74,7 +74,7 @@ fn what_is_missing_is_named_with_its_path_and_nothing_else() {
     let path = directory.path().display();
     let options = json!({ "connection": { "urls": ["x", "${env:GANTRY_NO_SUCH_VARIABLE}"] } });
     let problem = resolve(&options).expect_err("it is not set");
-    assert_eq!(problem.path, "connection.urls[1]");
+    assert_eq!(problem.path.to_string(), "connection.urls[1]");
     assert_eq!(problem.message, "the environment variable GANTRY_NO_SUCH_VARIABLE is not set");
     let missing = text(&format!("${{file:{path}/nowhere}}")).expect_err("it is not there");
     assert!(missing.contains("/nowhere: no such file"), "{missing}");

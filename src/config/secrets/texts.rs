@@ -1,21 +1,28 @@
 //! Every text of a tree.
 
+use gantry_sdk::config::{KeyPath, Step};
 use serde_json::Value as Json;
 
-use crate::config::path;
-
 /// Visits every text in a tree, with its path.
-pub(in crate::config) fn each_text(value: &mut Json, at: &str, visit: &mut impl FnMut(&str, &mut String)) {
+pub(in crate::config) fn each_text(value: &mut Json, mut visit: impl FnMut(&KeyPath, &mut String)) {
+    walk(value, &mut KeyPath::root(), &mut visit);
+}
+
+fn walk(value: &mut Json, at: &mut KeyPath, visit: &mut impl FnMut(&KeyPath, &mut String)) {
     match value {
         Json::String(text) => visit(at, text),
         Json::Array(items) => {
             for (index, item) in items.iter_mut().enumerate() {
-                each_text(item, &path::index(at, index), visit);
+                at.push(Step::Index(index));
+                walk(item, at, visit);
+                at.pop();
             }
         }
         Json::Object(entries) => {
             for (key, entry) in entries {
-                each_text(entry, &path::key(at, key), visit);
+                at.push(Step::Key(key.clone()));
+                walk(entry, at, visit);
+                at.pop();
             }
         }
         Json::Null | Json::Bool(_) | Json::Number(_) => {}

@@ -49,7 +49,8 @@ fn what_is_said_of_the_value_is_not_told_and_the_rest_is() {
 #[test]
 fn a_path_holds_nothing_that_was_brought() {
     let concealed = options(json!({ "name": "${env:N}" }), json!({ "name": "hunter2" }));
-    let find = |options: &Json| vec![Problem::error(format!("map.{}", options["name"].as_str().unwrap_or("")), "x")];
+    let find =
+        |options: &Json| vec![Problem::error(KeyPath::from("map").key(options["name"].as_str().unwrap_or("")), "x")];
     assert_eq!(told(&concealed, find), ["what ${env:N} brings is not right here"]);
 }
 

@@ -3,7 +3,7 @@
 use gantry_sdk::Endpoint;
 
 use crate::{
-    config::{bridges::Bridge, findings::Findings, path},
+    config::{bridges::Bridge, findings::Findings},
     graph::{self, Circle, Flow, FlowEnd},
 };
 
@@ -18,7 +18,7 @@ pub(super) fn competing(findings: &mut Findings<'_>, bridges: &[Bridge], flows: 
                     "the bridge \"{}\" reads the {kind} \"{name}\" too{group}: each message goes to only one of them",
                     before.bridge
                 );
-                findings.warning(&bridge.source.at, message);
+                findings.warning(&bridge.parts.source.at, message);
             }
         }
     }
@@ -36,8 +36,9 @@ fn shared_input<'f>(one: &'f FlowEnd, other: &'f FlowEnd) -> Option<(&'static st
 /// Records that come back to where they were read, again and again.
 pub(super) fn circles(findings: &mut Findings<'_>, bridges: &[Bridge], flows: &[Flow]) {
     for Circle { steps } in graph::circles(flows) {
-        let Some(first) =
-            bridges.iter().find(|bridge| steps.first().is_some_and(|step| step.flow.bridge == bridge.name))
+        let Some(first) = bridges
+            .iter()
+            .find(|bridge| steps.first().is_some_and(|step| *step.flow.bridge == *bridge.definition.name))
         else {
             continue;
         };
@@ -55,7 +56,7 @@ pub(super) fn circles(findings: &mut Findings<'_>, bridges: &[Bridge], flows: &[
                 "a record that can never be delivered goes round for ever: {around}. Give the dead letters a place that \
                  none of these bridges reads"
             );
-            findings.warning(path::key(&first.at, "errors.dead_letter"), message);
+            findings.warning(first.at.join("errors.dead_letter"), message);
         } else {
             let hops = if steps.len() == 1 { "it" } else { "each of them" };
             let message = format!(

@@ -1,11 +1,10 @@
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::config::layers::to_json;
 
 fn read(text: &str) -> (Option<Json>, Vec<String>) {
     let (root, problems) = parse_file(Path::new("f.yaml"), text);
-    (root.map(|root| to_json(&root)), problems.iter().map(Diagnostic::to_string).collect())
+    (root.map(|root| root.to_json()), problems.iter().map(Diagnostic::to_string).collect())
 }
 
 fn value(text: &str) -> Json {
@@ -123,7 +122,7 @@ fn nesting_cannot_exhaust_the_stack() {
 
 #[test]
 fn a_single_value_is_read_like_in_a_file() {
-    let read = |text: &str| parse_value(text).map(|value| to_json(&value));
+    let read = |text: &str| parse_value(text).map(|value| value.to_json());
     assert_eq!(read("5"), Some(json!(5)));
     assert_eq!(read("[a, b]"), Some(json!(["a", "b"])));
     assert_eq!(read("{console: {}}"), Some(json!({ "console": {} })));

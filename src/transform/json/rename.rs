@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gantry_sdk::config::Problem;
+use gantry_sdk::config::{KeyPath, Problem};
 
 use super::{
     node::{Field, Name, Node},
@@ -29,7 +29,7 @@ pub(super) fn compile(renames: &BTreeMap<String, String>) -> (Vec<Rename>, Vec<P
             Ok(())
         });
         if let Err(message) = result {
-            problems.push(Problem::error(format!("rename.{path}"), message));
+            problems.push(Problem::error(KeyPath::from("rename").key(path), message));
         }
     }
     let mut renames: Vec<_> = objects.into_iter().map(|(object, names)| Rename { object, names }).collect();

@@ -215,7 +215,7 @@ fn bad_options_are_all_found() {
     ];
     for (options, paths) in cases {
         let problems = (crate::SOURCE.check)(&options);
-        let found: Vec<_> = problems.iter().map(|problem| problem.path.as_str()).collect();
+        let found: Vec<_> = problems.iter().map(|problem| problem.path.to_string()).collect();
         assert_eq!(found, paths, "{options}");
         let made = (crate::SOURCE.create)(&options, context("bad"));
         assert_eq!(made.is_ok(), paths.is_empty(), "{options}");

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
-use gantry_sdk::config::Problem;
+use gantry_sdk::config::{KeyPath, Problem};
 use rdkafka::{ClientConfig, error::KafkaError};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
@@ -73,7 +73,7 @@ pub(crate) fn check_properties(properties: &Properties, rules: &[&[Rule]]) -> Ve
             Some(objection) => Some(objection),
             None => librdkafka_objection(name, value),
         };
-        problems.extend(objection.map(|text| Problem::error(format!("properties.{name}"), text)));
+        problems.extend(objection.map(|text| Problem::error(KeyPath::from("properties").key(name), text)));
     }
     problems
 }

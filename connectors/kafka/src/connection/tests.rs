@@ -50,7 +50,7 @@ fn tls_and_sasl_choose_the_protocol() {
 #[test]
 fn an_empty_tls_section_does_not_mean_no_tls() {
     let problem = parse(json!({ "bootstrap_servers": "a:1", "tls": null })).unwrap_err();
-    assert_eq!(problem.path, "tls");
+    assert_eq!(problem.path, "tls".into());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use gantry_sdk::config::Problem;
+use gantry_sdk::config::{KeyPath, Problem};
 
 use super::{IsolationLevel, OffsetReset, SourceOptions, Start, StartTime};
 use crate::{
@@ -115,7 +115,7 @@ fn topics(options: &SourceOptions, problems: &mut Vec<Problem>) {
     }
     let mut seen = BTreeSet::new();
     for (index, name) in options.named().enumerate() {
-        let path = if options.topic.is_some() { "topic".to_owned() } else { format!("topics[{index}]") };
+        let path = if options.topic.is_some() { "topic".into() } else { KeyPath::from("topics").index(index) };
         if let Err(reason) = names::check(name) {
             problems.push(Problem::error(path, reason));
         } else if !seen.insert(name) {

@@ -1,6 +1,6 @@
 //! What a person writes about a connection, and what is wrong with it.
 
-use gantry_sdk::config::{DurationText, Problem, Secret, Severity};
+use gantry_sdk::config::{DurationText, KeyPath, Problem, Secret, Severity};
 use lapin::uri::{AMQPScheme, AMQPUri, SASLMechanism};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -110,7 +110,7 @@ impl ConnectionOptions {
         let mut problems = Vec::new();
         let mut encrypted = false;
         for (index, url) in self.urls.iter().enumerate() {
-            let path = format!("urls[{index}]");
+            let path = KeyPath::from("urls").index(index);
             match url::parse(url.reveal()) {
                 Err(reason) => problems.push(Problem::error(path, reason)),
                 Ok(uri) => {

@@ -3,7 +3,7 @@
 
 use gantry_sdk::{
     Context, DeadLetters, Description, Endpoint, Error, Result, Template,
-    config::{Problem, Severity},
+    config::{KeyPath, Problem, Severity},
     plugin::{DeadLettersConfig, Opening, SinkConfig},
     probe::Probing,
 };
@@ -24,10 +24,12 @@ impl SinkConfig for SinkOptions {
         problems.extend(self.check_map());
         problems.extend(self.properties.check().into_iter().map(|problem| problem.under("properties")));
         for name in self.headers.keys() {
-            problems.extend(short_string(name).err().map(|reason| Problem::error(format!("headers.{name}"), reason)));
+            problems.extend(
+                short_string(name).err().map(|reason| Problem::error(KeyPath::from("headers").key(name), reason)),
+            );
             if ROUTES.contains(&name.as_str()) {
                 let text = "RabbitMQ takes only a list of routing keys under this name, and a template makes a text";
-                problems.push(Problem::error(format!("headers.{name}"), text));
+                problems.push(Problem::error(KeyPath::from("headers").key(name), text));
             }
         }
         problems.extend(self.check_window());

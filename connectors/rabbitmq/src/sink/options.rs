@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use gantry_sdk::{
     Template,
-    config::{DurationText, Problem},
+    config::{DurationText, KeyPath, Problem},
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
@@ -258,7 +258,7 @@ impl SinkOptions {
     pub(super) fn check_map(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         for (from, queue) in self.map.iter() {
-            let path = format!("map.{from}");
+            let path = KeyPath::from("map").key(from);
             problems.extend(short_string(queue).err().map(|reason| Problem::error(&path, reason)));
             if queue.is_empty() {
                 problems.push(Problem::error(&path, "is empty; a queue has a name"));
@@ -300,7 +300,7 @@ impl PropertyOptions {
     pub(super) fn check(&self) -> Vec<Problem> {
         let literal = |template: &Option<Template>| template.as_ref().and_then(Template::as_literal).map(str::to_owned);
         let mut problems = Vec::new();
-        let mut number = |path: &str, template: &Option<Template>, valid: fn(&str) -> bool, expected: &str| {
+        let mut number = |path: &'static str, template: &Option<Template>, valid: fn(&str) -> bool, expected: &str| {
             if let Some(text) = literal(template)
                 && !valid(&text)
             {
@@ -370,7 +370,11 @@ mod tests {
         ] {
             let problems = options(&more).check();
             assert_eq!(problems.len(), 1, "{more}: {problems:#?}");
-            assert_eq!((problems[0].severity, problems[0].path.as_str()), (Severity::Error, place), "{more}");
+            assert_eq!(
+                (problems[0].severity, problems[0].path.to_string()),
+                (Severity::Error, place.to_owned()),
+                "{more}"
+            );
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gantry_sdk::config::Problem;
+use gantry_sdk::config::{KeyPath, Problem};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -138,7 +138,7 @@ impl SourceOptions {
         let mut problems = Vec::new();
         let mut seen = BTreeSet::new();
         for (index, queue) in self.queues().enumerate() {
-            let path = if self.queue.is_some() { "queue".to_owned() } else { format!("queues[{index}]") };
+            let path = if self.queue.is_some() { "queue".into() } else { KeyPath::from("queues").index(index) };
             if queue.is_empty() {
                 problems.push(Problem::error(path, "is empty; a queue has a name"));
             } else if let Err(reason) = short_string(queue) {
@@ -288,7 +288,7 @@ mod tests {
     #[test]
     fn problems_of_a_section_have_its_path() {
         let options = options(json!({ "connection": { "urls": ["http://x"] }, "queue": "a" }));
-        assert_eq!(options.check()[0].path, "connection.urls[0]");
+        assert_eq!(options.check()[0].path.to_string(), "connection.urls[0]");
     }
 
     #[test]

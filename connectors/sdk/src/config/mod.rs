@@ -1,13 +1,16 @@
 //! What configuration is made of: durations and sizes with units, secrets, and problems with a place.
 
 mod duration;
+mod path;
 mod problem;
 mod secret;
 mod size;
 
 use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
 
 pub use duration::DurationText;
+pub use path::{KeyPath, Step};
 pub use problem::{Problem, Severity};
 pub use secret::Secret;
 pub use size::Size;
@@ -15,7 +18,16 @@ pub use size::Size;
 /// Deserialises options into a config type. The problem says where, and never quotes a value: it could be a secret.
 pub fn deserialize<T: DeserializeOwned>(options: &serde_json::Value) -> Result<T, Problem> {
     serde_path_to_error::deserialize(options).map_err(|error| {
-        let path = error.path().to_string().replace('?', "");
-        Problem::error(path.trim_matches('.').to_owned(), error.into_inner().to_string())
+        let path: KeyPath = error.path().iter().filter_map(step).collect();
+        Problem::error(&path, error.into_inner().to_string())
     })
+}
+
+/// A key that is no text says nothing to a person: the path leads to the map.
+fn step(segment: &Segment) -> Option<Step> {
+    match segment {
+        Segment::Seq { index } => Some(Step::Index(*index)),
+        Segment::Map { key } | Segment::Enum { variant: key } => Some(Step::Key(key.clone())),
+        Segment::Unknown => None,
+    }
 }

@@ -120,7 +120,9 @@ fn a_secret_in_a_list_of_sinks_is_concealed() {
     let loaded = good(secret);
     let shown = redacted(&loaded.bridges[0]).to_string();
     assert!(!shown.contains("hunter2") && shown.contains("${env:CARGO_PKG_NAME}"), "{shown}");
-    assert!(loaded.warnings.iter().any(|one| one.path == "bridges.orders.sinks[1].rabbitmq.connection.urls[0]"));
+    assert!(
+        loaded.warnings.iter().any(|one| one.path.to_string() == "bridges.orders.sinks[1].rabbitmq.connection.urls[0]")
+    );
     // What a reference brings is in no message, and is there when the condition is made.
     let when = loaded.bridges[0].sinks[1].when.as_ref().expect("it has one");
     assert_eq!(when.options["keep"]["equals"], "${env:CARGO_PKG_NAME}");
