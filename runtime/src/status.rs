@@ -127,7 +127,8 @@ pub struct TaskStatus {
     pub state: TaskState,
     /// Since when.
     pub since: SystemTime,
-    /// The last error, while it matters: in `BackingOff` and `Failed`, or what a connector complains of while running.
+    /// The last error, while it matters: in `BackingOff` and `Failed`, or what a connector complains of while running. Before it
+    /// the step that takes long just now, which makes a task that runs not ready.
     pub error: Option<Arc<str>>,
     /// When it tries again; `None` while it does not wait for that.
     pub next_try: Option<SystemTime>,
@@ -184,6 +185,8 @@ impl TaskStatus {
 #[derive(Debug)]
 pub struct Progress {
     status: Mutex<TaskStatus>,
+    /// The step that takes long, for as long as it goes on.
+    slow_step: Mutex<Option<Arc<str>>>,
     finished: Notify,
     failed: Notify,
     /// The last stop ended with records unsettled.
@@ -209,6 +212,7 @@ impl Progress {
         };
         Self {
             status: Mutex::new(status),
+            slow_step: Mutex::default(),
             finished: Notify::new(),
             failed: Notify::new(),
             undrained: AtomicBool::new(false),
@@ -217,7 +221,24 @@ impl Progress {
 
     /// One consistent snapshot.
     pub fn snapshot(&self) -> TaskStatus {
-        self.lock().clone()
+        let mut status = self.lock().clone();
+        if let Some(step) = &*self.slow_step.lock().unwrap_or_else(PoisonError::into_inner) {
+            status.error = Some(match status.error {
+                Some(error) => format!("{step}; before that: {error}").into(),
+                None => step.clone(),
+            });
+        }
+        status
+    }
+
+    /// The last error, and no step that takes long: what goes on into another state.
+    pub fn error(&self) -> Option<Arc<str>> {
+        self.lock().error.clone()
+    }
+
+    /// A step takes long, as it is shown from now on; `None`: none does.
+    pub fn slow_step(&self, step: Option<Arc<str>>) {
+        *self.slow_step.lock().unwrap_or_else(PoisonError::into_inner) = step;
     }
 
     /// Where the source says how far it is behind.

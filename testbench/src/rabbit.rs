@@ -107,7 +107,10 @@ impl Rabbit {
         let mut in_a_row = 0;
         while_it_goes_on(&what, 3 * SOON, 25, async || {
             let left = self.ready(name).await.into();
-            let all = all_messages(name)?;
+            let Some(all) = all_messages(name) else {
+                in_a_row = 0;
+                return None;
+            };
             in_a_row = if left == 0 && all == 0 { in_a_row + 1 } else { 0 };
             Some(if in_a_row > 0 { in_a_row } else { -i64::try_from(all).ok()?.max(left) })
         })

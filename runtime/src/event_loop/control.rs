@@ -155,7 +155,7 @@ impl<'t> Control<'t> {
     /// Everything that was here has gone through.
     pub(super) fn pause(&mut self) {
         self.course = Course::Paused;
-        let complaint = self.task.progress.snapshot().error;
+        let complaint = self.task.progress.error();
         self.task.progress.enter(TaskState::Paused, complaint);
     }
 
@@ -177,7 +177,7 @@ impl<'t> Control<'t> {
             (Course::Running, Target::Paused) => self.course = Course::Pausing { until },
             (Course::Pausing { .. } | Course::Paused, Target::Running) => {
                 self.course = Course::Running;
-                progress.enter(TaskState::Running, progress.snapshot().error);
+                progress.enter(TaskState::Running, progress.error());
             }
             (Course::Running, Target::Running) | (Course::Pausing { .. } | Course::Paused, Target::Paused) => {}
         }

@@ -9,6 +9,7 @@ use super::Watchdog;
 use crate::{
     assignment::Assignment,
     log_limiter::{LogLimiter, span},
+    status::Progress,
 };
 
 /// Most steps take milliseconds. One that takes so long is told.
@@ -29,7 +30,7 @@ impl SlowSteps {
         loop {
             watchdog.silent_for(LONG).await;
             let step @ (since, doing) = watchdog.last();
-            let before = task.progress.snapshot().error;
+            let shown = Shown(&task.progress);
             let mut told_at = Duration::ZERO;
             while watchdog.last() == step {
                 let time = since.elapsed();
@@ -39,13 +40,21 @@ impl SlowSteps {
                     if let Some(line) = self.log.failed(&line) {
                         warn!(bridge = %task.definition.name, task = task.id, "{line}");
                     }
-                    let after = before.as_ref().map_or_else(String::new, |error| format!("; before that: {error}"));
-                    task.progress.complain(Some(format!("{line}{after}").into()));
+                    shown.0.slow_step(Some(line.into()));
                 }
                 sleep(LOOK).await;
             }
+            drop(shown);
             self.log.works();
-            task.progress.complain(before);
         }
+    }
+}
+
+/// A step is shown in the status; dropped, not any more, however it ended.
+struct Shown<'t>(&'t Progress);
+
+impl Drop for Shown<'_> {
+    fn drop(&mut self) {
+        self.0.slow_step(None);
     }
 }

@@ -300,6 +300,7 @@ async fn what_an_outage_gives_back_is_told() {
     scene.end().await;
 }
 
+/// A record that transforms refuse has no part at the sink: alone in its batch, nothing else keeps it from being committed.
 fn every_record_is_a_batch(definition: &mut Definition) {
     definition.limits.batch_records = 1;
 }

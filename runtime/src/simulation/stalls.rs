@@ -8,7 +8,7 @@ use super::{
     behaviour::{MINUTE, Scene},
     misfortune::Call,
 };
-use crate::{Definition, Target, TaskState, supervisor::Restart};
+use crate::{Definition, Target, TaskState, TaskStatus, supervisor::Restart};
 
 fn detects_stalls(definition: &mut Definition) {
     definition.stall_timeout = Some(MINUTE);
@@ -134,19 +134,40 @@ async fn an_idle_queue_is_no_stall() {
     scene.end().await;
 }
 
-/// A record that transforms refuse has no part at the sink: alone in its batch, nothing else keeps it from being committed.
-
 #[tokio::test(start_paused = true)]
 async fn a_step_that_takes_long_is_told_while_it_goes_on() {
-    let scene = Scene::set(65, 100, |definition| definition.stall_timeout = Some(MINUTE));
+    let scene = Scene::set(65, 100, detects_stalls);
+    scene.until_taken().await;
+    scene.world.slow_down(Call::OpenSource, MINUTE / 2);
+    scene.world.cut_the_connection();
+    scene.until("it is told", |status| says(status, "goes on")).await;
+    let error = scene.error();
+    assert!(error.starts_with("opening the source has taken 10 s and goes on; before that: "), "{error}");
+    scene.until_state(TaskState::Running).await;
+    scene.until("nothing is told any more", |status| status.error.is_none()).await;
+    sleep(MINUTE).await;
+    assert_eq!((scene.error(), scene.status().epoch), (String::new(), 2));
+    scene.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_takes_long_is_not_told_of_after_it_was_given_up() {
+    let scene = Scene::set(66, 100, detects_stalls);
     scene.until_taken().await;
     scene.world.hang(Call::OpenSource);
     scene.world.cut_the_connection();
-    scene.until("it is told", |status| status.error.as_deref().is_some_and(|error| error.contains("goes on"))).await;
-    let error = scene.error();
-    assert!(error.starts_with("opening the source has taken 10 s and goes on; before that: "), "{error}");
-    scene.world.mend();
-    scene.until_state(TaskState::Running).await;
-    assert_eq!(scene.error(), "");
+    for _ in 0..3 {
+        scene.until("it is told", |status| says(status, "goes on")).await;
+        let error = scene.error();
+        assert_eq!(error.matches("goes on").count(), 1, "{error}");
+        let epoch = scene.status().epoch;
+        scene.bridge.restart(Restart::All);
+        scene.until("it starts again", |status| status.epoch > epoch).await;
+        assert!(!says(&scene.status(), "goes on"), "{}", scene.error());
+    }
     scene.end().await;
+}
+
+fn says(status: &TaskStatus, text: &str) -> bool {
+    status.error.as_deref().is_some_and(|error| error.contains(text))
 }

@@ -123,6 +123,8 @@ pub(super) struct State {
     pub(super) loses_one: bool,
     /// Calls of this kind do not return from now on.
     pub(super) hanging: BTreeSet<Call>,
+    /// They take so long.
+    pub(super) slow: BTreeMap<Call, Duration>,
     /// Those that did not return so far.
     pub(super) hung: BTreeSet<Call>,
     /// Messages that went back to the queue.
@@ -249,6 +251,7 @@ impl World {
             down_since: [Instant::now(); OUTLETS],
             loses_one: false,
             hanging: BTreeSet::new(),
+            slow: BTreeMap::new(),
             hung: BTreeSet::new(),
             returned: 0,
             opened: (0, 0),
@@ -284,6 +287,10 @@ impl World {
 
     /// Does not return, if that is what happens to this call.
     pub(super) async fn may_hang(&self, call: Call) {
+        let slow = self.state().slow.get(&call).copied();
+        if let Some(time) = slow {
+            tokio::time::sleep(time).await;
+        }
         let hangs = {
             let mut state = self.state();
             let hangs = state.random.one_in(self.nature.misfortune.hang(call)) || state.hanging.contains(&call);
@@ -304,9 +311,15 @@ impl World {
         self.state().hanging.insert(call);
     }
 
-    /// They return again, from the next call on.
+    /// Such a call takes so long from now on.
+    pub(super) fn slow_down(&self, call: Call, time: Duration) {
+        self.state().slow.insert(call, time);
+    }
+
+    /// They return again and at once, from the next call on.
     pub(super) fn mend(&self) {
         self.state().hanging.clear();
+        self.state().slow.clear();
     }
 
     pub(super) fn take_the_sink_away(&self, time: Duration) {

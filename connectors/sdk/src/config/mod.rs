@@ -18,7 +18,7 @@ pub use size::Size;
 /// Deserialises options into a config type. The problem says where, and never quotes a value: it could be a secret.
 pub fn deserialize<T: DeserializeOwned>(options: &serde_json::Value) -> Result<T, Problem> {
     serde_path_to_error::deserialize(options).map_err(|error| {
-        let path: KeyPath = error.path().iter().filter_map(step).collect();
+        let path: KeyPath = error.path().iter().map_while(step).collect();
         Problem::error(&path, error.into_inner().to_string())
     })
 }

@@ -33,13 +33,14 @@ impl QueueLane {
     /// Ends the consumer. Everything not acknowledged, also what was never handed out, goes back here or with the channel, which
     /// ends next.
     pub(in crate::source) async fn give_back(&mut self) -> Result<(), lapin::Error> {
-        let nack = self.give_back == GiveBack::Nack;
-        if self.phase.delivers() && (self.has_calmed().await || nack) {
+        let calm = !self.phase.delivers() || self.has_calmed().await;
+        if calm && self.phase.delivers() {
             cancel(&self.channel, self.deliveries.consumer_tag()).await?;
         }
         // What is settled and held back must not go back. If it cannot be sent, the channel is gone, and all of it returned.
         drop(self.acknowledge());
-        if nack {
+        // What is still on its way would go back after a nack: then the end of the channel returns all of it.
+        if calm && self.give_back == GiveBack::Nack {
             // Tag 0 with multiple: everything outstanding on the channel (AMQP 0-9-1, basic.nack).
             self.channel.basic_nack(0, BasicNackOptions { multiple: true, requeue: true }).await?;
         }
@@ -48,14 +49,15 @@ impl QueueLane {
 
     /// Whether a cancel is of use, and meets nothing on its way.
     async fn has_calmed(&mut self) -> bool {
-        if self.tags.none_told() {
+        if self.tags.none_told() && self.give_back != GiveBack::Nack {
             return false;
         }
         if self.place_in_stream.is_some() {
             // A stream takes nothing back, and counts as waiting what was read long ago.
             return true;
         }
-        if matches!(self.phase, Phase::Consuming) {
+        // A hold that was begun long ago may be over, whatever it has last heard.
+        if matches!(self.phase, Phase::Consuming | Phase::Holding(_)) {
             self.phase = Phase::Holding(Hold::begin(self.subscription.ask(&self.channel)));
         }
         let calm = poll_fn(|context| self.poll_calm(context));
