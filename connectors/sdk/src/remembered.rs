@@ -52,7 +52,7 @@ mod tests {
     fn what_one_leaves_the_next_one_finds() {
         let task = Remembered::default();
         task.get_or_default::<AtomicU64>().store(7, Ordering::Relaxed);
-        assert_eq!(task.clone().get_or_default::<AtomicU64>().load(Ordering::Relaxed), 7);
+        assert_eq!(task.get_or_default::<AtomicU64>().load(Ordering::Relaxed), 7);
         assert_eq!(Remembered::default().get_or_default::<AtomicU64>().load(Ordering::Relaxed), 0, "another part's");
     }
 
