@@ -193,5 +193,6 @@ impl Liveness {
 /// Returns when the event loop has shown no sign of life for too long.
 pub(super) async fn silence(watchdog: &Watchdog, stall_timeout: Option<Duration>) -> Broken {
     let still = stall_timeout.map_or(SILENCE, |timeout| timeout.saturating_add(GRACE));
-    Broken::Silent { doing: watchdog.silent_for(still).await, still }
+    let (_, doing) = watchdog.silent_for(still).await;
+    Broken::Silent { doing, still }
 }

@@ -237,7 +237,7 @@ impl Progress {
     }
 
     /// A step takes long, as it is shown from now on; `None`: none does.
-    pub fn slow_step(&self, step: Option<Arc<str>>) {
+    pub fn set_slow_step(&self, step: Option<Arc<str>>) {
         *self.slow_step.lock().unwrap_or_else(PoisonError::into_inner) = step;
     }
 

@@ -51,16 +51,14 @@ fn walk(
                 let open = slot.as_ref().is_none_or(|slot| !slot.known_keys().contains(&key.as_str()));
                 let below = slot.as_ref().and_then(|slot| slot.key(key));
                 let template = below.as_ref().is_some_and(Slot::is_template);
-                at.push(Step::Key(key.clone()));
-                walk(below, secret || (open && !template && sounds_secret(key)), entry, at, visit);
-                at.pop();
+                let secret = secret || (open && !template && sounds_secret(key));
+                at.within(Step::Key(key.clone()), |at| walk(below, secret, entry, at, visit));
             }
         }
         Json::Array(items) => {
             for (index, item) in items.iter_mut().enumerate() {
-                at.push(Step::Index(index));
-                walk(slot.as_ref().and_then(Slot::item), secret, item, at, visit);
-                at.pop();
+                let below = slot.as_ref().and_then(Slot::item);
+                at.within(Step::Index(index), |at| walk(below, secret, item, at, visit));
             }
         }
         Json::String(text) => {

@@ -105,7 +105,7 @@ impl<'a> Report<'a> {
 
     /// Path, place in the schema, and value of a location.
     fn locate(&self, location: &Location) -> (KeyPath, Option<Slot<'a>>, Instance<'a>) {
-        let (mut at, mut slot) = (KeyPath::root(), Some(Slot::root(self.schema)));
+        let (mut steps, mut slot) = (Vec::new(), Some(Slot::root(self.schema)));
         let (mut value, mut quotable) = (self.value, self.quotable);
         for segment in location {
             let step = step(value, &segment);
@@ -115,9 +115,9 @@ impl<'a> Report<'a> {
             });
             value = step.of(value).unwrap_or(&Json::Null);
             quotable = step.of(quotable).unwrap_or(&Json::Null);
-            at.push(step);
+            steps.push(step);
         }
-        (at, slot, Instance { value, concealed: Some(quotable).filter(|quotable| *quotable != value) })
+        (steps.into_iter().collect(), slot, Instance { value, concealed: Some(quotable).filter(|quotable| *quotable != value) })
     }
 
     /// None of several forms fits: say what is wrong with the one that is meant.

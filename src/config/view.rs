@@ -162,17 +162,13 @@ fn collect(quotable: &Json, resolved: &Json, at: &mut KeyPath, visit: &mut impl 
         (Json::Object(quotable), Json::Object(resolved)) => {
             for (key, quotable) in quotable {
                 if let Some(resolved) = resolved.get(key) {
-                    at.push(Step::Key(key.clone()));
-                    collect(quotable, resolved, at, visit);
-                    at.pop();
+                    at.within(Step::Key(key.clone()), |at| collect(quotable, resolved, at, visit));
                 }
             }
         }
         (Json::Array(quotable), Json::Array(resolved)) => {
             for (index, (quotable, resolved)) in quotable.iter().zip(resolved).enumerate() {
-                at.push(Step::Index(index));
-                collect(quotable, resolved, at, visit);
-                at.pop();
+                at.within(Step::Index(index), |at| collect(quotable, resolved, at, visit));
             }
         }
         (Json::String(text), resolved) if resolved.as_str() != Some(text) => {

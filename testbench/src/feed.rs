@@ -51,7 +51,7 @@ impl Feeder {
     }
 
     async fn confirm_one(&mut self) {
-        let confirmation = tokio::time::timeout(3 * SOON, self.unconfirmed.next()).await.expect("Kafka answers");
+        let confirmation = tokio::time::timeout(SOON, self.unconfirmed.next()).await.expect("Kafka answers");
         let delivered = confirmation.expect("there is one").expect("the producer is there");
         delivered.unwrap_or_else(|(error, _)| panic!("Kafka refused a record: {error}"));
     }

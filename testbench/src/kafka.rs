@@ -225,7 +225,7 @@ impl Cluster {
     /// Waits until the topic holds at least so many records.
     pub async fn wait_for_count(&self, topic: &str, at_least: i64) {
         let what = format!("topic {topic} holds {at_least} records");
-        while_it_goes_on(&what, 3 * SOON, at_least, async || self.count(topic)).await;
+        while_it_goes_on(&what, SOON, at_least, async || self.count(topic)).await;
     }
 
     /// How many records of the topic the group has not committed yet. `None` while nobody knows.

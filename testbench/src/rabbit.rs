@@ -103,16 +103,16 @@ impl Rabbit {
     /// What consumers hold is known only by statistics, which the test brokers gather every 250 ms; so the answer must
     /// be zero for much longer than that.
     pub async fn wait_until_empty(&self, name: &str) {
+        let left = async || {
+            let ready = u64::from(self.ready(name).await);
+            Some(all_messages(name)?.max(ready))
+        };
         let what = format!("queue {name} is empty");
+        while_it_goes_on(&what, SOON, 0, async || Some(-i64::try_from(left().await?).expect("few"))).await;
         let mut in_a_row = 0;
-        while_it_goes_on(&what, 3 * SOON, 25, async || {
-            let left = self.ready(name).await.into();
-            let Some(all) = all_messages(name) else {
-                in_a_row = 0;
-                return None;
-            };
-            in_a_row = if left == 0 && all == 0 { in_a_row + 1 } else { 0 };
-            Some(if in_a_row > 0 { in_a_row } else { -i64::try_from(all).ok()?.max(left) })
+        eventually(&what, SOON, async || {
+            in_a_row = if left().await == Some(0) { in_a_row + 1 } else { 0 };
+            (in_a_row == 25).then_some(())
         })
         .await;
     }

@@ -12,7 +12,7 @@ async fn kill_9_twenty_times_in_full_flow_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_ten_times_in_full_flow_makes_no_duplicates() {
-    let mut scene = Scene::begin(3_000).await;
+    let mut scene = Scene::that_drains(Setup::direct(), 3_000).await;
     scene.terminated(10).await;
     let verdict = scene.judge().await;
     assert_eq!(verdict.duplicates, 0, "a drain leaves nothing half done");

@@ -62,6 +62,8 @@ pub(crate) struct Setup {
     pub(crate) source: &'static str,
     /// A topic for dead letters.
     pub(crate) dead_letter: Option<String>,
+    /// How long a stop may take.
+    pub(crate) shutdown_timeout: &'static str,
     /// Environment variables of the process.
     pub(crate) environment: Vec<(&'static str, String)>,
 }
@@ -87,6 +89,7 @@ impl Setup {
             partitions: 1,
             source: "",
             dead_letter: None,
+            shutdown_timeout: "3s",
             environment: Vec::new(),
         }
     }
@@ -110,7 +113,7 @@ impl Setup {
             format!(", dead_letter: {{ kafka: {{ connection: events, topic: {topic} }} }}")
         });
         format!(
-            r#"shutdown_timeout: 3s
+            r#"shutdown_timeout: {}
 connections:
   rabbit: {{ rabbitmq: {{ {} }} }}
   events: {{ kafka: {{ {} }} }}
@@ -120,7 +123,7 @@ bridges:
     sink: {sink}
     errors: {{ backoff: {{ initial: 100ms, max: 1s }}{dead_letter} }}
 "#,
-            self.rabbit, self.events,
+            self.shutdown_timeout, self.rabbit, self.events,
         )
     }
 }
@@ -134,6 +137,12 @@ impl Scene {
     /// The same from Kafka to RabbitMQ.
     pub(crate) async fn reverse(messages: u64) -> Self {
         Self::with(BROKERS.lock().await, Setup::reverse(), messages).await
+    }
+
+    /// The same with the usual time for a stop in good order.
+    pub(crate) async fn that_drains(setup: Setup, messages: u64) -> Self {
+        let setup = Setup { shutdown_timeout: "30s", ..setup };
+        Self::with(BROKERS.lock().await, setup, messages).await
     }
 
     /// The same with connections of its own.
@@ -245,7 +254,7 @@ impl Scene {
     pub(crate) async fn wait_for_count(&self, at_least: u64) {
         let at_least = i64::try_from(at_least).expect("few");
         let what = format!("{at_least} records have come out");
-        while_it_goes_on(&what, 3 * SOON, at_least, async || Some(self.count().await)).await;
+        while_it_goes_on(&what, SOON, at_least, async || Some(self.count().await)).await;
     }
 
     /// Waits until so many records more have come out.
@@ -277,7 +286,7 @@ impl Scene {
     /// have noticed yet that a consumer is dead, and its statistics do not show what such a one holds.
     async fn all_of_topic(&self, mut before: Vec<Stored>, rabbit: &Rabbit) -> Vec<Stored> {
         self.wait_for_count(self.messages - before.len() as u64).await;
-        eventually("nothing is missing", 2 * SOON, async || {
+        eventually("nothing is missing", SOON, async || {
             let stored = [&before[..], &self.kafka.read_all(&self.topic)].concat();
             oracle::judge(&stored, self.messages).missing.is_empty().then_some(())
         })
@@ -291,9 +300,11 @@ impl Scene {
 
     /// The same for a queue, whose messages are gone once they are read.
     async fn all_of_queue(&self, mut taken: Vec<Stored>, rabbit: &Rabbit) -> Vec<Stored> {
-        eventually("nothing is missing", 3 * SOON, async || {
+        let all = i64::try_from(self.messages).expect("few");
+        while_it_goes_on("nothing is missing", SOON, all, async || {
             taken.extend(rabbit.take_by_partition(&self.queue, self.partitions).await);
-            oracle::judge(&taken, self.messages).missing.is_empty().then_some(())
+            let missing = oracle::judge(&taken, self.messages).missing.len();
+            Some(all - i64::try_from(missing).expect("few"))
         })
         .await;
         self.kafka.wait_until_committed(&self.topic, &self.topic).await;

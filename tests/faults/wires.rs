@@ -151,7 +151,7 @@ async fn a_neighbour_in_the_same_process_notices_nothing() {
     wires.rabbit.heal();
     wires.kafka.heal();
     for (name, queue) in ["bad", "good"].into_iter().zip(&queues) {
-        eventually("nothing is missing", 2 * SOON, async || {
+        eventually("nothing is missing", SOON, async || {
             oracle::judge(&kafka::read_all(queue), published).missing.is_empty().then_some(())
         })
         .await;

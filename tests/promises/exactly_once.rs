@@ -7,7 +7,7 @@ use gantry_testbench::{
     oracle,
 };
 
-use crate::support::{SOON, eventually, gantry::Gantry, unique};
+use crate::support::{SOON, gantry::Gantry, unique, while_it_goes_on};
 
 const PARTITIONS: i32 = 3;
 const KILLS: u64 = 20;
@@ -31,11 +31,14 @@ bridges:
 
 /// What readers of what is committed see, once it is all there.
 async fn all_of(topic: &str) -> Vec<Stored> {
-    eventually("everything is committed", 3 * SOON, async || {
-        let stored = kafka::read_committed(topic);
-        (stored.len() as u64 >= MESSAGES).then_some(stored)
+    let mut stored = Vec::new();
+    let all = i64::try_from(MESSAGES).expect("few");
+    while_it_goes_on("everything is committed", SOON, all, async || {
+        stored = kafka::read_committed(topic);
+        i64::try_from(stored.len()).ok()
     })
-    .await
+    .await;
+    stored
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -171,7 +171,7 @@ async fn i4_a_hundred_bridges_share_one_budget_and_all_move() {
 
     let gantry = Gantry::start(&yaml("events"));
     let all = i64::try_from(BRIDGES * EACH).expect("few");
-    while_it_goes_on("all are settled", 3 * SOON, all, async || {
+    while_it_goes_on("all are settled", SOON, all, async || {
         let (_, metrics) = gantry.get("/metrics")?;
         Some(of_all(&metrics, "gantry_records_out_total{").iter().sum::<f64>() as i64)
     })

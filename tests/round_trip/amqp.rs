@@ -196,7 +196,7 @@ bridges:
 
         let gantry = Gantry::ready(&self.yaml(&input, &topic, &output)).await;
         let mut back = Vec::with_capacity(sent.len());
-        eventually("as many come out as went in", 3 * SOON, async || {
+        eventually("as many come out as went in", SOON, async || {
             let taken = rabbit.take_deliveries(&output).await.into_iter();
             back.extend(taken.map(|delivery| Message { properties: delivery.properties, body: delivery.data.into() }));
             let has_halted =

@@ -102,7 +102,7 @@ async fn records_come_back_from_rabbitmq_as_they_were() {
 
     let gantry = Gantry::ready(&yaml(&input, &queue, &output)).await;
     let count = i64::try_from(sent.len()).expect("few");
-    eventually("as many come out as went in", 3 * SOON, async || {
+    eventually("as many come out as went in", SOON, async || {
         let has_halted =
             ["there", "back"].iter().any(|bridge| gantry.task(bridge).is_some_and(|task| task.0 == "failed"));
         (has_halted || kafka::count(&output)? >= count).then_some(())

@@ -28,8 +28,7 @@ impl SlowSteps {
     /// Puts each into the task's status for as long as it goes on, and into the log. Cancel-safe.
     pub(crate) async fn tell(&mut self, task: &Assignment, watchdog: &Watchdog) -> Infallible {
         loop {
-            watchdog.silent_for(LONG).await;
-            let step @ (since, doing) = watchdog.last();
+            let step @ (since, doing) = watchdog.silent_for(LONG).await;
             let shown = Shown(&task.progress);
             let mut told_at = Duration::ZERO;
             while watchdog.last() == step {
@@ -40,7 +39,7 @@ impl SlowSteps {
                     if let Some(line) = self.log.failed(&line) {
                         warn!(bridge = %task.definition.name, task = task.id, "{line}");
                     }
-                    shown.0.slow_step(Some(line.into()));
+                    shown.0.set_slow_step(Some(line.into()));
                 }
                 sleep(LOOK).await;
             }
@@ -55,6 +54,6 @@ struct Shown<'t>(&'t Progress);
 
 impl Drop for Shown<'_> {
     fn drop(&mut self) {
-        self.0.slow_step(None);
+        self.0.set_slow_step(None);
     }
 }

@@ -28,14 +28,14 @@ impl Watchdog {
         *self.lock()
     }
 
-    /// Returns when nothing was heard for so long, with what the event loop is doing all that time.
-    pub(super) async fn silent_for(&self, limit: Duration) -> &'static str {
+    /// Returns when nothing was heard for so long, with [`Self::last`].
+    pub(super) async fn silent_for(&self, limit: Duration) -> (Instant, &'static str) {
         loop {
-            let (last, doing) = self.last();
-            if last.elapsed() >= limit {
-                return doing;
+            let last @ (heard, _) = self.last();
+            if heard.elapsed() >= limit {
+                return last;
             }
-            sleep_until(last + limit).await;
+            sleep_until(heard + limit).await;
         }
     }
 
@@ -60,7 +60,7 @@ mod tests {
             std::future::pending::<()>().await;
         };
         let doing = tokio::select! {
-            doing = watchdog.silent_for(Duration::from_secs(10)) => doing,
+            (_, doing) = watchdog.silent_for(Duration::from_secs(10)) => doing,
             () = beats => unreachable!("it never ends"),
         };
         assert_eq!((doing, begun.elapsed().as_secs()), ("opening the sink", 37));

@@ -13,16 +13,12 @@ fn walk(value: &mut Json, at: &mut KeyPath, visit: &mut impl FnMut(&KeyPath, &mu
         Json::String(text) => visit(at, text),
         Json::Array(items) => {
             for (index, item) in items.iter_mut().enumerate() {
-                at.push(Step::Index(index));
-                walk(item, at, visit);
-                at.pop();
+                at.within(Step::Index(index), |at| walk(item, at, visit));
             }
         }
         Json::Object(entries) => {
             for (key, entry) in entries {
-                at.push(Step::Key(key.clone()));
-                walk(entry, at, visit);
-                at.pop();
+                at.within(Step::Key(key.clone()), |at| walk(entry, at, visit));
             }
         }
         Json::Null | Json::Bool(_) | Json::Number(_) => {}

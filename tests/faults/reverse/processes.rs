@@ -20,7 +20,7 @@ async fn reverse_kill_9_without_static_membership_waits_for_the_session() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reverse_sigterm_ten_times_in_full_flow_makes_no_duplicates() {
-    let mut scene = Scene::reverse(3_000).await;
+    let mut scene = Scene::that_drains(Setup::reverse(), 3_000).await;
     scene.terminated(10).await;
     let verdict = scene.judge().await;
     assert_eq!(verdict.duplicates, 0, "a drain leaves nothing half done");

@@ -13,7 +13,7 @@ use gantry_sdk::{
 use serde_json::{Value as Json, json};
 
 /// Longer than anything takes here, so that a hang is a failure.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(180);
 
 fn context(timeout: Option<Duration>) -> Context {
     let retry = RetryPolicy {

@@ -80,7 +80,7 @@ async fn a_refused_login_names_the_user_and_not_the_password() {
     let server = impostor();
     let connection = json!({ "connection": {
         "bootstrap_servers": server,
-        "connect_timeout": "60s",
+        "connect_timeout": "600s",
         "sasl": { "mechanism": "PLAIN", "username": "orders", "password": "hunter2" },
     }});
     let begun = Instant::now();
@@ -89,7 +89,7 @@ async fn a_refused_login_names_the_user_and_not_the_password() {
     let text = error.chain();
     assert!(text.contains("as \"orders\" by PLAIN") && text.contains("Invalid username or password"), "{text}");
     assert!(!text.contains("hunter2"), "{text}");
-    assert!(begun.elapsed() < Duration::from_secs(60), "a refusal does not wait for the deadline");
+    assert!(begun.elapsed() < Duration::from_secs(600), "a refusal does not wait for the deadline");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! What becomes of transactions when the cluster fails: librdkafka's own mock cluster fails on demand.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use gantry_sdk::{Checkpoint, Context, ErrorKind, Sink, testkit::Courier};
 use rdkafka::{
@@ -70,12 +70,10 @@ async fn a_commit_that_nobody_answers_ends_with_an_error() {
     let mut sink = open(&options, exactly_once()).await;
     assert_eq!(transaction(&mut *sink).await.delivered, 1);
     cluster.broker_down(1).unwrap();
-    let begun = Instant::now();
     let committed = tokio::time::timeout(DEADLINE, sink.transactions().unwrap().commit(&[checkpoint()])).await;
     let error = committed.expect("it gives up").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Disconnected, "{}", error.chain());
     tokio::time::timeout(DEADLINE, sink.close()).await.expect("it closes").unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]

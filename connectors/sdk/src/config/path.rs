@@ -50,13 +50,20 @@ impl KeyPath {
     /// The path of a key below this one.
     #[must_use]
     pub fn key(&self, key: impl Into<String>) -> Self {
-        self.join([Step::Key(key.into())].as_slice())
+        self.step(Step::Key(key.into()))
     }
 
     /// The path of a list's item below this one.
     #[must_use]
     pub fn index(&self, index: usize) -> Self {
-        self.join([Step::Index(index)].as_slice())
+        self.step(Step::Index(index))
+    }
+
+    fn step(&self, step: Step) -> Self {
+        let mut steps = Vec::with_capacity(self.0.len() + 1);
+        steps.extend_from_slice(&self.0);
+        steps.push(step);
+        Self(steps)
     }
 
     /// The path that goes on with the steps of another one.
@@ -67,14 +74,12 @@ impl KeyPath {
         Self(steps)
     }
 
-    /// Goes one step down; for walks over many values.
-    pub fn push(&mut self, step: Step) {
+    /// Does something one step further down, and is back here then; for walks over many values.
+    pub fn within<T>(&mut self, step: Step, work: impl FnOnce(&mut Self) -> T) -> T {
         self.0.push(step);
-    }
-
-    /// Goes back up.
-    pub fn pop(&mut self) {
+        let done = work(self);
         self.0.pop();
+        done
     }
 
     /// The steps from `parent` to here; `None` when this does not lie there.

@@ -26,7 +26,7 @@ use rdkafka::{
 use serde_json::{Value as Json, json};
 
 /// Longer than anything takes here, so that a hang is a failure.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_secs(180);
 
 /// Where the real Kafka is.
 pub fn bootstrap() -> String {

@@ -7,8 +7,8 @@
 //! The cancel is there for the acknowledgements: their channel sends on only 32 of them until the queue has taken those, and
 //! forgets the others when it ends (the soft limit). A quorum queue answers a cancel when it has taken what it was sent, and
 //! then the channel sends on the rest. So: nothing is acknowledged until nothing is on its way, as in
-//! [`phase`](super::phase); then the cancel, the last acknowledgement, and the end. Where that takes too long, there is no
-//! cancel: settled messages may come again, in order.
+//! [`phase`](super::phase); then the cancel, the last acknowledgement, and the end. Where that takes too long, there is neither
+//! a cancel nor a nack: settled messages may come again, in order.
 
 use std::{
     future::poll_fn,

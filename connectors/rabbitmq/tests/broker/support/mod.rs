@@ -17,7 +17,7 @@ pub(crate) use rabbit::{Queue, Rabbit, amqp_url, unique};
 pub(crate) use raw::publish_raw;
 
 /// No test waits longer for anything; nothing takes near as long unless it hangs.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(180);
 
 /// As large as a runtime's may be: the source's own limits show.
 pub(crate) const ALL: Limits = Limits { records: usize::MAX, bytes: usize::MAX };
