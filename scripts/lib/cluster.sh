@@ -142,7 +142,7 @@ cluster_status() {
 
 # Kafka's own tool for rights, on the open listener.
 cluster_acls() {
-  java -cp "$KAFKA_LIBS/*" org.apache.kafka.tools.AclCommand --bootstrap-server "$(cluster_servers cluster_port)" "$@"
+  java "${KAFKA_JAVA[@]}" -cp "$KAFKA_LIBS/*" org.apache.kafka.tools.AclCommand --bootstrap-server "$(cluster_servers cluster_port)" "$@"
 }
 
 check_node() {

@@ -67,7 +67,9 @@ CONF
 # rabbitmq_env COMMAND... - runs COMMAND with the node's environment. Every RABBITMQ_ variable of the caller is left out:
 # they belong to some other broker.
 rabbitmq_env() (
-  local dir=$BROKERS_DIR/rabbitmq name
+  local dir=$BROKERS_DIR/rabbitmq name cheap=
+  # Schedulers that have nothing to do sleep at once instead of looking for work for a while.
+  [[ -z ${GANTRY_BROKERS_CHEAP:-} ]] || cheap=' +sbwt none +sbwtdcpu none +sbwtdio none'
   for name in "${!RABBITMQ_@}"; do export -n "${name?}"; done
   export HOME=$dir/home
   export ERL_EPMD_PORT=$EPMD_PORT ERL_EPMD_ADDRESS=127.0.0.1
@@ -86,7 +88,7 @@ rabbitmq_env() (
   # around it; -noinput is what the script leaves out in exchange, +B i makes the VM ignore an interrupt.
   export RABBITMQ_ALLOW_INPUT=1
   export RABBITMQ_SERVER_START_ARGS="-noinput +B i"
-  export RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="-kernel inet_dist_use_interface {127,0,0,1}"
+  export RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="-kernel inet_dist_use_interface {127,0,0,1}$cheap"
   "$@"
 )
 

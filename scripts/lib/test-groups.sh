@@ -12,6 +12,9 @@
 
 TESTS_DIR=$BROKERS_DIR/tests
 
+# Nine nodes of Kafka and three of RabbitMQ share the machine, and are started again and again.
+export GANTRY_BROKERS_CHEAP=1
+
 # Files of brokers in memory: a directory of its own for each checkout. Needs so many GiB free there, and as many of memory.
 MEMORY_DIR=/dev/shm/gantry-tests-$(id -u)-$(printf '%s' "$TESTS_DIR" | cksum | cut -d ' ' -f 1)
 MEMORY_GIB=10
@@ -146,7 +149,7 @@ groups_end() {
     fi
     group_brokers "$group" down >>"$(group_log "$group")" 2>&1 || warn "brokers in $TESTS_DIR/$group may still run"
     # The files of those that passed are gone.
-    [[ -d $TESTS_DIR/$group/rabbitmq ]] || rm -rf "${TESTS_DIR:?}/$group" "$MEMORY_DIR/$group"
+    [[ -d $TESTS_DIR/$group/rabbitmq ]] || rm -rf "${TESTS_DIR:?}/$group" "${MEMORY_DIR:?}/$group"
   done
   rmdir "$MEMORY_DIR" 2>/dev/null || true
   exit "$status"

@@ -117,7 +117,11 @@ impl<'a> Report<'a> {
             quotable = step.of(quotable).unwrap_or(&Json::Null);
             steps.push(step);
         }
-        (steps.into_iter().collect(), slot, Instance { value, concealed: Some(quotable).filter(|quotable| *quotable != value) })
+        (
+            steps.into_iter().collect(),
+            slot,
+            Instance { value, concealed: Some(quotable).filter(|quotable| *quotable != value) },
+        )
     }
 
     /// None of several forms fits: say what is wrong with the one that is meant.

@@ -15,7 +15,10 @@ use rdkafka::producer::Producer as _;
 use super::{delivery::Reach, recovery, sink_state::SinkState, watch::Watch};
 
 /// How long one look for events takes. Events are served as they come; it is also how long a stop may wait.
-const TURN: Duration = Duration::from_millis(50);
+///
+/// A little more than whole milliseconds: rdkafka asks librdkafka to wait for whole ones only (`BaseProducer::poll`), and spins through what is left
+/// of the last.
+const TURN: Duration = Duration::from_micros(50_100);
 
 /// A running poll_thread. Dropping it stops it soon; [`PollThread::join`] waits for that.
 #[derive(Debug)]
