@@ -92,6 +92,8 @@ pub(crate) enum Part {
     Latency,
     /// gantry without brokers.
     OwnCost,
+    /// Memory, threads, wake-ups of one process with many bridges.
+    Scale,
 }
 
 impl ValueEnum for Case {
@@ -151,6 +153,14 @@ impl Options {
         let path = directory.join(name);
         anyhow::ensure!(path.is_file(), "no {}: build it, or say where it is with --bin-dir", path.display());
         Ok(path)
+    }
+
+    /// The port that RabbitMQ listens on.
+    pub(crate) fn amqp_port(&self) -> Result<u16> {
+        let address = self.amqp_url.split('/').nth(2).unwrap_or_default();
+        let port =
+            address.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or("5672", |(_, port)| port);
+        port.parse().context("the port of --amqp-url")
     }
 
     /// The processes of RabbitMQ and Kafka, as far as they are known.

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
+use serde_json::{Value as Json, json};
 
 use crate::{case::Case, cli::Options, direction::Direction, process::Process};
 
@@ -79,6 +80,14 @@ impl Starter {
         }
     }
 
+    /// The connections `rabbit` and `events` of a configuration.
+    pub(crate) fn connections(&self) -> Json {
+        json!({
+            "rabbit": { "rabbitmq": { "urls": ["${env:GANTRY_BENCH_AMQP_URL}"] } },
+            "events": { "kafka": { "bootstrap_servers": self.bootstrap_servers } },
+        })
+    }
+
     /// Starts gantry on this configuration.
     pub(crate) fn start_gantry(&self, yaml: &str) -> Result<Process> {
         let file = self.directory.path().join("gantry.yaml");
@@ -104,15 +113,13 @@ impl Starter {
         };
         format!(
             r#"control: {{ listen: "127.0.0.1:0" }}
-connections:
-  rabbit: {{ rabbitmq: {{ urls: ["${{env:GANTRY_BENCH_AMQP_URL}}"] }} }}
-  events: {{ kafka: {{ bootstrap_servers: "{}" }} }}
+connections: {}
 bridges:
   bench:
     source: {{ {source} }}
     sink: {{ {sink} }}
 "#,
-            self.bootstrap_servers
+            self.connections()
         )
     }
 }

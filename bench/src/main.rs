@@ -5,19 +5,21 @@
 //!   slows both. Messages a second, CPU a message of the program and of both brokers, peak memory.
 //! - **Latency**: from the moment a message was due at a steady pace until a consumer at the other end has it.
 //! - **Own cost**: gantry from a generator into nothing, without a broker: CPU a record of the whole process.
+//! - **Scale**: what one process takes with 1, 10, 100 and 300 bridges. It has no floor: the aims are figures.
 //!
 //! Every run ends by reading the topic: each message once, in order, unaltered. A run that is not correct is an error, not
 //! a number. docs/benchmarks/README.md has the method in full.
 //!
 //! # In reading order
-//! [`cli`], [`case`], [`run`] (what happens when), [`rate`], [`latency`], [`own_cost`], [`report`]; and what they use:
-//! [`bench`](mod@bench), [`contender`], [`direction`], [`process`], [`usage`], [`rabbit`], [`kafka`].
+//! [`cli`], [`case`], [`run`] (what happens when), [`rate`], [`latency`], [`own_cost`], [`scale`], [`report`]; and what they use:
+//! [`bench`](mod@bench), [`contender`], [`direction`], [`process`], [`usage`], [`footprint`], [`rabbit`], [`kafka`].
 
 mod bench;
 mod case;
 mod cli;
 mod contender;
 mod direction;
+mod footprint;
 mod kafka;
 mod latency;
 mod own_cost;
@@ -26,6 +28,7 @@ mod rabbit;
 mod rate;
 mod report;
 mod run;
+mod scale;
 mod usage;
 
 use std::process::{ExitCode, exit};

@@ -50,6 +50,10 @@ impl Process {
         }
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The most memory it has held, in bytes.
     pub(crate) fn peak_memory(&self) -> Option<u64> {
         peak_memory(self.child.id())

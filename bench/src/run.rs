@@ -15,6 +15,7 @@ use crate::{
     own_cost::{self, OwnCost},
     rabbit::Rabbit,
     rate::{self, Rate},
+    scale::{self, Scale},
     usage::CpuClock,
 };
 
@@ -29,6 +30,7 @@ pub(crate) struct Results {
     pub(crate) pace: u64,
     pub(crate) cases: Vec<CaseResults>,
     pub(crate) own_cost: Vec<OwnCost>,
+    pub(crate) scale: Vec<Scale>,
     /// What a reader must know before believing the numbers.
     pub(crate) doubts: BTreeSet<String>,
 }
@@ -54,12 +56,13 @@ pub(crate) async fn all(options: &Options) -> Result<Results> {
         pace: options.pace,
         cases: Vec::new(),
         own_cost: Vec::new(),
+        scale: Vec::new(),
         doubts: BTreeSet::new(),
     };
     if options.wants(Part::OwnCost) {
         results.own_cost = own_cost::measure(&starter, options.records(), options.rounds()).await?;
     }
-    if options.wants(Part::Rate) || options.wants(Part::Latency) {
+    if [Part::Rate, Part::Latency, Part::Scale].into_iter().any(|part| options.wants(part)) {
         let [rabbitmq, kafka] = options.broker_pids().map(|pid| pid.and_then(|pid| CpuClock::of(pid).ok()));
         for (name, clock) in [("RabbitMQ", &rabbitmq), ("Kafka", &kafka)] {
             if clock.is_none() {
@@ -72,7 +75,11 @@ pub(crate) async fn all(options: &Options) -> Result<Results> {
             starter,
             brokers: Brokers { rabbitmq, kafka },
         };
-        for direction in options.directions() {
+        if options.wants(Part::Scale) {
+            results.scale = scale::measure(&bench, options.amqp_port()?, options.is_quick()).await?;
+        }
+        let compares = options.wants(Part::Rate) || options.wants(Part::Latency);
+        for direction in options.directions().filter(|_| compares) {
             if options.wants(Part::Rate) {
                 bench.warm_up(direction, options).await?;
             }

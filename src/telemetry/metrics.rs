@@ -114,8 +114,14 @@ impl Histograms {
         }
     }
 
+    /// Without those in which nothing is yet: they would be most of a scrape of many idle bridges.
     fn collect(&self) -> impl Iterator<Item = proto::MetricFamily> {
-        [&self.settle_seconds, &self.batch_records, &self.batch_bytes].into_iter().flat_map(|each| each.collect())
+        let all =
+            [&self.settle_seconds, &self.batch_records, &self.batch_bytes].into_iter().flat_map(|each| each.collect());
+        all.map(|mut family| {
+            family.mut_metric().retain(|metric| metric.get_histogram().get_sample_count() > 0);
+            family
+        })
     }
 }
 

@@ -39,6 +39,7 @@ fn json_of(results: &Results) -> Json {
         "own_cost_records": results.records,
         "cases": results.cases.iter().map(case).collect::<Vec<_>>(),
         "own_cost": results.own_cost.iter().map(own_cost).collect::<Vec<_>>(),
+        "scale": results.scale,
         "doubts": results.doubts,
     })
 }

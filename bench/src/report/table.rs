@@ -11,6 +11,7 @@ use super::{
 use crate::{
     own_cost::{OwnCost, OwnRun},
     run::{CONTENDERS, CaseResults, Results},
+    scale::Scale,
 };
 
 /// Everything, ready to print.
@@ -33,6 +34,10 @@ fn write_all(results: &Results, text: &mut String) -> std::fmt::Result {
     if !results.own_cost.is_empty() {
         writeln!(text, "\ngantry alone, generator to null, 200 B, {} records a run, medians", results.records)?;
         writeln!(text, "{}", own_costs(&results.own_cost))?;
+    }
+    if !results.scale.is_empty() {
+        writeln!(text, "\none process, each bridge from a queue of its own to one topic")?;
+        writeln!(text, "{}", scales(&results.scale))?;
     }
     for verdict in verdicts(results) {
         writeln!(text, "{verdict}")?;
@@ -104,6 +109,40 @@ fn own_costs(costs: &[OwnCost]) -> Table {
             of(|run| run.making_ns_per_record),
             of(OwnRun::path_ns_per_record),
             of(|run| run.records_per_second),
+        ]));
+    }
+    table
+}
+
+fn scales(runs: &[Scale]) -> Table {
+    let mut table = table(&[
+        "bridges",
+        "messages/s each",
+        "MiB",
+        "threads",
+        "descriptors",
+        "AMQP connections",
+        "wake-ups/s",
+        "% of a core",
+        "ready s",
+        "stop s",
+        "scrape KiB",
+        "scrape ms",
+    ]);
+    for run in runs {
+        table.add_row(cells([
+            run.bridges.to_string(),
+            number(Some(run.pace), 1),
+            number(Some(run.resident_bytes as f64 / 1_048_576.0), 0),
+            run.threads.to_string(),
+            run.descriptors.to_string(),
+            run.amqp_connections.to_string(),
+            number(Some(run.wake_ups_per_second), 0),
+            number(Some(run.cores * 100.0), 1),
+            number(Some(run.ready_seconds), 1),
+            number(Some(run.stop_seconds), 1),
+            number(Some(run.scrape_bytes as f64 / 1024.0), 0),
+            number(Some(run.scrape_millis), 0),
         ]));
     }
     table

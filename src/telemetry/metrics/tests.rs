@@ -51,7 +51,9 @@ fn bridge(name: &str, tasks: Vec<TaskStatus>) -> BridgeStatus {
 
 #[test]
 fn a_scrape_holds_every_metric_and_no_other() {
-    Metrics.task("whole", 0).settled(Duration::from_millis(20));
+    let observer = Metrics.task("whole", 0);
+    observer.received(1, 100);
+    observer.settled(Duration::from_millis(20));
     let text = text_of(&[bridge("whole", vec![task(0, TaskState::Running)])], 1000);
     let types: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).map(str::to_owned).collect();
     let expected: Vec<_> = names::ALL.iter().map(|metric| format!("{} {}", metric.name, metric.kind)).collect();

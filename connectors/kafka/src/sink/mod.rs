@@ -177,7 +177,9 @@ impl KafkaSink {
                 self.take(answer);
             }
             let moved = delivery.moved();
-            match self.advance() {
+            let paused = self.advance();
+            self.client.shared.wake();
+            match paused {
                 None => return,
                 Some(Pause::Wait) => {
                     let _ = tokio::time::timeout(LOOK, moved).await;

@@ -5,7 +5,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, Weak,
+        Arc, Mutex, OnceLock, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -173,6 +173,7 @@ impl Client {
             client_state,
             watching: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            poll_thread: OnceLock::new(),
             claim: Mutex::default(),
         });
         let poll_thread = PollThread::start(Arc::clone(&shared))?;
@@ -204,6 +205,7 @@ impl Client {
     fn halt(&self) {
         self.shared.stopping.store(true, Ordering::Relaxed);
         self.shared.delivery.close();
+        self.shared.wake();
     }
 }
 

@@ -20,6 +20,9 @@ use super::{delivery::Reach, recovery, sink_state::SinkState, watch::Watch};
 /// of the last.
 const TURN: Duration = Duration::from_micros(50_100);
 
+/// How long it rests while nothing is on its way. What librdkafka says meanwhile, of a broker that goes or comes, can wait.
+const REST: Duration = Duration::from_secs(1);
+
 /// A running poll_thread. Dropping it stops it soon; [`PollThread::join`] waits for that.
 #[derive(Debug)]
 pub(super) struct PollThread {
@@ -48,8 +51,14 @@ impl PollThread {
 
 fn serve(shared: &SinkState) {
     let mut watch = Watch::new();
+    let _ = shared.poll_thread.set(thread::current());
     while !shared.stopping.load(Ordering::Relaxed) {
-        shared.poll(TURN);
+        if shared.is_idle() {
+            thread::park_timeout(REST);
+            shared.poll(Duration::ZERO);
+        } else {
+            shared.poll(TURN);
+        }
         if shared.delivery.is_recovering() {
             recovery::run(shared);
         }

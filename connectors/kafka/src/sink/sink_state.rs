@@ -2,14 +2,15 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    thread::Thread,
     time::Duration,
 };
 
 use gantry_sdk::{Error, Result};
-use rdkafka::error::KafkaError;
+use rdkafka::{error::KafkaError, producer::Producer as _};
 
 use super::{delivery::Delivery, events::Producer, transaction_claim::Claim, writer::Writer};
 use crate::{client::ClientState, error};
@@ -22,6 +23,8 @@ pub(super) struct SinkState {
     /// Health is watched: opening is over.
     pub watching: AtomicBool,
     pub stopping: AtomicBool,
+    /// The poll thread, once it runs.
+    pub poll_thread: OnceLock<Thread>,
     /// While a transactional id is opened. The last field: an opening that fails gives it back when the producer has ended.
     pub claim: Mutex<Option<Claim>>,
 }
@@ -48,6 +51,21 @@ impl SinkState {
 
     pub(super) fn release(&self) {
         self.claim.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// Whether nothing is on its way, so that no event is awaited.
+    pub(super) fn is_idle(&self) -> bool {
+        self.watching.load(Ordering::Relaxed)
+            && self.producer().in_flight_count() == 0
+            && self.delivery.transaction().is_none()
+            && !self.delivery.is_recovering()
+    }
+
+    /// Something is on its way, or the end is wanted: the poll thread rests no longer.
+    pub(super) fn wake(&self) {
+        if let Some(thread) = self.poll_thread.get() {
+            thread.unpark();
+        }
     }
 
     /// Serves events for that long.

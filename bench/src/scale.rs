@@ -1,0 +1,203 @@
+//! What many bridges in one process take, idle and with a little to do.
+//!
+//! Each bridge moves a queue of its own into one topic. Memory, threads, descriptors, wake-ups and CPU are those of the whole process. A run
+//! ends by counting the topic: everything that was published must be there.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use serde::Serialize;
+use serde_json::{Map, Value as Json, json};
+
+use crate::{
+    bench::Bench,
+    case::Case,
+    contender::Starter,
+    footprint::Footprint,
+    kafka::PREFIX,
+    process::{Process, eventually},
+};
+
+/// How many bridges.
+const BRIDGES: [u32; 4] = [1, 10, 100, 300];
+const QUICK_BRIDGES: [u32; 2] = [1, 10];
+/// How long all of them may take to be ready.
+const READY_DEADLINE: Duration = Duration::from_secs(120);
+/// What has to be done once after the start is done by then.
+const SETTLING: Duration = Duration::from_secs(5);
+/// Messages a second for each bridge, where they have something to do.
+const PACE: u32 = 10;
+/// How long the topic may take to hold everything.
+const ARRIVAL_DEADLINE: Duration = Duration::from_secs(60);
+
+/// One run.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Scale {
+    pub(crate) bridges: u32,
+    /// Messages a second for each, as they were published.
+    pub(crate) pace: f64,
+    pub(crate) ready_seconds: f64,
+    pub(crate) resident_bytes: u64,
+    pub(crate) threads: u64,
+    pub(crate) descriptors: u64,
+    pub(crate) amqp_connections: u64,
+    pub(crate) wake_ups_per_second: f64,
+    /// Of one.
+    pub(crate) cores: f64,
+    pub(crate) scrape_bytes: u64,
+    pub(crate) scrape_millis: f64,
+    pub(crate) stop_seconds: f64,
+}
+
+/// Measures each number of bridges, idle and with something to do.
+pub(crate) async fn measure(bench: &Bench, amqp_port: u16, quick: bool) -> Result<Vec<Scale>> {
+    let (counts, time) =
+        if quick { (&QUICK_BRIDGES[..], Duration::from_secs(2)) } else { (&BRIDGES[..], Duration::from_secs(20)) };
+    let mut runs = Vec::new();
+    for &bridges in counts {
+        for pace in [0, PACE] {
+            eprintln!("{bridges} bridges, {pace} messages/s each");
+            let run = Run { bench, amqp_port, bridges, pace, time }.measure().await?;
+            eprintln!(
+                "  {} MiB, {:.3} cores, {:.0} wake-ups/s",
+                run.resident_bytes >> 20,
+                run.cores,
+                run.wake_ups_per_second
+            );
+            runs.push(run);
+        }
+    }
+    Ok(runs)
+}
+
+struct Run<'a> {
+    bench: &'a Bench,
+    amqp_port: u16,
+    bridges: u32,
+    pace: u32,
+    time: Duration,
+}
+
+impl Run<'_> {
+    async fn measure(&self) -> Result<Scale> {
+        let millis = std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis();
+        let name = format!("{PREFIX}scale-{millis}");
+        let queues: Vec<_> = (0..self.bridges).map(|bridge| format!("{name}-{bridge}")).collect();
+        for queue in &queues {
+            self.bench.rabbit.create(queue).await?;
+        }
+        self.bench.kafka.create(&name).await?;
+        self.bench.quiet().await;
+        let run = self.with(&queues, &name).await?;
+        for queue in &queues {
+            self.bench.rabbit.finish(queue).await?;
+        }
+        self.bench.kafka.delete(&name).await?;
+        Ok(run)
+    }
+
+    async fn with(&self, queues: &[String], topic: &str) -> Result<Scale> {
+        let port = free_port()?;
+        let begun = Instant::now();
+        let mut gantry = self.bench.starter.start_gantry(&configuration(&self.bench.starter, port, queues, topic))?;
+        eventually("all bridges are ready", READY_DEADLINE, async || {
+            gantry.check()?;
+            Ok(get(port, "/readyz").ok().filter(|answer| answer.starts_with("HTTP/1.1 200")))
+        })
+        .await?;
+        let ready_seconds = begun.elapsed().as_secs_f64();
+        let before = self.feed(queues, SETTLING, 0).await?;
+        let process = Footprint::of(gantry.id());
+        let (started, cpu, wake_ups) = (Instant::now(), gantry.cpu.read(), process.wake_ups()?);
+        let sent = self.feed(queues, self.time, before).await?;
+        let seconds = started.elapsed().as_secs_f64();
+        let cores = gantry.cpu.read().saturating_sub(cpu).as_secs_f64() / seconds;
+        let wake_ups_per_second = process.wake_ups()?.saturating_sub(wake_ups) as f64 / seconds;
+        let asked = Instant::now();
+        let scrape_bytes = get(port, "/metrics")?.len() as u64;
+        let scrape_millis = asked.elapsed().as_secs_f64() * 1000.0;
+        let run = Scale {
+            bridges: self.bridges,
+            pace: (sent - before) as f64 / seconds,
+            ready_seconds,
+            resident_bytes: process.resident_bytes()?,
+            threads: process.threads()?,
+            descriptors: process.descriptors()?,
+            amqp_connections: process.connections_to(self.amqp_port)?,
+            wake_ups_per_second,
+            cores,
+            scrape_bytes,
+            scrape_millis,
+            stop_seconds: self.stop(gantry, topic, sent).await?,
+        };
+        Ok(run)
+    }
+
+    /// Gives every bridge something to do for that long, if they are to have any; how many messages there are then in each queue.
+    async fn feed(&self, queues: &[String], time: Duration, mut sent: u64) -> Result<u64> {
+        if self.pace == 0 {
+            tokio::time::sleep(time).await;
+            return Ok(sent);
+        }
+        let mut turns = tokio::time::interval(Duration::from_secs(1) / self.pace);
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            turns.tick().await;
+            sent += 1;
+            for queue in queues {
+                self.bench.rabbit.publish(queue, Case::ALL[0], sent).await?;
+            }
+        }
+        Ok(sent)
+    }
+
+    /// How long it takes to end, once everything has arrived.
+    async fn stop(&self, gantry: Process, topic: &str, sent: u64) -> Result<f64> {
+        let all = sent * u64::from(self.bridges);
+        eventually("everything has arrived", ARRIVAL_DEADLINE, async || {
+            Ok((self.bench.kafka.count(topic)? >= all).then_some(()))
+        })
+        .await?;
+        let begun = Instant::now();
+        gantry.terminate().await?;
+        let seconds = begun.elapsed().as_secs_f64();
+        let there = self.bench.kafka.count(topic)?;
+        ensure!(there == all, "{there} records are in the topic, and {all} messages were published");
+        Ok(seconds)
+    }
+}
+
+fn configuration(starter: &Starter, port: u16, queues: &[String], topic: &str) -> String {
+    let bridge = |(number, queue): (usize, &String)| {
+        let source = json!({ "rabbitmq": { "connection": "rabbit", "queue": queue } });
+        let sink = json!({ "kafka": { "connection": "events", "topic": topic } });
+        (format!("bridge-{number}"), json!({ "source": source, "sink": sink }))
+    };
+    let bridges: Map<String, Json> = queues.iter().enumerate().map(bridge).collect();
+    let configuration = json!({
+        "control": { "listen": format!("127.0.0.1:{port}") },
+        "connections": starter.connections(),
+        "bridges": bridges,
+    });
+    // JSON is YAML.
+    configuration.to_string()
+}
+
+/// A port that nobody has just now.
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).context("looking for a free port")?;
+    Ok(listener.local_addr()?.port())
+}
+
+/// A whole HTTP answer of the control port.
+fn get(port: u16, path: &str) -> Result<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
