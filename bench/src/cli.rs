@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum, builder::PossibleValue};
+use lapin::uri::AMQPUri;
 
 use crate::{case::Case, direction::Direction};
 
@@ -157,10 +158,9 @@ impl Options {
 
     /// The port that RabbitMQ listens on.
     pub(crate) fn amqp_port(&self) -> Result<u16> {
-        let address = self.amqp_url.split('/').nth(2).unwrap_or_default();
-        let port =
-            address.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or("5672", |(_, port)| port);
-        port.parse().context("the port of --amqp-url")
+        // The parser's own words may quote the URL, which holds a password.
+        let uri: AMQPUri = self.amqp_url.parse().map_err(|_| anyhow::anyhow!("--amqp-url is no AMQP URL"))?;
+        Ok(uri.authority.port)
     }
 
     /// The processes of RabbitMQ and Kafka, as far as they are known.

@@ -20,6 +20,11 @@ impl Footprint {
         Ok(self.status("VmRSS:")? * 1024)
     }
 
+    /// The most bytes of memory that it ever held.
+    pub(crate) fn peak_bytes(&self) -> Result<u64> {
+        Ok(self.status("VmHWM:")? * 1024)
+    }
+
     pub(crate) fn threads(&self) -> Result<u64> {
         self.status("Threads:")
     }

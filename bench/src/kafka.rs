@@ -1,6 +1,6 @@
 //! Kafka, from the benchmark's side.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use futures_util::future::try_join_all;
@@ -20,7 +20,13 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Records that are handed to librdkafka at a time: enough to keep it busy, and fewer than its queue takes.
 const WINDOW: u64 = 10_000;
 /// What the names of our topics begin with.
-pub(crate) const PREFIX: &str = "gantry-bench-";
+const PREFIX: &str = "gantry-bench-";
+
+/// A name for the queues and the topic of a run, which no earlier run had.
+pub(crate) fn fresh_name(what: impl fmt::Display) -> String {
+    let millis = std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis();
+    format!("{PREFIX}{what}-{millis}")
+}
 
 /// A connection to Kafka.
 pub(crate) struct Kafka {

@@ -7,7 +7,7 @@
 //! - **Own cost**: gantry from a generator into nothing, without a broker: CPU a record of the whole process.
 //! - **Scale**: what one process takes with 1, 10, 100 and 300 bridges. It has no floor: the aims are figures.
 //!
-//! Every run ends by reading the topic: each message once, in order, unaltered. A run that is not correct is an error, not
+//! Every run ends by reading the topic: each message once, in order, unaltered (that of scale counts them). A run that is not correct is an error, not
 //! a number. docs/benchmarks/README.md has the method in full.
 //!
 //! # In reading order

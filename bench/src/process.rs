@@ -14,7 +14,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::usage::{CpuClock, peak_memory};
+use crate::{footprint::Footprint, usage::CpuClock};
 
 /// How long a program may take to end after SIGTERM; gantry's own deadline for draining is as long.
 const END_DEADLINE: Duration = Duration::from_secs(30);
@@ -50,13 +50,9 @@ impl Process {
         }
     }
 
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// The most memory it has held, in bytes.
-    pub(crate) fn peak_memory(&self) -> Option<u64> {
-        peak_memory(self.child.id())
+    /// What it holds.
+    pub(crate) fn footprint(&self) -> Footprint {
+        Footprint::of(self.child.id())
     }
 
     /// Asks it to end, and waits until it has, having finished what it was doing.

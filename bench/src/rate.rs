@@ -61,7 +61,7 @@ pub(crate) async fn measure(bench: &Bench, contender: Contender, route: Journey<
     let first = first_delivery(bench, route, messages, &mut process).await?;
     until_complete(bench, route, messages, &mut process).await?;
     let last = Sample::take(&process, &bench.brokers);
-    let peak_memory_bytes = process.peak_memory();
+    let peak_memory_bytes = process.footprint().peak_bytes().ok();
     process.terminate().await?;
     let count = arrived(bench, route).await?;
     ensure!(count == messages, "{contender} made {count} of {messages} messages");

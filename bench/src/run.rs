@@ -10,7 +10,7 @@ use crate::{
     cli::{Options, Part},
     contender::{Contender, Journey, Starter},
     direction::Direction,
-    kafka::{Header, Kafka, PREFIX},
+    kafka::{Header, Kafka, fresh_name},
     latency::{self, Latencies},
     own_cost::{self, OwnCost},
     rabbit::Rabbit,
@@ -62,7 +62,8 @@ pub(crate) async fn all(options: &Options) -> Result<Results> {
     if options.wants(Part::OwnCost) {
         results.own_cost = own_cost::measure(&starter, options.records(), options.rounds()).await?;
     }
-    if [Part::Rate, Part::Latency, Part::Scale].into_iter().any(|part| options.wants(part)) {
+    let compares = options.wants(Part::Rate) || options.wants(Part::Latency);
+    if compares || options.wants(Part::Scale) {
         let [rabbitmq, kafka] = options.broker_pids().map(|pid| pid.and_then(|pid| CpuClock::of(pid).ok()));
         for (name, clock) in [("RabbitMQ", &rabbitmq), ("Kafka", &kafka)] {
             if clock.is_none() {
@@ -78,20 +79,27 @@ pub(crate) async fn all(options: &Options) -> Result<Results> {
         if options.wants(Part::Scale) {
             results.scale = scale::measure(&bench, options.amqp_port()?, options.is_quick()).await?;
         }
-        let compares = options.wants(Part::Rate) || options.wants(Part::Latency);
-        for direction in options.directions().filter(|_| compares) {
-            if options.wants(Part::Rate) {
-                bench.warm_up(direction, options).await?;
-            }
-            for case in options.cases() {
-                results.cases.push(bench.case(direction, case, options, &mut results.doubts).await?);
-            }
+        if compares {
+            bench.compare(options, &mut results).await?;
         }
     }
     Ok(results)
 }
 
 impl Bench {
+    /// Both programs, in each direction and case.
+    async fn compare(&self, options: &Options, results: &mut Results) -> Result<()> {
+        for direction in options.directions() {
+            if options.wants(Part::Rate) {
+                self.warm_up(direction, options).await?;
+            }
+            for case in options.cases() {
+                results.cases.push(self.case(direction, case, options, &mut results.doubts).await?);
+            }
+        }
+        Ok(())
+    }
+
     /// A round that is not counted: Kafka's first requests are slow until its virtual machine has compiled what they need.
     async fn warm_up(&self, direction: Direction, options: &Options) -> Result<()> {
         eprintln!("{direction}: warming up");
@@ -162,8 +170,7 @@ impl Bench {
         case: Case,
         run: impl AsyncFnOnce(Journey<'_>) -> Result<T>,
     ) -> Result<T> {
-        let millis = std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis();
-        let name = format!("{PREFIX}{contender}-{millis}");
+        let name = fresh_name(contender);
         let route = Journey { direction, queue: &name, topic: &name, case };
         self.rabbit.create(route.queue).await?;
         self.kafka.create(route.topic).await?;

@@ -17,8 +17,7 @@ use crate::{
     bench::Bench,
     case::Case,
     contender::Starter,
-    footprint::Footprint,
-    kafka::PREFIX,
+    kafka::fresh_name,
     process::{Process, eventually},
 };
 
@@ -84,8 +83,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     async fn measure(&self) -> Result<Scale> {
-        let millis = std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis();
-        let name = format!("{PREFIX}scale-{millis}");
+        let name = fresh_name("scale");
         let queues: Vec<_> = (0..self.bridges).map(|bridge| format!("{name}-{bridge}")).collect();
         for queue in &queues {
             self.bench.rabbit.create(queue).await?;
@@ -111,7 +109,7 @@ impl Run<'_> {
         .await?;
         let ready_seconds = begun.elapsed().as_secs_f64();
         let before = self.feed(queues, SETTLING, 0).await?;
-        let process = Footprint::of(gantry.id());
+        let process = gantry.footprint();
         let (started, cpu, wake_ups) = (Instant::now(), gantry.cpu.read(), process.wake_ups()?);
         let sent = self.feed(queues, self.time, before).await?;
         let seconds = started.elapsed().as_secs_f64();

@@ -1,4 +1,4 @@
-//! CPU and memory, of processes and of the machine, as the kernel counts them.
+//! CPU time, of processes and of the machine, as the kernel counts it.
 
 use std::{fs, time::Duration};
 
@@ -72,11 +72,4 @@ pub(crate) fn machine_cpu() -> Duration {
     let ticks: u64 = times.enumerate().filter(|(place, _)| !matches!(place, 3 | 4)).map(|(_, ticks)| ticks).sum();
     let per_second = sysconf(SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100);
     Duration::from_secs_f64(ticks as f64 / per_second as f64)
-}
-
-/// The most memory that a running process ever held, in bytes.
-pub(crate) fn peak_memory(pid: u32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }

@@ -7,8 +7,8 @@
 # - Every program runs, whatever fails before it. What a group prints goes to a file and is shown whole when the group ends; a line
 #   for each program comes at once.
 # - However this ends, no broker of a group is left. Those of a group that failed keep their files.
-# - Where memory is plenty, what brokers write stays in memory: three sets of them that wait for one disk can be five times slower. Tests kill processes,
-#   never the machine, so nothing is proved by a real disk.
+# - Where memory is plenty, what brokers write stays in memory, so that three sets of them do not wait for one disk. Tests kill processes, never the
+#   machine, so nothing is proved by a real disk.
 
 TESTS_DIR=$BROKERS_DIR/tests
 

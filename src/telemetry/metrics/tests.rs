@@ -50,6 +50,15 @@ fn bridge(name: &str, tasks: Vec<TaskStatus>) -> BridgeStatus {
 }
 
 #[test]
+fn a_histogram_in_which_nothing_is_is_left_out() {
+    let observer = Metrics.task("half", 0);
+    observer.received(1, 100);
+    let text = text_of(&[], 1000);
+    assert!(text.contains("gantry_batch_records_count{bridge=\"half\",task=\"0\"} 1"), "{text}");
+    assert!(!text.contains("gantry_settle_seconds_count{bridge=\"half\""), "{text}");
+}
+
+#[test]
 fn a_scrape_holds_every_metric_and_no_other() {
     let observer = Metrics.task("whole", 0);
     observer.received(1, 100);

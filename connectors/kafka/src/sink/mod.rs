@@ -178,7 +178,7 @@ impl KafkaSink {
             }
             let moved = delivery.moved();
             let paused = self.advance();
-            self.client.shared.wake();
+            self.client.wake();
             match paused {
                 None => return,
                 Some(Pause::Wait) => {

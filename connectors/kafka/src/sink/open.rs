@@ -5,7 +5,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, OnceLock, Weak,
+        Arc, Mutex, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -173,7 +173,6 @@ impl Client {
             client_state,
             watching: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
-            poll_thread: OnceLock::new(),
             claim: Mutex::default(),
         });
         let poll_thread = PollThread::start(Arc::clone(&shared))?;
@@ -205,7 +204,14 @@ impl Client {
     fn halt(&self) {
         self.shared.stopping.store(true, Ordering::Relaxed);
         self.shared.delivery.close();
-        self.shared.wake();
+        self.wake();
+    }
+
+    /// Something is on its way, or the end is wanted: the poll thread rests no longer.
+    pub(super) fn wake(&self) {
+        if let Some(poll_thread) = &self.poll_thread {
+            poll_thread.wake();
+        }
     }
 }
 

@@ -41,6 +41,13 @@ impl PollThread {
         Ok(Self { thread: Some(thread) })
     }
 
+    /// Ends its rest.
+    pub(super) fn wake(&self) {
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
+    }
+
     /// Waits until the thread is over; it has to be told to stop first.
     pub(super) fn join(mut self) {
         if let Some(thread) = self.thread.take() {
@@ -51,7 +58,6 @@ impl PollThread {
 
 fn serve(shared: &SinkState) {
     let mut watch = Watch::new();
-    let _ = shared.poll_thread.set(thread::current());
     while !shared.stopping.load(Ordering::Relaxed) {
         if shared.is_idle() {
             thread::park_timeout(REST);

@@ -2,10 +2,9 @@
 
 use std::{
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    thread::Thread,
     time::Duration,
 };
 
@@ -23,8 +22,6 @@ pub(super) struct SinkState {
     /// Health is watched: opening is over.
     pub watching: AtomicBool,
     pub stopping: AtomicBool,
-    /// The poll thread, once it runs.
-    pub poll_thread: OnceLock<Thread>,
     /// While a transactional id is opened. The last field: an opening that fails gives it back when the producer has ended.
     pub claim: Mutex<Option<Claim>>,
 }
@@ -59,13 +56,6 @@ impl SinkState {
             && self.producer().in_flight_count() == 0
             && self.delivery.transaction().is_none()
             && !self.delivery.is_recovering()
-    }
-
-    /// Something is on its way, or the end is wanted: the poll thread rests no longer.
-    pub(super) fn wake(&self) {
-        if let Some(thread) = self.poll_thread.get() {
-            thread.unpark();
-        }
     }
 
     /// Serves events for that long.
