@@ -266,8 +266,9 @@ impl Cluster {
         let consumer = self.consumer();
         let mut list = TopicPartitionList::new();
         let mut left = 0;
-        for partition in partitions(&consumer, topic).expect("the topic's partitions") {
-            let ends = consumer.fetch_watermarks(topic, partition, Duration::from_secs(10)).expect("the topic's ends");
+        for partition in answer("the topic's partitions", || partitions(&consumer, topic)) {
+            let ask = || consumer.fetch_watermarks(topic, partition, Duration::from_secs(10)).ok();
+            let ends = answer("the topic's ends", ask);
             left += ends.1 - ends.0;
             list.add_partition_offset(topic, partition, rdkafka::Offset::Beginning).expect("an offset");
         }
@@ -281,10 +282,8 @@ impl Cluster {
                     left -= 1;
                     last = Instant::now();
                 }
-                // A connection ended; it comes back by itself.
-                Err(KafkaError::MessageConsumption(Code::AllBrokersDown | Code::BrokerTransportFailure))
-                    if last.elapsed() < SOON => {}
-                Err(failed) => panic!("reading topic {topic}: {failed}"),
+                // A connection ended, say; it goes on by itself.
+                Err(failed) => assert!(last.elapsed() < SOON, "reading topic {topic}: {failed}"),
             }
         }
         stored.sort_by_key(|record| (record.partition, record.offset));
@@ -321,6 +320,18 @@ pub fn read_committed(topic: &str) -> Vec<Stored> {
     }
     stored.sort_by_key(|record| (record.partition, record.offset));
     stored
+}
+
+/// What Kafka answers, asked until it does. Blocks.
+pub fn answer<T>(what: &str, ask: impl Fn() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(begun.elapsed() < SOON, "no answer for {SOON:?}: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// The topic's partitions; `None` while nobody knows them.

@@ -35,7 +35,8 @@ pub(crate) const fn meaning(code: Code) -> Meaning {
         | Code::PolicyViolation
         | Code::UnsupportedForMessageFormat => Meaning::BadBatch,
         Code::InvalidTopic | Code::InvalidArgument => Meaning::Rejected,
-        Code::UnknownPartition => Meaning::NoPartition,
+        // Of a record: its partition had no leader any more when its topic went.
+        Code::UnknownPartition | Code::BrokerDestroy => Meaning::NoPartition,
         Code::UnknownTopic | Code::UnknownTopicOrPartition => Meaning::NoTopic,
         Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed => Meaning::Denied,
         Code::PurgeQueue | Code::PurgeInflight => Meaning::Purged,
@@ -56,7 +57,7 @@ pub(crate) fn reason(code: Code, topic: &str) -> String {
             format!("topic \"{topic}\" refuses the record as invalid (a compacted topic takes no record without a key)")
         }
         Code::InvalidTimestamp => format!("topic \"{topic}\" refuses the record's timestamp ({TIME_LIMITS})"),
-        Code::UnknownPartition => format!("topic \"{topic}\" has no such partition"),
+        Code::UnknownPartition | Code::BrokerDestroy => format!("topic \"{topic}\" has no such partition"),
         Code::InvalidTopic => format!("\"{topic}\" is not a legal topic name"),
         Code::UnknownTopic | Code::UnknownTopicOrPartition => missing_topic(topic),
         Code::TopicAuthorizationFailed => {

@@ -1,12 +1,7 @@
 //! The promises of every source and sink, on a real Kafka; and where something must stand in the sink's way, on librdkafka's mock
 //! cluster.
 
-use std::{
-    ops::RangeInclusive,
-    sync::mpsc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{ops::RangeInclusive, sync::mpsc, thread};
 
 use async_trait::async_trait;
 use gantry_sdk::{
@@ -14,17 +9,12 @@ use gantry_sdk::{
     plugin::RetryPolicy,
     testkit::conformance::{SinkAbilities, SinkWorld, SourceAbilities, SourceWorld},
 };
-use rdkafka::{
-    ClientConfig, Message as _, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer as _},
-    error::KafkaError,
-};
 use serde_json::{Value as Json, json};
 
 use crate::{
     outage::{all_numbers_at, mock, options_at},
     support::{
-        DEADLINE, Topic, bootstrap, context, create, options,
+        Topic, committed, context, create, options,
         source::{Producer, create_source, producer, source_options, write_numbers},
     },
 };
@@ -93,32 +83,8 @@ impl SinkWorld for Topic {
     }
 
     async fn arrived(&mut self) -> Vec<u64> {
-        committed(self)
+        committed(&self.name).iter().map(|number| number.parse().unwrap()).collect()
     }
-}
-
-/// What lies in the first partition and was committed. By offsets it could not be counted: marks of transactions have some.
-fn committed(topic: &Topic) -> Vec<u64> {
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", bootstrap())
-        .set("group.id", "gantry-tests")
-        .set("isolation.level", "read_committed")
-        .set("enable.partition.eof", "true")
-        .create()
-        .unwrap();
-    let mut assignment = TopicPartitionList::new();
-    assignment.add_partition_offset(&topic.name, 0, Offset::Beginning).unwrap();
-    consumer.assign(&assignment).unwrap();
-    let (begun, mut numbers) = (Instant::now(), Vec::new());
-    while begun.elapsed() < DEADLINE {
-        match consumer.poll(Duration::from_millis(200)) {
-            Some(Ok(message)) => numbers.push(str::from_utf8(message.payload().unwrap()).unwrap().parse().unwrap()),
-            Some(Err(KafkaError::PartitionEOF(_))) => return numbers,
-            Some(Err(error)) => panic!("reading {}: {error}", topic.name),
-            None => {}
-        }
-    }
-    panic!("{} has no end after {DEADLINE:?}: {numbers:?}", topic.name);
 }
 
 mod sink {

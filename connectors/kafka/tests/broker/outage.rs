@@ -12,7 +12,7 @@ use rdkafka::{
 };
 use serde_json::{Value as Json, json};
 
-use crate::support::{DEADLINE, Topic, context, last_writes, merge, open, options, put, record};
+use crate::support::{DEADLINE, Topic, context, ends, last_writes, merge, open, options, put, record};
 
 type Mock = MockCluster<'static, DefaultProducerContext>;
 
@@ -66,12 +66,12 @@ pub(crate) fn all_numbers_at(bootstrap_servers: &str) -> Vec<u32> {
     let mut assignment = TopicPartitionList::new();
     assignment.add_partition_offset(TOPIC, 0, Offset::Beginning).unwrap();
     consumer.assign(&assignment).unwrap();
-    let (_, end) = consumer.fetch_watermarks(TOPIC, 0, DEADLINE).unwrap();
+    let (_, end) = ends(&consumer, TOPIC, 0);
     let begun = Instant::now();
     let mut found = Vec::new();
     while (found.len() as i64) < end && begun.elapsed() < DEADLINE {
-        if let Some(message) = consumer.poll(Duration::from_millis(100)) {
-            let text = String::from_utf8(message.unwrap().payload().unwrap().to_vec()).unwrap();
+        if let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) {
+            let text = String::from_utf8(message.payload().unwrap().to_vec()).unwrap();
             found.push(text.parse().unwrap());
         }
     }

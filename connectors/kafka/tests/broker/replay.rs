@@ -17,7 +17,7 @@ use rdkafka::{
 use serde_json::{Value as Json, json};
 
 use crate::support::{
-    DEADLINE, Topic, bootstrap, context,
+    DEADLINE, Topic, answered, bootstrap, context,
     source::{
         ALL, is_silent, next, number, open_source, partition_of, producer, source_options, take, write_numbers,
         write_one,
@@ -55,7 +55,8 @@ fn of_group(group: &str) -> BaseConsumer {
 fn committed(group: &str, topic: &Topic) -> Offset {
     let mut list = TopicPartitionList::new();
     list.add_partition(&topic.name, 0);
-    of_group(group).committed_offsets(list, DEADLINE).unwrap().elements()[0].offset()
+    let group = of_group(group);
+    answered(|| group.committed_offsets(list.clone(), DEADLINE)).elements()[0].offset()
 }
 
 async fn nothing_waits(source: &mut dyn Source) {

@@ -1,6 +1,6 @@
 //! Exactly once: records and the positions of their lanes are there together or not at all, whatever ends the sink.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use gantry_sdk::{
     Checkpoint, Checkpoints, Context, ErrorKind, Health, Position, Record, Sink,
@@ -8,14 +8,14 @@ use gantry_sdk::{
     testkit::{Courier, Summary},
 };
 use rdkafka::{
-    ClientConfig, Message as _, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer as _},
-    error::KafkaError,
+    ClientConfig,
     producer::{BaseProducer, BaseRecord, Producer as _},
 };
 use serde_json::{Value as Json, json};
 
-use crate::support::{DEADLINE, Topic, bootstrap, context, create, failed, open, options, record, unique};
+use crate::support::{
+    DEADLINE, Topic, bootstrap, committed, context, create, ends, failed, open, options, reader, record, unique,
+};
 
 /// A bridge of one test: its topic, that of its positions, and what a task would tell its sink.
 struct Bridge {
@@ -75,43 +75,9 @@ fn position(stored: &Checkpoints, lane: &str) -> Option<u64> {
     stored.get(lane).and_then(Position::as_u64)
 }
 
-fn reader(isolation: &str) -> BaseConsumer {
-    ClientConfig::new()
-        .set("bootstrap.servers", bootstrap())
-        .set("group.id", "gantry-tests")
-        .set("enable.auto.commit", "false")
-        .set("enable.partition.eof", "true")
-        .set("fetch.wait.max.ms", "10")
-        .set("isolation.level", isolation)
-        .create()
-        .unwrap()
-}
-
-/// What a reader of what is committed finds up to what is not decided.
-fn committed(topic: &str) -> Vec<String> {
-    let consumer = reader("read_committed");
-    let (first, _) = consumer.fetch_watermarks(topic, 0, DEADLINE).unwrap();
-    let mut list = TopicPartitionList::new();
-    list.add_partition_offset(topic, 0, Offset::Offset(first)).unwrap();
-    consumer.assign(&list).unwrap();
-    let (begun, mut found) = (Instant::now(), Vec::new());
-    while begun.elapsed() < DEADLINE {
-        match consumer.poll(std::time::Duration::from_millis(200)) {
-            None => {}
-            Some(Ok(message)) => {
-                let text = |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
-                found.push(text(message.payload()));
-            }
-            Some(Err(KafkaError::PartitionEOF(_))) => return found,
-            Some(Err(error)) => panic!("{error}"),
-        }
-    }
-    panic!("topic {topic} has no end");
-}
-
 /// Whether nothing in the topic waits for a decision.
 fn is_decided(topic: &str) -> bool {
-    let end = |isolation| reader(isolation).fetch_watermarks(topic, 0, DEADLINE).unwrap().1;
+    let end = |isolation| ends(&reader(isolation), topic, 0).1;
     end("read_committed") == end("read_uncommitted")
 }
 

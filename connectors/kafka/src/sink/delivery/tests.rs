@@ -88,6 +88,19 @@ fn a_record_given_up_stops_the_rest() {
     assert!(summary.failed.iter().all(|failure| failure.reason == summary.failed[0].reason), "one reason for all");
 }
 
+/// librdkafka speaks of a broker when nobody led the partition any more as its topic went.
+#[test]
+fn a_topic_that_is_gone_is_told_in_the_same_words_however_librdkafka_says_it() {
+    for code in [Code::UnknownPartition, Code::BrokerDestroy] {
+        let mut bench = Bench::new();
+        let tokens = bench.sent(1);
+        bench.failed(tokens[0], code);
+        let Condition::Failed(_, reason) = bench.health.get() else { panic!("{:?}", bench.health.get()) };
+        assert!(reason.contains(TOPIC) && reason.contains("gone") && reason.contains("create it"), "{reason}");
+        assert_eq!(bench.summary().failed[0].kind, FailureKind::Retriable);
+    }
+}
+
 #[test]
 fn a_refused_batch_is_held_and_what_overtook_it_too() {
     let mut bench = Bench::new();

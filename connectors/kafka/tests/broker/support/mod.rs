@@ -21,6 +21,7 @@ use rdkafka::{
     admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication},
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer as _},
+    error::{KafkaError, KafkaResult},
     message::Headers as _,
 };
 use serde_json::{Value as Json, json};
@@ -115,7 +116,7 @@ impl Topic {
         let consumer = consumer();
         let begun = Instant::now();
         while begun.elapsed() < DEADLINE {
-            let metadata = consumer.fetch_metadata(Some(&self.name), Duration::from_secs(5)).unwrap();
+            let metadata = answered(|| consumer.fetch_metadata(Some(&self.name), Duration::from_secs(5)));
             let partitions = metadata.topics()[0].partitions();
             if partitions.len() as i32 == self.partitions && partitions.iter().all(|partition| partition.leader() >= 0)
             {
@@ -143,7 +144,7 @@ impl Topic {
         consumer.assign(&assignment).unwrap();
         let count: i64 = (0..self.partitions)
             .map(|partition| {
-                let (low, high) = consumer.fetch_watermarks(&self.name, partition, Duration::from_secs(10)).unwrap();
+                let (low, high) = ends(&consumer, &self.name, partition);
                 high - low
             })
             .sum();
@@ -152,8 +153,9 @@ impl Topic {
         let mut received: Vec<Received> = Vec::with_capacity(count);
         while received.len() < count {
             assert!(begun.elapsed() < DEADLINE, "{} of {count} records after {DEADLINE:?}", received.len());
-            if let Some(message) = consumer.poll(Duration::from_millis(200)) {
-                received.push(Received::of(&message.unwrap()));
+            // An error is a connection that ended, say; librdkafka goes on by itself.
+            if let Some(Ok(message)) = consumer.poll(Duration::from_millis(200)) {
+                received.push(Received::of(&message));
             }
         }
         received.sort_by_key(|received| (received.partition, received.offset));
@@ -208,6 +210,58 @@ impl Received {
         let text = |value: &Option<Vec<u8>>| String::from_utf8_lossy(value.as_deref().unwrap_or(b"null")).into_owned();
         self.headers.iter().map(|(name, value)| (name.as_str(), text(value))).collect()
     }
+}
+
+/// What Kafka answers. librdkafka's errors pass by themselves, on a slow machine too: a connection that ended, a leader that is new.
+pub fn answered<T>(ask: impl Fn() -> KafkaResult<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        match ask() {
+            Ok(answer) => return answer,
+            Err(error) => assert!(begun.elapsed() < DEADLINE, "no answer after {DEADLINE:?}: {error}"),
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Where a partition begins and ends for this consumer.
+pub fn ends(consumer: &BaseConsumer, topic: &str, partition: i32) -> (i64, i64) {
+    answered(|| consumer.fetch_watermarks(topic, partition, Duration::from_secs(10)))
+}
+
+/// A consumer that sees what that isolation level shows, and is told where it ends.
+pub fn reader(isolation: &str) -> BaseConsumer {
+    ClientConfig::new()
+        .set("bootstrap.servers", bootstrap())
+        .set("group.id", "gantry-tests")
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        .set("fetch.wait.max.ms", "10")
+        .set("isolation.level", isolation)
+        .create()
+        .unwrap()
+}
+
+/// The bodies that a reader of what is committed finds in the first partition, up to what is not decided. By offsets they could not be
+/// counted: marks of transactions have some.
+pub fn committed(topic: &str) -> Vec<String> {
+    let consumer = reader("read_committed");
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, 0, Offset::Beginning).unwrap();
+    consumer.assign(&list).unwrap();
+    let (begun, mut found, mut last_error) = (Instant::now(), Vec::new(), None);
+    while begun.elapsed() < DEADLINE {
+        match consumer.poll(Duration::from_millis(200)) {
+            Some(Ok(message)) => {
+                found.push(String::from_utf8_lossy(message.payload().unwrap_or_default()).into_owned());
+            }
+            Some(Err(KafkaError::PartitionEOF(_))) => return found,
+            // It goes on by itself.
+            Some(Err(error)) => last_error = Some(error),
+            None => {}
+        }
+    }
+    panic!("topic {topic} has no end after {DEADLINE:?}: {last_error:?}, {found:?}");
 }
 
 fn consumer() -> BaseConsumer {
