@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use gantry_sdk::Shared;
 use tokio::sync::watch;
 
 use crate::{
@@ -22,6 +23,8 @@ pub(super) struct Assignment {
     pub(super) share: Arc<Share>,
     /// What its parts have learned, and those of its predecessors.
     pub(super) memory: Memory,
+    /// What the parts of all bridges have in common.
+    pub(super) shared: Shared,
     pub(super) wanted: watch::Receiver<Wanted>,
 }
 

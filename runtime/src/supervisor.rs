@@ -14,6 +14,7 @@ mod bridge;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::future::{join_all, select_all};
+use gantry_sdk::Shared;
 use tokio::sync::watch;
 
 use crate::{budget::Budget, definition::Definition, difference::Difference, observer::Observer, status::Target};
@@ -34,6 +35,8 @@ struct Set {
     /// How many bytes all of them may hold together.
     budget: Budget,
     observer: Arc<dyn Observer>,
+    /// What connectors keep for all of them.
+    shared: Shared,
 }
 
 impl Bridges {
@@ -45,7 +48,7 @@ impl Bridges {
         budget: Budget,
         observer: Arc<dyn Observer>,
     ) -> Self {
-        let mut set = Set { bridges: BTreeMap::new(), drain, budget, observer };
+        let mut set = Set { bridges: BTreeMap::new(), drain, budget, observer, shared: Shared::default() };
         definitions.into_iter().for_each(|definition| set.start(definition));
         Self { set: Arc::new(watch::Sender::new(set)) }
     }
@@ -175,7 +178,7 @@ impl Set {
     /// In the place of the one of that name, if there is one: it has ended.
     fn start(&mut self, definition: Arc<Definition>) {
         let (name, before) = (definition.name.clone(), self.bridges.get(&definition.name).map(|before| &**before));
-        let bridge = Bridge::start(definition, before, self.drain, &self.budget, &*self.observer);
+        let bridge = Bridge::start(definition, before, self.drain, &self.budget, &*self.observer, &self.shared);
         self.bridges.insert(name, Arc::new(bridge));
     }
 

@@ -102,6 +102,11 @@ const fn yes() -> bool {
 }
 
 impl DeclareOptions {
+    /// Whether what it makes belongs to one connection.
+    pub(crate) fn is_exclusive(&self) -> bool {
+        self.queue.as_ref().is_some_and(|queue| queue.exclusive)
+    }
+
     /// The bindings as ways that records go, for [`gantry_sdk::Description`].
     pub(crate) fn routes<'a>(&'a self, queues: impl Iterator<Item = &'a str>) -> Vec<Route> {
         let own = self.exchange.as_ref().map(|exchange| &exchange.name);

@@ -14,8 +14,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use crate::{
-    Checkpoints, DeadLetters, Depth, Description, Health, Lag, Lost, Remembered, Result, Sink, SinkCapabilities,
-    Source, SourceCapabilities, Transform,
+    Checkpoints, DeadLetters, Depth, Description, Health, Lag, Lost, Remembered, Result, Shared, Sink,
+    SinkCapabilities, Source, SourceCapabilities, Transform,
     config::Problem,
     endpoint::Route,
     probe::{self, Probing},
@@ -44,6 +44,8 @@ pub struct Context {
     pub lost: Lost,
     /// What this part's instances before this one have left for it.
     pub remembered: Remembered,
+    /// What the parts of all bridges have in common.
+    pub shared: Shared,
     /// Leads to this part's options as they are later, for what expires in them.
     pub options: CurrentOptions,
     /// How long and how often a sink retries a record by itself.
@@ -73,6 +75,7 @@ impl Context {
             depth: Depth::default(),
             lost: Lost::default(),
             remembered: Remembered::default(),
+            shared: Shared::default(),
             options: CurrentOptions::default(),
             retry: RetryPolicy::default(),
             dead_letter: false,

@@ -30,6 +30,7 @@ pub(super) fn context<P: Plugin + Clone>(
         depth: task.progress.depth(),
         lost: task.progress.lost(),
         remembered: remembered.clone(),
+        shared: task.shared.clone(),
         // Nothing comes after a dead letter: it is tried until it is taken.
         retry: RetryPolicy {
             max_attempts: definition.errors.retry.max_attempts.filter(|_| !dead_letter),

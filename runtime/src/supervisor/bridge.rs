@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::select_all;
+use gantry_sdk::Shared;
 use tokio::{
     sync::watch,
     task::AbortHandle,
@@ -68,6 +69,7 @@ impl Bridge {
         drain: Duration,
         budget: &Budget,
         observer: &dyn Observer,
+        shared: &Shared,
     ) -> Self {
         let target = before.map_or(Target::Running, Self::target);
         let spawn = |id| {
@@ -83,6 +85,7 @@ impl Bridge {
                 observer,
                 share: Arc::new(budget.join()),
                 memory: memory.clone(),
+                shared: shared.clone(),
                 wanted,
             });
             Handle { progress, wanted: sender, memory, running: tokio::spawn(task.run()).abort_handle() }

@@ -1,23 +1,26 @@
 //! Connects to the first broker that lets us in.
 
-use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use futures_util::Stream;
 use gantry_sdk::{Error, ErrorKind, Result, plugin::CurrentOptions};
 use lapin::{
-    AsyncTcpStream, Connection, ConnectionProperties, Event,
+    AsyncTcpStream, Connection, ConnectionProperties,
     uri::{AMQPUri, SASLMechanism},
 };
 use tokio::time::Instant;
 
 use super::{
-    ConnectionOptions, endpoint::endpoint, escape::Escaping, failures, handshake, identity::Credentials,
-    renewal::Renewal, runtime::Kit, socket::Cut,
+    ConnectionOptions,
+    endpoint::endpoint,
+    escape::Escaping,
+    failures, handshake,
+    identity::Credentials,
+    notices::{Notices, Telling},
+    renewal::Renewal,
+    runtime::Kit,
+    socket::Cut,
 };
 use crate::error::{During, translate};
-
-/// What RabbitMQ says of the connection as a whole.
-pub(crate) type Events = Pin<Box<dyn Stream<Item = Event> + Send>>;
 
 /// How long the other side may take to agree to a close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -32,6 +35,7 @@ pub(crate) struct Connected {
     pub(crate) endpoint: Arc<str>,
     /// For error messages.
     pub(crate) vhost: Arc<str>,
+    telling: Telling,
     _cut: Cut,
 }
 
@@ -137,7 +141,8 @@ impl Attempt<'_> {
                 return Err(Error::disconnected(format!("{}: no answer in {timeout:?}", self.context(&which))));
             }
         };
-        Ok(Connected { connection, endpoint, vhost, _cut: cut })
+        let telling = Telling::of(&connection);
+        Ok(Connected { connection, endpoint, vhost, telling, _cut: cut })
     }
 
     fn mechanism(&self) -> SASLMechanism {
@@ -216,9 +221,9 @@ impl Connected {
         self.connection.configuration().channel_max().into()
     }
 
-    /// Blocked and unblocked, from now on.
-    pub(crate) fn events(&self) -> Events {
-        Box::pin(self.connection.events_listener())
+    /// How it is now, and what becomes of it.
+    pub(crate) fn notices(&self) -> Notices {
+        self.telling.notices()
     }
 
     /// Where it leads, for error messages.

@@ -9,7 +9,7 @@ use super::url;
 use crate::convert::short_string;
 
 /// How to reach RabbitMQ and get in.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConnectionOptions {
     /// Brokers of one cluster, each `amqp://user:password@host:port/vhost` or `amqps://…`; the default virtual host is
@@ -34,9 +34,14 @@ pub struct ConnectionOptions {
     /// How long TCP, TLS and the AMQP handshake with one broker may take together.
     #[serde(default = "default_connection_timeout")]
     pub connection_timeout: DurationText,
-    /// The name in RabbitMQ's management pages. Default: `gantry BRIDGE/TASK`.
+    /// The name in RabbitMQ's management pages. Default: `gantry consume` and `gantry publish`, or `gantry BRIDGE/TASK` for
+    /// one that is not shared.
     #[serde(default)]
     pub connection_name: Option<String>,
+    /// All bridges with the same options of a connection use one to consume and one to publish. `false`: a connection for each
+    /// source, sink and dead letter of a task.
+    #[serde(default = "shares")]
+    pub share: bool,
     /// Certificates for `amqps://`. Without them the system's authorities are trusted.
     #[serde(default)]
     pub tls: TlsOptions,
@@ -73,6 +78,10 @@ pub struct TlsOptions {
     /// The password of `pkcs12_file`.
     #[serde(default)]
     pub pkcs12_password: Option<Secret>,
+}
+
+const fn shares() -> bool {
+    true
 }
 
 const fn default_connection_timeout() -> DurationText {

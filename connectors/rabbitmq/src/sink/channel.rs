@@ -27,12 +27,12 @@ use super::{
     unconfirmed::{Confirming, Decision, Unconfirmed},
     waiting::{self, Waiting},
 };
-use crate::connection::Connected;
+use crate::connection::Lease;
 
 /// What the channels of a sink share.
 pub(super) struct SinkContext {
     pub plan: Arc<Plan>,
-    pub connected: Arc<Connected>,
+    pub connected: Arc<Lease>,
     pub limits: Limits,
 }
 
@@ -194,6 +194,12 @@ impl ConfirmChannel {
     fn put_back(&mut self, item: Item) {
         let at = self.again.partition_point(|other| other.sequence < item.sequence);
         self.again.insert(at, item);
+    }
+
+    /// The sink is closed: says goodbye. What is on its way is abandoned (I1), and no longer on its way when RabbitMQ has answered.
+    pub(super) async fn close(&self) {
+        // It fails when the channel has ended already.
+        drop(self.channel.close(200, "the bridge stops".into()).await);
     }
 
     /// The sink ends: says why of everything whose fate nobody knows. What waits is abandoned.

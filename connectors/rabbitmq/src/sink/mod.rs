@@ -44,7 +44,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::connection::Connected;
+use crate::connection::Lease;
 pub use map::QueueMap;
 pub use options::{BrokerHeaders, HeaderEncoding, PropertyOptions, SinkOptions, Tombstones, Unroutable};
 use plan::Plan;
@@ -57,11 +57,13 @@ pub(crate) struct Sink {
     /// A batch for which there was no room yet.
     waiting: Option<Batch>,
     publisher: Task,
-    connected: Arc<Connected>,
+    connected: Arc<Lease>,
 }
 
 /// The publisher's task. Dropped, it ends, and with it everything that is not confirmed.
 struct Task {
+    /// Tells it that the sink is closed.
+    closing: Option<oneshot::Sender<()>>,
     handle: JoinHandle<Result<()>>,
     /// Why it ended, once somebody asked.
     ended: Option<(ErrorKind, String)>,
@@ -101,10 +103,11 @@ impl gantry_sdk::Sink for Sink {
     }
 
     async fn close(self: Box<Self>) -> Result<()> {
-        let Self { publisher, connected, .. } = *self;
-        // What is not confirmed is abandoned before the connection goes.
+        let Self { mut publisher, connected, .. } = *self;
+        // What is not confirmed is abandoned before the connection is left.
+        publisher.close().await;
         drop(publisher);
-        connected.close().await
+        connected.release().await
     }
 }
 
@@ -116,8 +119,9 @@ impl Sink {
         let connected = Arc::clone(&opened.connected);
         // One batch waits here while the publisher has enough to do: that is the back-pressure.
         let (orders, intake) = mpsc::channel(1);
-        let publisher = Publisher::new(plan, opened, intake);
-        let publisher = Task { handle: tokio::spawn(publisher.run()), ended: None };
+        let (closing, closed) = oneshot::channel();
+        let publisher = Publisher::new(plan, opened, intake, closed);
+        let publisher = Task { closing: Some(closing), handle: tokio::spawn(publisher.run()), ended: None };
         Ok(Box::new(Self { orders, waiting: None, publisher, connected }))
     }
 }
@@ -125,6 +129,15 @@ impl Sink {
 // === impl Task ===
 
 impl Task {
+    /// Returns when it has ended, and its channels with it.
+    async fn close(&mut self) {
+        drop(self.closing.take());
+        if self.ended.is_none() {
+            // How it ended does not matter any more.
+            drop((&mut self.handle).await);
+        }
+    }
+
     /// Why the publisher is gone.
     async fn end(&mut self) -> Error {
         if let Some((kind, text)) = &self.ended {

@@ -14,37 +14,41 @@ use super::{
     plan::{Piece, Plan},
 };
 use crate::{
-    connection::{Connected, Events, connect},
+    connection::{Connected, ConnectionOptions, Lease, Purpose, lease},
     convert::short_string,
+    declare::DeclareOptions,
     error::{During, kind, translate},
 };
 
 /// A connection with channels in confirm mode.
 pub(super) struct Opened {
-    pub connected: Arc<Connected>,
-    pub events: Events,
+    pub connected: Arc<Lease>,
     pub channels: Vec<Channel>,
 }
+
+/// Beside those that publish: one to ask on, and one that is opened while its predecessor still ends.
+const OTHER_CHANNELS: usize = 1;
 
 pub(super) async fn open(plan: &Plan) -> Result<Opened> {
     let context = &plan.context;
     let role = if context.dead_letter { " dead letter" } else { "" };
     let name = format!("gantry {}/{}{role}", context.bridge, context.task);
-    let options = &plan.options.connection;
-    let name = options.connection_name.as_deref().unwrap_or(&name);
-    let connected = connect(options, name, &context.options).await?;
-    let events = connected.events();
+    let channels = usize::from(plan.options.channels) + OTHER_CHANNELS;
+    let is_own = plan.options.declare.as_ref().is_some_and(DeclareOptions::is_exclusive);
+    let connection = &plan.options.connection;
+    let connection = ConnectionOptions { share: connection.share && !is_own, ..connection.clone() };
+    let connected = lease(&connection, Purpose::Publish, &name, context, channels).await?;
     match set_up(plan, &connected).await {
-        Ok(channels) => Ok(Opened { connected: Arc::new(connected), events, channels }),
+        Ok(channels) => Ok(Opened { connected: Arc::new(connected), channels }),
         Err(error) => {
             // The first error is the one to tell.
-            let _ = connected.close().await;
+            let _ = connected.release().await;
             Err(error)
         }
     }
 }
 
-async fn set_up(plan: &Plan, connected: &Connected) -> Result<Vec<Channel>> {
+async fn set_up(plan: &Plan, connected: &Lease) -> Result<Vec<Channel>> {
     let place = connected.place();
     if let Some(declare) = &plan.options.declare {
         declare.apply(&connected.channel().await?, &plan.options.fixed_queues(), &place).await?;
@@ -65,8 +69,8 @@ async fn set_up(plan: &Plan, connected: &Connected) -> Result<Vec<Channel>> {
 }
 
 /// As many channels as were asked for, or as a connection may have.
-fn allowed(plan: &Plan, connected: &Connected) -> usize {
-    let (wanted, most) = (usize::from(plan.options.channels), connected.channel_max());
+fn allowed(plan: &Plan, connected: &Lease) -> usize {
+    let (wanted, most) = (usize::from(plan.options.channels), connected.channels());
     if wanted > most {
         tracing::warn!(
             wanted,

@@ -7,9 +7,8 @@ use std::{
     time::Duration,
 };
 
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _, future::join_all};
 use gantry_sdk::{Batch, Error, Failure, Result, health::Condition};
-use lapin::Event;
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Interval, MissedTickBehavior},
@@ -22,7 +21,7 @@ use super::{
     open::Opened,
     plan::Plan,
 };
-use crate::connection::Events;
+use crate::connection::{Notice, Notices};
 
 /// What the runtime wants.
 pub(super) enum Order {
@@ -34,27 +33,38 @@ pub(super) enum Order {
 pub(super) struct Publisher {
     shared: Arc<SinkContext>,
     channels: Vec<ConfirmChannel>,
-    events: Events,
+    notices: Notices,
     intake: mpsc::Receiver<Order>,
+    /// Ready when the sink is closed, whatever is under way.
+    closing: oneshot::Receiver<()>,
     flushes: Vec<oneshot::Sender<()>>,
     /// RabbitMQ's reason for taking nothing now.
     blocked: Option<Arc<str>>,
     clock: Interval,
 }
 
+/// How long RabbitMQ may take to agree that channels end. One that is blocked does not read that they do.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// How often late confirms are looked for.
 const TICK: Duration = Duration::from_secs(1);
 
 impl Publisher {
-    pub(super) fn new(plan: Arc<Plan>, opened: Opened, intake: mpsc::Receiver<Order>) -> Self {
-        let Opened { connected, events, channels } = opened;
+    pub(super) fn new(
+        plan: Arc<Plan>,
+        opened: Opened,
+        intake: mpsc::Receiver<Order>,
+        closing: oneshot::Receiver<()>,
+    ) -> Self {
+        let Opened { connected, channels } = opened;
+        let notices = connected.notices();
         let limits = Limits::new(connected.frame_max(), plan.login());
         let shared = Arc::new(SinkContext { plan, connected, limits });
         let channels = channels.into_iter().map(|channel| ConfirmChannel::new(Arc::clone(&shared), channel)).collect();
         let mut clock = tokio::time::interval(TICK);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         shared.plan.context.health.set(Condition::Up);
-        Self { shared, channels, events, intake, flushes: Vec::new(), blocked: None, clock }
+        Self { shared, channels, notices, intake, closing, flushes: Vec::new(), blocked: None, clock }
     }
 
     /// Runs until the sink is closed. What is not confirmed by then is abandoned by being dropped (I1); when the sink fails, with
@@ -71,10 +81,16 @@ impl Publisher {
             self.channels.iter_mut().for_each(|channel| channel.give_up(&why));
             self.shared.plan.context.health.set(Condition::Failed(why.cause, why.reason));
         }
+        // Others may go on with the connection.
+        let closing = join_all(self.channels.iter().map(ConfirmChannel::close));
+        drop(tokio::time::timeout(CLOSE_TIMEOUT, closing).await);
         ended
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<()>> {
+        if self.closing.poll_unpin(context).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
         self.observe(context);
         for channel in &mut self.channels {
             channel.turn(context)?;
@@ -93,15 +109,16 @@ impl Publisher {
     }
 
     fn observe(&mut self, context: &mut Context<'_>) {
-        while let Poll::Ready(Some(event)) = self.events.poll_next_unpin(context) {
-            match event {
-                Event::ConnectionBlocked(reason) => self.blocked = Some(reason.into()),
-                Event::ConnectionUnblocked => {
-                    self.blocked = None;
-                    self.channels.iter_mut().for_each(ConfirmChannel::forgive);
+        while let Poll::Ready(Some(notice)) = self.notices.poll_next_unpin(context) {
+            match notice {
+                Notice::Blocked(reason) => self.blocked = Some(reason),
+                Notice::Up => {
+                    if self.blocked.take().is_some() {
+                        self.channels.iter_mut().for_each(ConfirmChannel::forgive);
+                    }
                 }
                 // Wakes this task, which then sees the end itself.
-                _ => {}
+                Notice::Ended(_) => {}
             }
         }
     }

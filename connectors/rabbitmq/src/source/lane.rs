@@ -38,7 +38,7 @@ use super::{
     queue::Queue,
 };
 use crate::{
-    connection::Connected,
+    connection::Lease,
     error::{During, translate},
 };
 use phase::Phase;
@@ -53,6 +53,7 @@ const BATCHES_IN_WINDOW: u16 = 10;
 
 /// One queue being consumed.
 pub(super) struct QueueLane {
+    connected: Arc<Lease>,
     channel: Channel,
     deliveries: Deliveries,
     subscription: Subscription,
@@ -80,7 +81,7 @@ impl QueueLane {
     /// Starts consuming. `share` is how many bytes the lane may have on its way, `memory` what the last lane has learned of the
     /// queue.
     pub(super) async fn open(
-        connected: &Connected,
+        connected: &Arc<Lease>,
         queue: &str,
         options: &SourceOptions,
         name: &str,
@@ -94,6 +95,7 @@ impl QueueLane {
         };
         let mut subscription = Subscription::new(queue, options, name)?;
         let place_in_stream = Place::recall(queue, memory, subscription.arguments());
+        connected.abandoned_have_ended(queue).await;
         let queue = Queue::new(queue, connected);
         let channel = connected.channel().await?;
         let consumer = subscription.start(&channel, window.current()).await;
@@ -106,6 +108,7 @@ impl QueueLane {
         })?;
         tracing::debug!(queue = &*queue.name, prefetch = window.current(), "consuming with this effective prefetch");
         Ok(Self {
+            connected: Arc::clone(connected),
             channel,
             deliveries: Deliveries::new(consumer, &queue.name),
             subscription,
@@ -319,8 +322,24 @@ impl QueueLane {
         Err(Error::disconnected(format!("{}: the channel has ended", self.queue.acknowledging())))
     }
 
+    /// Gives back, and ends the channel: everything has gone back when RabbitMQ has answered.
+    pub(super) async fn close(&mut self) -> Result<(), lapin::Error> {
+        self.give_back().await?;
+        self.channel.close(200, "the bridge stops".into()).await
+    }
+
     /// Whether the channel still stands.
     pub(super) fn is_alive(&self) -> bool {
         self.channel.status().connected()
+    }
+}
+
+impl Drop for QueueLane {
+    fn drop(&mut self) {
+        // Before the consumer goes: one that goes while its channel stands is cancelled, and a quorum queue gives back in no order
+        // what the cancel meets on its way (I5). With the channel, everything goes back in order.
+        if self.is_alive() {
+            self.connected.abandon(&self.queue.name, self.channel.clone());
+        }
     }
 }

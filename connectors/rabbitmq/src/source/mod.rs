@@ -28,10 +28,9 @@ use std::{
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use gantry_sdk::{Closed, Context, Error, ErrorKind, Lane, Limits, Polled, Position, Result, health::Condition};
-use lapin::Event;
 
 use crate::{
-    connection::{Connected, Events, connect},
+    connection::{Lease, Notice, Notices, Purpose, lease},
     error::{During, translate},
 };
 use depth::Watch;
@@ -47,12 +46,10 @@ const CHANNELS_TO_ASK_ON: usize = 2;
 
 /// One instance, from connect to close.
 pub(crate) struct Source {
-    // Goes before the lanes: a consumer that goes while its connection stands is cancelled, and a quorum queue gives back in no
-    // order what the cancel meets on its way (I5). With the connection, everything goes back in order.
-    connected: Connected,
+    connected: Arc<Lease>,
     lanes: Vec<QueueLane>,
     depth: Option<Watch>,
-    events: Events,
+    notices: Notices,
     turn: Turn,
     /// The runtime wants nothing more from the broker for now.
     suspended: bool,
@@ -136,18 +133,19 @@ impl gantry_sdk::Source for Source {
     }
 
     async fn close(mut self: Box<Self>) -> Result<Closed> {
-        let Self { lanes, connected, .. } = &mut *self;
+        let Self { lanes, connected, depth, .. } = &mut *self;
         let closing = async {
             // A lane whose channel ended has nothing to give back any more; the broker took it.
-            join_all(lanes.iter_mut().filter(|lane| lane.is_alive()).map(QueueLane::give_back)).await;
-            // Channels go with their connection: the broker reads everything sent before, and answers when they have ended.
-            connected.close().await
+            join_all(lanes.iter_mut().filter(|lane| lane.is_alive()).map(QueueLane::close)).await;
+            depth.take();
+            connected.release().await
         };
         let closed = tokio::time::timeout(CLOSE_TIMEOUT, closing).await;
         closed.unwrap_or_else(|_| {
             Err(Error::disconnected(format!(
-                "giving back messages to {}: no answer in {CLOSE_TIMEOUT:?}; the connection is cut, and RabbitMQ takes them back",
-                self.connected.place()
+                "giving back messages to {}: no answer in {CLOSE_TIMEOUT:?}; RabbitMQ takes them back when {}",
+                self.connected.place(),
+                if self.connected.is_shared() { "their channels have ended" } else { "the connection is cut" }
             )))
         })?;
         Ok(Closed::default())
@@ -159,11 +157,11 @@ impl Source {
     pub(crate) async fn open(options: SourceOptions, context: Context) -> Result<Box<dyn gantry_sdk::Source>> {
         // Who we are in RabbitMQ's management pages.
         let name = format!("gantry {}/{}", context.bridge, context.task);
-        let connection = &options.connection;
-        let shown = connection.connection_name.as_deref().unwrap_or(&name);
-        let connected = connect(connection, shown, &context.options).await?;
+        let channels = options.queues().count() + CHANNELS_TO_ASK_ON;
+        let connection = options.connection_to_use();
+        let connected = Arc::new(lease(&connection, Purpose::Consume, &name, &context, channels).await?);
         let mut source = Box::new(Self {
-            events: connected.events(),
+            notices: connected.notices(),
             connected,
             lanes: Vec::new(),
             depth: None,
@@ -176,7 +174,7 @@ impl Source {
         });
         if let Err(error) = source.set_up(&name).await {
             // The first error is the one to tell.
-            let _ = source.connected.close().await;
+            let _ = source.connected.release().await;
             return Err(error);
         }
         source.depth = watch(&source.connected, &source.options, &source.context).await;
@@ -188,7 +186,7 @@ impl Source {
     async fn set_up(&mut self, name: &str) -> Result<()> {
         let Self { connected, options, lanes, context, .. } = self;
         let queues: Vec<_> = options.queues().collect();
-        let (count, most) = (queues.len(), connected.channel_max());
+        let (count, most) = (queues.len(), connected.channels());
         if count > most {
             return Err(Error::new(
                 ErrorKind::Refused,
@@ -216,13 +214,12 @@ impl Source {
         if let Some(depth) = &mut self.depth {
             depth.observe(context);
         }
-        while let Poll::Ready(Some(event)) = self.events.as_mut().poll_next(context) {
-            match event {
-                Event::ConnectionBlocked(reason) => self.context.health.set(Condition::Blocked(reason.into())),
-                Event::ConnectionUnblocked => self.context.health.set(Condition::Up),
+        while let Poll::Ready(Some(notice)) = self.notices.as_mut().poll_next(context) {
+            match notice {
+                Notice::Blocked(reason) => self.context.health.set(Condition::Blocked(reason)),
+                Notice::Up => self.context.health.set(Condition::Up),
                 // How a connection ends is the consumers' to tell, where there are any.
-                Event::Error(error) => self.trouble = Some(error),
-                _ => {}
+                Notice::Ended(error) => self.trouble = Some(error),
             }
         }
     }
@@ -305,7 +302,7 @@ fn foreign() -> Error {
 
 /// Of the tasks of a bridge, which read the same queues, the first says how deep these are. Without a channel to ask on
 /// nobody does.
-async fn watch(connected: &Connected, options: &SourceOptions, context: &Context) -> Option<Watch> {
+async fn watch(connected: &Lease, options: &SourceOptions, context: &Context) -> Option<Watch> {
     if context.task > 0 || !has_channels_to_ask_on(connected, options) {
         return None;
     }
@@ -314,8 +311,8 @@ async fn watch(connected: &Connected, options: &SourceOptions, context: &Context
 }
 
 /// Each queue takes a channel for itself; the others are for questions.
-fn has_channels_to_ask_on(connected: &Connected, options: &SourceOptions) -> bool {
-    connected.channel_max() >= options.queues().count() + CHANNELS_TO_ASK_ON
+fn has_channels_to_ask_on(connected: &Lease, options: &SourceOptions) -> bool {
+    connected.channels() >= options.queues().count() + CHANNELS_TO_ASK_ON
 }
 
 /// Lanes are as many as queues in a file.

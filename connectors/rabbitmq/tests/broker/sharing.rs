@@ -1,0 +1,198 @@
+//! Bridges with the same options of a connection share it, and disturb each other no more than on connections of their own.
+
+use gantry_rabbitmq::SINK;
+use gantry_sdk::{Context, Health, Shared, Source, health::Condition, testkit};
+use lapin::options::QueueDeleteOptions;
+use serde_json::{Value as Json, json};
+
+use crate::support::{
+    ALL, Management, Proxy, Rabbit, amqp_url, assert_numbers, closed, commit, end_of, numbers, opened, records,
+    source_with, unique, unopened, until, within,
+};
+
+/// The bridges of one process.
+struct Process {
+    shared: Shared,
+    /// What its connections are called at the broker.
+    name: String,
+    url: String,
+}
+
+impl Process {
+    fn at(url: String) -> Self {
+        Self { shared: Shared::default(), name: unique("shared"), url }
+    }
+
+    fn context(&self) -> Context {
+        Context { shared: self.shared.clone(), ..testkit::context() }
+    }
+
+    fn options(&self, more: Json) -> Json {
+        let mut options = json!({ "connection": { "urls": [self.url], "connection_name": self.name } });
+        options.as_object_mut().expect("it is one").extend(more.as_object().expect("it is one").clone());
+        options
+    }
+
+    async fn source(&self, queue: &str) -> Box<dyn Source> {
+        opened(source_with(self.options(json!({ "queue": queue })), self.context())).await
+    }
+
+    /// How many the broker knows.
+    fn connections(&self) -> usize {
+        let all = Management::new().get("connections");
+        let named = |connection: &&Json| connection["client_properties"]["connection_name"] == *self.name;
+        all.as_array().map_or(0, |all| all.iter().filter(named).count())
+    }
+}
+
+#[tokio::test]
+async fn sources_and_sinks_take_one_connection_to_consume_and_one_to_publish() {
+    let rabbit = Rabbit::connect().await;
+    let (one, other) = (rabbit.queue("one").await, rabbit.queue("other").await);
+    let process = Process::at(amqp_url());
+    let (first, second) = (process.source(&one.name).await, process.source(&other.name).await);
+    let mut sinks = Vec::new();
+    for queue in [&one, &other, &one] {
+        let options = process.options(json!({ "queue": queue.name }));
+        sinks.push(opened((SINK.create)(&options, process.context()).expect("good options")).await);
+    }
+    until(2, || async { process.connections() }).await;
+    closed(first.close()).await;
+    for sink in sinks {
+        closed(sink.close()).await;
+    }
+    until(1, || async { process.connections() }).await;
+    closed(second.close()).await;
+    until(0, || async { process.connections() }).await;
+}
+
+#[tokio::test]
+async fn whoever_does_not_share_has_a_connection_of_its_own() {
+    let rabbit = Rabbit::connect().await;
+    let queue = rabbit.queue("alone").await;
+    let process = Process::at(amqp_url());
+    let options = json!({
+        "connection": { "urls": [amqp_url()], "connection_name": process.name, "share": false }, "queue": queue.name,
+    });
+    let first = opened(source_with(options.clone(), process.context())).await;
+    let second = opened(source_with(options, process.context())).await;
+    until(2, || async { process.connections() }).await;
+    closed(first.close()).await;
+    closed(second.close()).await;
+}
+
+#[tokio::test]
+async fn where_channels_run_out_a_further_connection_is_opened() {
+    let rabbit = Rabbit::connect().await;
+    let queue = rabbit.queue("many").await;
+    // Each source takes one channel for its queue, and asks on others.
+    let process = Process::at(format!("{}?channel_max=5", amqp_url()));
+    let mut sources = Vec::new();
+    for _ in 0..3 {
+        sources.push(process.source(&queue.name).await);
+    }
+    until(3, || async { process.connections() }).await;
+    for source in sources {
+        closed(source.close()).await;
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_one_channel_disturbs_no_other() {
+    let rabbit = Rabbit::connect().await;
+    let (goes, stays) = (rabbit.queue("goes").await, rabbit.queue("stays").await);
+    let process = Process::at(amqp_url());
+    let (mut first, mut second) = (process.source(&goes.name).await, process.source(&stays.name).await);
+    rabbit.channel.queue_delete(goes.name.as_str().into(), QueueDeleteOptions::default()).await.expect("it is there");
+    end_of(&mut *first).await;
+    closed(first.close()).await;
+    unopened(source_with(process.options(json!({ "queue": goes.name })), process.context())).await;
+    rabbit.publish_numbers(&stays, 0..100).await;
+    let (taken, last) = records(&mut *second, 100).await;
+    assert_numbers(&numbers(&taken), 0..100);
+    commit(&mut *second, 0, &last).await;
+    assert_eq!(process.connections(), 1);
+    closed(second.close()).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_is_cut_ends_for_everybody_and_one_comes_for_all() {
+    let rabbit = Rabbit::connect().await;
+    let (one, other) = (rabbit.queue("one").await, rabbit.queue("other").await);
+    let proxy = Proxy::start().await;
+    let process = Process::at(proxy.url());
+    let (mut first, mut second) = (process.source(&one.name).await, process.source(&other.name).await);
+    proxy.fail().await;
+    tokio::join!(end_of(&mut *first), end_of(&mut *second));
+    within("closing", first.close()).await.expect("it closes");
+    within("closing", second.close()).await.expect("it closes");
+    let direct = Process { url: amqp_url(), ..process };
+    let (first, second) = tokio::join!(direct.source(&one.name), direct.source(&other.name));
+    until(1, || async { direct.connections() }).await;
+    closed(first.close()).await;
+    closed(second.close()).await;
+}
+
+#[tokio::test]
+async fn i5_what_a_dropped_source_held_comes_before_what_follows() {
+    let rabbit = Rabbit::connect().await;
+    let (queue, other) = (rabbit.queue("dropped").await, rabbit.queue("other").await);
+    rabbit.publish_numbers(&queue, 0..2_000).await;
+    let process = Process::at(amqp_url());
+    // The connection stays: another one uses it.
+    let stays = process.source(&other.name).await;
+    let mut begins = 0;
+    for round in 0..5 {
+        let mut source = process.source(&queue.name).await;
+        let (taken, last) = records(&mut *source, 300).await;
+        assert_numbers(&numbers(&taken)[..100], begins..begins + 100);
+        commit(&mut *source, 0, &(last.as_u64().expect("a tag") - 200).into()).await;
+        begins += 100;
+        // The acknowledgement is read before the channel ends; both go over one connection, in order.
+        assert!(round < 5);
+        drop(source);
+    }
+    let mut source = process.source(&queue.name).await;
+    let (taken, _) = records(&mut *source, 2_000 - begins).await;
+    assert_numbers(&numbers(&taken), begins..2_000);
+    closed(source.close()).await;
+    closed(stays.close()).await;
+}
+
+#[tokio::test]
+async fn a_sink_that_comes_while_the_connection_is_blocked_knows_it() {
+    let rabbit = Rabbit::connect().await;
+    let queue = rabbit.queue("blocked").await;
+    let proxy = Proxy::start().await;
+    let process = Process::at(proxy.url());
+    let first = opened(sink(&process, &queue.name, Health::new())).await;
+    // connection.blocked with a reason, on channel 0: what RabbitMQ sends when it is short of memory.
+    let reason = b"low on memory";
+    let mut frame = vec![1, 0, 0, 0, 0, 0, 0, 0, 10, 0, 60];
+    frame.push(u8::try_from(reason.len()).expect("it is short"));
+    frame.extend(reason);
+    let length = u32::try_from(frame.len() - 7).expect("it is short");
+    frame[3..7].copy_from_slice(&length.to_be_bytes());
+    frame.push(0xce);
+    proxy.inject(&frame).await;
+    let health = Health::new();
+    let second = opened(sink(&process, &queue.name, health.clone())).await;
+    let blocked = || async { matches!(health.get(), Condition::Blocked(reason) if reason.contains("low on memory")) };
+    until(true, blocked).await;
+    closed(second.close()).await;
+    closed(first.close()).await;
+}
+
+fn sink(process: &Process, queue: &str, health: Health) -> gantry_sdk::Opening<dyn gantry_sdk::Sink> {
+    let context = Context { health, ..process.context() };
+    (SINK.create)(&process.options(json!({ "queue": queue })), context).expect("good options")
+}
+
+#[tokio::test]
+async fn a_broker_that_is_away_is_tried_once_for_all_that_wait() {
+    let process = Process::at("amqp://guest:guest@127.0.0.1:1/%2f".to_owned());
+    let opening = || unopened(source_with(process.options(json!({ "queue": "none" })), process.context()));
+    let (one, two) = tokio::join!(opening(), opening());
+    assert_eq!((one.kind(), one.chain()), (two.kind(), two.chain()));
+    let _ = ALL;
+}
