@@ -208,10 +208,11 @@ impl Lease {
 
     /// A channel that consumes that queue is left without an orderly end: it ends by itself.
     pub(crate) fn abandon(&self, queue: &Arc<str>, channel: lapin::Channel) {
-        let Some(connections) = &self.connections else { return };
         let ending = async move { drop(channel.close(200, "the bridge has given it up".into()).await) };
         let ending = ending.boxed().shared();
-        if ending.clone().now_or_never().is_none() {
+        if ending.clone().now_or_never().is_none()
+            && let Some(connections) = &self.connections
+        {
             lock(&connections.abandoned).push((queue.clone(), ending));
         }
     }

@@ -197,9 +197,10 @@ impl ConfirmChannel {
     }
 
     /// The sink is closed: says goodbye. What is on its way is abandoned (I1), and no longer on its way when RabbitMQ has answered.
-    pub(super) async fn close(&self) {
+    pub(super) fn close(&self) -> impl Future<Output = ()> + Send + use<> {
+        let channel = Arc::clone(&self.channel);
         // It fails when the channel has ended already.
-        drop(self.channel.close(200, "the bridge stops".into()).await);
+        async move { drop(channel.close(200, "the bridge stops".into()).await) }
     }
 
     /// The sink ends: says why of everything whose fate nobody knows. What waits is abandoned.

@@ -82,7 +82,8 @@ impl Publisher {
             self.shared.plan.context.health.set(Condition::Failed(why.cause, why.reason));
         }
         // Others may go on with the connection.
-        let closing = join_all(self.channels.iter().map(ConfirmChannel::close));
+        let closing: Vec<_> = self.channels.iter().map(ConfirmChannel::close).collect();
+        let closing = join_all(closing);
         drop(tokio::time::timeout(CLOSE_TIMEOUT, closing).await);
         ended
     }
