@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::{
     ConnectionOptions,
+    channel::Channel,
     endpoint::endpoint,
     escape::Escaping,
     failures, handshake,
@@ -192,7 +193,7 @@ fn all_of(errors: Vec<Error>) -> Error {
 
 impl Connected {
     /// A new channel. Where no more are allowed it waits a moment for one that is being closed.
-    pub(crate) async fn channel(&self) -> Result<lapin::Channel> {
+    pub(crate) async fn channel(&self) -> Result<Channel> {
         let deadline = Instant::now() + CLOSE_TIMEOUT;
         loop {
             match self.connection.create_channel().await {
@@ -210,9 +211,21 @@ impl Connected {
                 }
                 opened => {
                     let context = || format!("opening a channel to {}", self.endpoint);
-                    return opened.map_err(|error| translate(&error, During::SettingUp, context()));
+                    return opened.map(Channel::new).map_err(|error| translate(&error, During::SettingUp, context()));
                 }
             }
+        }
+    }
+
+    /// Does something that RabbitMQ has to answer, unless it has blocked the connection: then it reads nothing, the client library sends nothing,
+    /// and whoever waited would do so without a word.
+    pub(crate) async fn unless_blocked<T>(&self, doing: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            biased;
+            reason = self.telling.blocked() => {
+                Err(Error::disconnected(format!("RabbitMQ at {} has blocked the connection: {reason}", self.place())))
+            }
+            done = doing => done,
         }
     }
 

@@ -47,6 +47,19 @@ impl Telling {
         Self { now, listening: listening.abort_handle() }
     }
 
+    /// Returns when RabbitMQ takes nothing, with its reason.
+    pub(super) async fn blocked(&self) -> Arc<str> {
+        let mut now = self.now.clone();
+        loop {
+            if let Notice::Blocked(reason) = &*now.borrow_and_update() {
+                return Arc::clone(reason);
+            }
+            if now.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+
     pub(super) fn notices(&self) -> Notices {
         let mut now = self.now.clone();
         now.mark_changed();

@@ -7,8 +7,6 @@
 //! - The end of a connection is the end for everybody on it. Each opens anew, and the first of them brings a connection for all.
 //! - To consume and to publish are apart: a broker that is short of memory or disk reads nothing from a connection that
 //!   publishes, acknowledgements as little as messages (RabbitMQ, *memory alarms*).
-//! - A channel that was left without an orderly end still holds messages. They would go back behind what the next consumer of its queue has taken
-//!   (I5), so that one waits for its end ([`Lease::abandoned_have_ended`]).
 
 use std::{
     ops::Deref,
@@ -19,15 +17,12 @@ use std::{
     time::Instant,
 };
 
-use futures_util::{
-    FutureExt as _,
-    future::{BoxFuture, Shared, join_all},
-};
 use gantry_sdk::{Context, Error, ErrorKind, Result};
 
 use super::{
     ConnectionOptions,
     connect::{Connected, connect},
+    consumer_channel::{ConsumerChannel, Endings},
 };
 
 /// What a connection is for.
@@ -48,7 +43,7 @@ struct Connections {
     open: Mutex<Vec<Member>>,
     /// Held while one opens; what the last failure was.
     opening: tokio::sync::Mutex<Option<Failed>>,
-    abandoned: Mutex<Vec<(Arc<str>, Ending)>>,
+    endings: Arc<Endings>,
 }
 
 struct Member {
@@ -64,15 +59,13 @@ struct Failed {
     reason: String,
 }
 
-/// The end of a channel.
-type Ending = Shared<BoxFuture<'static, ()>>;
-
 /// The use of a connection. Dropped, it is left; the last one of a connection cuts it then, unless it was [released](Lease::release).
 pub(crate) struct Lease {
     connected: Arc<Connected>,
     channels: usize,
     /// `None`: nobody else uses the connection.
     connections: Option<Arc<Connections>>,
+    endings: Arc<Endings>,
     left: AtomicBool,
 }
 
@@ -91,7 +84,7 @@ pub(crate) async fn lease(
     let name = options.connection_name.as_deref().unwrap_or(name);
     let connected = Arc::new(connect(options, name, &context.options).await?);
     let channels = channels.min(connected.channel_max());
-    Ok(Lease { connected, channels, connections: None, left: AtomicBool::new(false) })
+    Ok(Lease { connected, channels, connections: None, endings: Arc::default(), left: AtomicBool::new(false) })
 }
 
 impl Pool {
@@ -106,7 +99,7 @@ impl Pool {
                 purpose,
                 open: Mutex::default(),
                 opening: tokio::sync::Mutex::default(),
-                abandoned: Mutex::default(),
+                endings: Arc::default(),
             });
             all.push(connections.clone());
             connections
@@ -164,7 +157,8 @@ impl Connections {
     }
 
     fn used(self: &Arc<Self>, connected: Arc<Connected>, channels: usize) -> Lease {
-        Lease { connected, channels, connections: Some(self.clone()), left: AtomicBool::new(false) }
+        let endings = Arc::clone(&self.endings);
+        Lease { connected, channels, connections: Some(self.clone()), endings, left: AtomicBool::new(false) }
     }
 
     /// Whether that was its last user.
@@ -206,25 +200,10 @@ impl Lease {
         first && self.connections.as_ref().is_none_or(|connections| connections.leave(&self.connected, self.channels))
     }
 
-    /// A channel that consumes that queue is left without an orderly end: it ends by itself.
-    pub(crate) fn abandon(&self, queue: &Arc<str>, channel: lapin::Channel) {
-        let ending = async move { drop(channel.close(200, "the bridge has given it up".into()).await) };
-        let ending = ending.boxed().shared();
-        if ending.clone().now_or_never().is_none()
-            && let Some(connections) = &self.connections
-        {
-            lock(&connections.abandoned).push((queue.clone(), ending));
-        }
-    }
-
-    /// Returns when no channel that was [abandoned](Self::abandon) holds messages of that queue any more.
-    pub(crate) async fn abandoned_have_ended(&self, queue: &str) {
-        let Some(connections) = &self.connections else { return };
-        let of_queue = |(of, _): &&(Arc<str>, Ending)| **of == *queue;
-        let endings: Vec<_> =
-            lock(&connections.abandoned).iter().filter(of_queue).map(|(_, end)| end.clone()).collect();
-        join_all(endings).await;
-        lock(&connections.abandoned).retain(|(_, ending)| ending.peek().is_none());
+    /// A channel to consume that queue on. Opened when no other one of the process holds anything of the queue any more.
+    pub(crate) async fn consumer_channel(&self, queue: &Arc<str>) -> Result<ConsumerChannel> {
+        self.endings.of_queue(queue).await;
+        Ok(ConsumerChannel::new(self.channel().await?, Arc::clone(queue), Arc::clone(&self.endings)))
     }
 }
 

@@ -32,12 +32,12 @@ use gantry_sdk::{
     Context, DeadLetter, DeadLetters, Error, ErrorKind, Result,
     dead_letters::{Feed, Giver, Marks},
 };
-use lapin::{Channel, options::BasicAckOptions, types::ShortString};
+use lapin::{options::BasicAckOptions, types::ShortString};
 use tokio::runtime::Handle;
 
 use crate::{
     ConnectionOptions,
-    connection::{Connected, connect},
+    connection::{Channel, Connected, connect},
     convert::Converter,
     error::{During, kind, translate},
 };
@@ -118,8 +118,7 @@ impl DeadLetters for RabbitDeadLetters {
     async fn close(self: Box<Self>) -> Result<()> {
         let Self { queue, connected, channel, feed, held, .. } = *self;
         drop(feed);
-        // If it has ended before, everything is given back already.
-        let _ = channel.close(200, "the letters are read".into()).await;
+        channel.close().await;
         let count = lock(&held).len();
         give_back(&connected, &queue, count).await;
         connected.close().await

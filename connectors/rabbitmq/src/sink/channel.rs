@@ -14,7 +14,7 @@ use std::{
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use gantry_sdk::{Batch, Error, ErrorKind, Failure, Result};
-use lapin::{Channel, options::BasicPublishOptions};
+use lapin::options::BasicPublishOptions;
 
 use super::{
     STAGE, Unroutable,
@@ -27,7 +27,7 @@ use super::{
     unconfirmed::{Confirming, Decision, Unconfirmed},
     waiting::{self, Waiting},
 };
-use crate::connection::Lease;
+use crate::connection::{Channel, Lease};
 
 /// What the channels of a sink share.
 pub(super) struct SinkContext {
@@ -198,9 +198,7 @@ impl ConfirmChannel {
 
     /// The sink is closed: says goodbye. What is on its way is abandoned (I1), and no longer on its way when RabbitMQ has answered.
     pub(super) fn close(&self) -> impl Future<Output = ()> + Send + use<> {
-        let channel = Arc::clone(&self.channel);
-        // It fails when the channel has ended already.
-        async move { drop(channel.close(200, "the bridge stops".into()).await) }
+        self.channel.close()
     }
 
     /// The sink ends: says why of everything whose fate nobody knows. What waits is abandoned.

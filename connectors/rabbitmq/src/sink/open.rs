@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gantry_sdk::{Error, ErrorKind, Result};
 use lapin::{
-    Channel, ExchangeKind,
+    ExchangeKind,
     options::{ConfirmSelectOptions, ExchangeDeclareOptions, QueueDeclareOptions},
     types::FieldTable,
 };
@@ -14,7 +14,7 @@ use super::{
     plan::{Piece, Plan},
 };
 use crate::{
-    connection::{Connected, ConnectionOptions, Lease, Purpose, lease},
+    connection::{Channel, Connected, ConnectionOptions, Lease, Purpose, lease},
     convert::short_string,
     declare::DeclareOptions,
     error::{During, kind, translate},
@@ -26,7 +26,7 @@ pub(super) struct Opened {
     pub channels: Vec<Channel>,
 }
 
-/// Beside those that publish: one to ask on, and one that is opened while its predecessor still ends.
+/// Beside those that publish: one that is opened while its predecessor still ends.
 const OTHER_CHANNELS: usize = 1;
 
 pub(super) async fn open(plan: &Plan) -> Result<Opened> {
@@ -38,7 +38,7 @@ pub(super) async fn open(plan: &Plan) -> Result<Opened> {
     let connection = &plan.options.connection;
     let connection = ConnectionOptions { share: connection.share && !is_own, ..connection.clone() };
     let connected = lease(&connection, Purpose::Publish, &name, context, channels).await?;
-    match set_up(plan, &connected).await {
+    match connected.unless_blocked(set_up(plan, &connected)).await {
         Ok(channels) => Ok(Opened { connected: Arc::new(connected), channels }),
         Err(error) => {
             // The first error is the one to tell.
@@ -51,7 +51,8 @@ pub(super) async fn open(plan: &Plan) -> Result<Opened> {
 async fn set_up(plan: &Plan, connected: &Lease) -> Result<Vec<Channel>> {
     let place = connected.place();
     if let Some(declare) = &plan.options.declare {
-        declare.apply(&connected.channel().await?, &plan.options.fixed_queues(), &place).await?;
+        let channel = connected.channel().await?;
+        declare.apply(&channel, &plan.options.fixed_queues(), &place).await?;
     }
     if let Piece::Fixed(exchange) = &plan.exchange
         && !exchange.as_str().is_empty()

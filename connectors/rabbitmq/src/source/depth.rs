@@ -14,13 +14,12 @@ use bytestring::ByteString;
 use futures_util::{FutureExt, future::BoxFuture};
 use gantry_sdk::{Depth, QueueDepth, Result};
 use lapin::{
-    Channel,
     options::QueueDeclareOptions,
     types::{FieldTable, ShortString},
 };
 use tokio::time::{Instant, Sleep};
 
-use crate::names;
+use crate::{connection::Channel, names};
 
 /// From an answer to the next question: seldom enough to cost nothing, often enough for a graph.
 const GAP: Duration = Duration::from_secs(15);
@@ -70,7 +69,7 @@ impl Drop for Watch {
     }
 }
 
-async fn ask(channel: Channel, queues: Vec<ShortString>) -> lapin::Result<Vec<QueueDepth>> {
+async fn ask(channel: lapin::Channel, queues: Vec<ShortString>) -> lapin::Result<Vec<QueueDepth>> {
     let mut depths = Vec::with_capacity(queues.len());
     for name in queues {
         let queue = ByteString::from(name.as_str());

@@ -27,7 +27,6 @@ use std::{
 use futures_util::FutureExt;
 use gantry_sdk::{Error, ErrorKind, Record, Result};
 use lapin::{
-    Channel,
     options::{BasicAckOptions, BasicRejectOptions},
 };
 
@@ -38,7 +37,7 @@ use super::{
     queue::Queue,
 };
 use crate::{
-    connection::Lease,
+    connection::{ConsumerChannel, Lease},
     error::{During, translate},
 };
 use phase::Phase;
@@ -53,8 +52,9 @@ const BATCHES_IN_WINDOW: u16 = 10;
 
 /// One queue being consumed.
 pub(super) struct QueueLane {
-    connected: Arc<Lease>,
-    channel: Channel,
+    /// Goes before the consumer: one that goes while its channel stands is cancelled, and a quorum queue gives back in no order what
+    /// the cancel meets on its way (I5). With the channel, everything goes back in order.
+    channel: ConsumerChannel,
     deliveries: Deliveries,
     subscription: Subscription,
     phase: Phase,
@@ -81,7 +81,7 @@ impl QueueLane {
     /// Starts consuming. `share` is how many bytes the lane may have on its way, `memory` what the last lane has learned of the
     /// queue.
     pub(super) async fn open(
-        connected: &Arc<Lease>,
+        connected: &Lease,
         queue: &str,
         options: &SourceOptions,
         name: &str,
@@ -95,9 +95,8 @@ impl QueueLane {
         };
         let mut subscription = Subscription::new(queue, options, name)?;
         let place_in_stream = Place::recall(queue, memory, subscription.arguments());
-        connected.abandoned_have_ended(queue).await;
         let queue = Queue::new(queue, connected);
-        let channel = connected.channel().await?;
+        let channel = connected.consumer_channel(&queue.name).await?;
         let consumer = subscription.start(&channel, window.current()).await;
         let consumer = consumer.map_err(|error| {
             let error = queue.not_started(&error);
@@ -108,7 +107,6 @@ impl QueueLane {
         })?;
         tracing::debug!(queue = &*queue.name, prefetch = window.current(), "consuming with this effective prefetch");
         Ok(Self {
-            connected: Arc::clone(connected),
             channel,
             deliveries: Deliveries::new(consumer, &queue.name),
             subscription,
@@ -325,21 +323,12 @@ impl QueueLane {
     /// Gives back, and ends the channel: everything has gone back when RabbitMQ has answered.
     pub(super) async fn close(&mut self) -> Result<(), lapin::Error> {
         self.give_back().await?;
-        self.channel.close(200, "the bridge stops".into()).await
+        self.channel.close().await;
+        Ok(())
     }
 
     /// Whether the channel still stands.
     pub(super) fn is_alive(&self) -> bool {
         self.channel.status().connected()
-    }
-}
-
-impl Drop for QueueLane {
-    fn drop(&mut self) {
-        // Before the consumer goes: one that goes while its channel stands is cancelled, and a quorum queue gives back in no order
-        // what the cancel meets on its way (I5). With the channel, everything goes back in order.
-        if self.is_alive() {
-            self.connected.abandon(&self.queue.name, self.channel.clone());
-        }
     }
 }

@@ -46,7 +46,8 @@ const CHANNELS_TO_ASK_ON: usize = 2;
 
 /// One instance, from connect to close.
 pub(crate) struct Source {
-    connected: Arc<Lease>,
+    // Goes before the lanes: where nobody else uses it, what they hold goes back with the connection, in order (I5).
+    connected: Lease,
     lanes: Vec<QueueLane>,
     depth: Option<Watch>,
     notices: Notices,
@@ -159,7 +160,7 @@ impl Source {
         let name = format!("gantry {}/{}", context.bridge, context.task);
         let channels = options.queues().count() + CHANNELS_TO_ASK_ON;
         let connection = options.connection_to_use();
-        let connected = Arc::new(lease(&connection, Purpose::Consume, &name, &context, channels).await?);
+        let connected = lease(&connection, Purpose::Consume, &name, &context, channels).await?;
         let mut source = Box::new(Self {
             notices: connected.notices(),
             connected,

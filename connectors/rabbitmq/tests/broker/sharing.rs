@@ -1,7 +1,7 @@
 //! Bridges with the same options of a connection share it, and disturb each other no more than on connections of their own.
 
 use gantry_rabbitmq::SINK;
-use gantry_sdk::{Context, Health, Shared, Source, health::Condition, testkit};
+use gantry_sdk::{Context, ErrorKind, Shared, Source, testkit};
 use lapin::options::QueueDeleteOptions;
 use serde_json::{Value as Json, json};
 
@@ -159,28 +159,22 @@ async fn i5_what_a_dropped_source_held_comes_before_what_follows() {
 }
 
 #[tokio::test]
-async fn a_sink_that_comes_while_the_connection_is_blocked_knows_it() {
+async fn a_sink_that_comes_while_the_connection_is_blocked_says_so() {
     let rabbit = Rabbit::connect().await;
     let queue = rabbit.queue("blocked").await;
     let proxy = Proxy::start().await;
     let process = Process::at(proxy.url());
-    let first = opened(sink(&process, &queue.name, Health::new())).await;
+    let sink = || (SINK.create)(&process.options(json!({ "queue": queue.name })), process.context()).expect("good options");
+    let first = opened(sink()).await;
     // connection.blocked with a reason, on channel 0: what RabbitMQ sends when it is short of memory.
     let reason = b"low on memory";
     let mut arguments = vec![u8::try_from(reason.len()).expect("it is short")];
     arguments.extend(reason);
     proxy.say(0, 10, 60, &arguments).await;
-    let health = Health::new();
-    let second = opened(sink(&process, &queue.name, health.clone())).await;
-    let blocked = || async { matches!(health.get(), Condition::Blocked(reason) if reason.contains("low on memory")) };
-    until(true, blocked).await;
-    closed(second.close()).await;
+    let error = unopened(sink()).await;
+    assert_eq!(error.kind(), ErrorKind::Disconnected);
+    assert!(error.chain().contains("has blocked the connection: low on memory"), "{}", error.chain());
     closed(first.close()).await;
-}
-
-fn sink(process: &Process, queue: &str, health: Health) -> gantry_sdk::Opening<dyn gantry_sdk::Sink> {
-    let context = Context { health, ..process.context() };
-    (SINK.create)(&process.options(json!({ "queue": queue })), context).expect("good options")
 }
 
 #[tokio::test]
