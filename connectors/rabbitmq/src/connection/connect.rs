@@ -194,6 +194,11 @@ fn all_of(errors: Vec<Error>) -> Error {
 impl Connected {
     /// A new channel. Where no more are allowed it waits a moment for one that is being closed.
     pub(crate) async fn channel(&self) -> Result<Channel> {
+        self.library_channel().await.map(Channel::new)
+    }
+
+    /// The same, for who ends it in a way of its own.
+    pub(super) async fn library_channel(&self) -> Result<lapin::Channel> {
         let deadline = Instant::now() + CLOSE_TIMEOUT;
         loop {
             match self.connection.create_channel().await {
@@ -211,7 +216,7 @@ impl Connected {
                 }
                 opened => {
                     let context = || format!("opening a channel to {}", self.endpoint);
-                    return opened.map(Channel::new).map_err(|error| translate(&error, During::SettingUp, context()));
+                    return opened.map_err(|error| translate(&error, During::SettingUp, context()));
                 }
             }
         }

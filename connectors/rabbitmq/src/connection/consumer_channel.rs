@@ -1,7 +1,10 @@
 //! Channels that consume, one after the other, on connections that stay.
 //!
 //! A channel that ends gives back what it holds. If the next consumer of the queue came before that, it would get first what follows (I5). On one
-//! connection RabbitMQ ends a channel and begins another side by side; so whoever comes next waits for the answer.
+//! connection RabbitMQ ends a channel and begins another side by side; so whoever comes next waits until those before have ended.
+//!
+//! A consumer goes after its channel. One that goes while its channel stands is cancelled by the client library, and a quorum queue gives back in
+//! no order what the cancel meets on its way. With the channel, everything goes back in order.
 
 use std::{
     ops::Deref,
@@ -12,21 +15,25 @@ use futures_util::{
     FutureExt as _,
     future::{BoxFuture, Shared, join_all},
 };
+use lapin::Consumer;
 
-use super::channel::Channel;
+use super::channel::{Before, end_aside};
 
 /// The end of a channel.
 type Ending = Shared<BoxFuture<'static, ()>>;
 
-/// The channels of these connections that have consumed and whose end is not answered yet, by queue.
+/// The ends of channels that have consumed, by queue.
 #[derive(Default)]
 pub(super) struct Endings(Mutex<Vec<(Arc<str>, Ending)>>);
 
-/// A channel that consumes a queue. Dropped, it ends by itself, and the next one of that queue waits for it.
+/// A channel to consume a queue on. Dropped, it ends by itself, and the next one of that queue waits for it.
 pub(crate) struct ConsumerChannel {
-    channel: Channel,
+    channel: lapin::Channel,
     queue: Arc<str>,
     endings: Arc<Endings>,
+    /// The first consumer, while it is on its way.
+    starting: Option<BoxFuture<'static, lapin::Result<Consumer>>>,
+    has_ended: bool,
 }
 
 impl Endings {
@@ -48,18 +55,29 @@ impl Endings {
 }
 
 impl ConsumerChannel {
-    pub(super) const fn new(channel: Channel, queue: Arc<str>, endings: Arc<Endings>) -> Self {
-        Self { channel, queue, endings }
+    pub(super) const fn new(channel: lapin::Channel, queue: Arc<str>, endings: Arc<Endings>) -> Self {
+        Self { channel, queue, endings, starting: None, has_ended: false }
     }
 
-    /// Ends it. Ready when everything that it held has gone back. Begun when it is called, whether or not anybody waits.
-    pub(crate) fn close(&self) -> impl Future<Output = ()> + Send + use<> {
-        let ending = self.channel.close().boxed().shared();
-        // The first poll sends it.
-        if ending.clone().now_or_never().is_none() {
-            self.endings.add(Arc::clone(&self.queue), ending.clone());
+    /// The first consumer. If nobody waits for it any more, it goes with the channel.
+    pub(crate) async fn consume(
+        &mut self,
+        starting: BoxFuture<'static, lapin::Result<Consumer>>,
+    ) -> lapin::Result<Consumer> {
+        let started = self.starting.insert(starting).await;
+        self.starting = None;
+        started
+    }
+
+    /// Ends it, and lets go of these consumers of it then. Ready when everything that it held has gone back; it ends whether or not anybody waits.
+    pub(crate) fn end<C: Send + 'static>(&mut self, before: Before, consumers: C) -> Option<Ending> {
+        if std::mem::replace(&mut self.has_ended, true) {
+            return None;
         }
-        ending
+        let ending = end_aside(&self.channel, before, (self.starting.take(), consumers))?;
+        let ending = ending.map(drop).boxed().shared();
+        self.endings.add(Arc::clone(&self.queue), ending.clone());
+        Some(ending)
     }
 }
 
@@ -73,8 +91,6 @@ impl Deref for ConsumerChannel {
 
 impl Drop for ConsumerChannel {
     fn drop(&mut self) {
-        if self.channel.status().connected() {
-            drop(self.close());
-        }
+        self.end(Before::Unanswered, ());
     }
 }

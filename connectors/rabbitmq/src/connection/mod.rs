@@ -24,7 +24,7 @@ mod runtime;
 mod socket;
 mod url;
 
-pub(crate) use channel::Channel;
+pub(crate) use channel::{Before, Channel};
 pub(crate) use connect::{Connected, connect};
 pub(crate) use consumer_channel::ConsumerChannel;
 pub(crate) use notices::{Notice, Notices};

@@ -203,7 +203,7 @@ impl Lease {
     /// A channel to consume that queue on. Opened when no other one of the process holds anything of the queue any more.
     pub(crate) async fn consumer_channel(&self, queue: &Arc<str>) -> Result<ConsumerChannel> {
         self.endings.of_queue(queue).await;
-        Ok(ConsumerChannel::new(self.channel().await?, Arc::clone(queue), Arc::clone(&self.endings)))
+        Ok(ConsumerChannel::new(self.library_channel().await?, Arc::clone(queue), Arc::clone(&self.endings)))
     }
 }
 

@@ -118,7 +118,7 @@ impl DeadLetters for RabbitDeadLetters {
     async fn close(self: Box<Self>) -> Result<()> {
         let Self { queue, connected, channel, feed, held, .. } = *self;
         drop(feed);
-        channel.close().await;
+        channel.end().await;
         let count = lock(&held).len();
         give_back(&connected, &queue, count).await;
         connected.close().await

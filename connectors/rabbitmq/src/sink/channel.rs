@@ -198,7 +198,7 @@ impl ConfirmChannel {
 
     /// The sink is closed: says goodbye. What is on its way is abandoned (I1), and no longer on its way when RabbitMQ has answered.
     pub(super) fn close(&self) -> impl Future<Output = ()> + Send + use<> {
-        self.channel.close()
+        self.channel.end()
     }
 
     /// The sink ends: says why of everything whose fate nobody knows. What waits is abandoned.

@@ -43,6 +43,11 @@ impl Deliveries {
         self.consumer = consumer;
     }
 
+    /// The consumer, to outlive its channel.
+    pub(super) fn consumer(&self) -> Consumer {
+        self.consumer.clone()
+    }
+
     /// The next delivery that is already here, with its tag.
     pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<(u64, Record), ConsumerEnd>> {
         Poll::Ready(match ready!(Pin::new(&mut self.consumer).poll_next(context)) {

@@ -26,9 +26,7 @@ use std::{
 
 use futures_util::FutureExt;
 use gantry_sdk::{Error, ErrorKind, Record, Result};
-use lapin::{
-    options::{BasicAckOptions, BasicRejectOptions},
-};
+use lapin::options::{BasicAckOptions, BasicRejectOptions};
 
 use super::{
     GiveBack, SourceOptions,
@@ -37,7 +35,7 @@ use super::{
     queue::Queue,
 };
 use crate::{
-    connection::{ConsumerChannel, Lease},
+    connection::{Before, ConsumerChannel, Lease},
     error::{During, translate},
 };
 use phase::Phase;
@@ -52,8 +50,6 @@ const BATCHES_IN_WINDOW: u16 = 10;
 
 /// One queue being consumed.
 pub(super) struct QueueLane {
-    /// Goes before the consumer: one that goes while its channel stands is cancelled, and a quorum queue gives back in no order what
-    /// the cancel meets on its way (I5). With the channel, everything goes back in order.
     channel: ConsumerChannel,
     deliveries: Deliveries,
     subscription: Subscription,
@@ -96,8 +92,9 @@ impl QueueLane {
         let mut subscription = Subscription::new(queue, options, name)?;
         let place_in_stream = Place::recall(queue, memory, subscription.arguments());
         let queue = Queue::new(queue, connected);
-        let channel = connected.consumer_channel(&queue.name).await?;
-        let consumer = subscription.start(&channel, window.current()).await;
+        let mut channel = connected.consumer_channel(&queue.name).await?;
+        let starting = subscription.start(&channel, window.current());
+        let consumer = channel.consume(starting).await;
         let consumer = consumer.map_err(|error| {
             let error = queue.not_started(&error);
             if let (ErrorKind::Missing, Some(place)) = (error.kind(), &place_in_stream) {
@@ -322,13 +319,27 @@ impl QueueLane {
 
     /// Gives back, and ends the channel: everything has gone back when RabbitMQ has answered.
     pub(super) async fn close(&mut self) -> Result<(), lapin::Error> {
-        self.give_back().await?;
-        self.channel.close().await;
+        let before = self.give_back().await?;
+        if let Some(ending) = self.end(before) {
+            ending.await;
+        }
         Ok(())
+    }
+
+    /// Ends the channel, and its consumers behind it.
+    fn end(&mut self, before: Before) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let phase = std::mem::replace(&mut self.phase, Phase::Quiet);
+        self.channel.end(before, (self.deliveries.consumer(), phase))
     }
 
     /// Whether the channel still stands.
     pub(super) fn is_alive(&self) -> bool {
         self.channel.status().connected()
+    }
+}
+
+impl Drop for QueueLane {
+    fn drop(&mut self) {
+        drop(self.end(Before::Unanswered));
     }
 }

@@ -6,8 +6,8 @@ use lapin::options::QueueDeleteOptions;
 use serde_json::{Value as Json, json};
 
 use crate::support::{
-    Management, Proxy, Rabbit, amqp_url, assert_numbers, closed, commit, end_of, numbers, opened, records,
-    source_with, unique, unopened, until, within,
+    Management, Proxy, Rabbit, amqp_url, assert_numbers, closed, commit, end_of, numbers, opened, records, source_with,
+    unique, unopened, until, within,
 };
 
 /// The bridges of one process.
@@ -164,7 +164,8 @@ async fn a_sink_that_comes_while_the_connection_is_blocked_says_so() {
     let queue = rabbit.queue("blocked").await;
     let proxy = Proxy::start().await;
     let process = Process::at(proxy.url());
-    let sink = || (SINK.create)(&process.options(json!({ "queue": queue.name })), process.context()).expect("good options");
+    let sink =
+        || (SINK.create)(&process.options(json!({ "queue": queue.name })), process.context()).expect("good options");
     let first = opened(sink()).await;
     // connection.blocked with a reason, on channel 0: what RabbitMQ sends when it is short of memory.
     let reason = b"low on memory";

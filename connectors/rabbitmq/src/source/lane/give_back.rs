@@ -24,18 +24,20 @@ use super::{
     phase::{Hold, Phase},
     subscription::cancel,
 };
-use crate::source::GiveBack;
+use crate::{connection::Before, source::GiveBack};
 
 /// How long what is on its way may take: a part of the time that closing has.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl QueueLane {
     /// Ends the consumer. Everything not acknowledged, also what was never handed out, goes back here or with the channel, which
-    /// ends next.
-    pub(in crate::source) async fn give_back(&mut self) -> Result<(), lapin::Error> {
+    /// ends next; says what was sent on it before.
+    pub(in crate::source) async fn give_back(&mut self) -> Result<Before, lapin::Error> {
+        let mut before = Before::Unanswered;
         let calm = !self.phase.delivers() || self.has_calmed().await;
         if calm && self.phase.delivers() {
             cancel(&self.channel, self.deliveries.consumer_tag()).await?;
+            before = Before::Answered;
         }
         // What is settled and held back must not go back. If it cannot be sent, the channel is gone, and all of it returned.
         drop(self.acknowledge());
@@ -44,7 +46,7 @@ impl QueueLane {
             // Tag 0 with multiple: everything outstanding on the channel (AMQP 0-9-1, basic.nack).
             self.channel.basic_nack(0, BasicNackOptions { multiple: true, requeue: true }).await?;
         }
-        Ok(())
+        Ok(before)
     }
 
     /// Whether a cancel is of use, and meets nothing on its way.
