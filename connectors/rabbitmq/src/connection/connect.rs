@@ -1,6 +1,13 @@
 //! Connects to the first broker that lets us in.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use gantry_sdk::{Error, ErrorKind, Result, plugin::CurrentOptions};
 use lapin::{
@@ -37,6 +44,11 @@ pub(crate) struct Connected {
     /// For error messages.
     pub(crate) vhost: Arc<str>,
     telling: Telling,
+    is_shared: bool,
+    /// Channels that were ever opened on it.
+    opened: AtomicUsize,
+    /// Nobody new comes to it.
+    retired: AtomicBool,
     _cut: Cut,
 }
 
@@ -49,7 +61,7 @@ pub(crate) async fn connect(options: &ConnectionOptions, name: &str, current: &C
     let mut errors = Vec::new();
     for uri in uris {
         let endpoint = endpoint(&uri);
-        let attempt = Attempt { uri, credentials: &credentials, name, current };
+        let attempt = Attempt { uri, credentials: &credentials, name, current, is_shared: options.share };
         match attempt.broker(options.connection_timeout.0).await {
             Ok(connected) => return Ok(connected),
             Err(error) => {
@@ -68,6 +80,7 @@ struct Attempt<'a> {
     credentials: &'a Arc<Credentials>,
     name: &'a str,
     current: &'a CurrentOptions,
+    is_shared: bool,
 }
 
 impl Attempt<'_> {
@@ -143,7 +156,8 @@ impl Attempt<'_> {
             }
         };
         let telling = Telling::of(&connection);
-        Ok(Connected { connection, endpoint, vhost, telling, _cut: cut })
+        let (opened, retired) = (AtomicUsize::new(0), AtomicBool::new(false));
+        Ok(Connected { connection, endpoint, vhost, telling, is_shared: self.is_shared, opened, retired, _cut: cut })
     }
 
     fn mechanism(&self) -> SASLMechanism {
@@ -200,9 +214,19 @@ impl Connected {
     /// The same, for who ends it in a way of its own.
     pub(super) async fn library_channel(&self) -> Result<lapin::Channel> {
         let deadline = Instant::now() + CLOSE_TIMEOUT;
+        self.opened.fetch_add(1, Ordering::Relaxed);
         loop {
             match self.connection.create_channel().await {
                 Err(error) if is_full(&error) && Instant::now() < deadline => tokio::time::sleep(CHANNEL_PAUSE).await,
+                // The client library refuses a channel's number for ever once RabbitMQ has closed that channel with an error, and begins anew
+                // with the first number behind the last.
+                Err(error) if self.is_alive() && (self.has_used_all() || self.is_shared && is_full(&error)) => {
+                    self.retire();
+                    return Err(Error::disconnected(format!(
+                        "opening a channel to {}: the connection has used up its channels, and another one is opened",
+                        self.endpoint
+                    )));
+                }
                 Err(error) if is_full(&error) => {
                     return Err(Error::new(
                         ErrorKind::Refused,
@@ -232,6 +256,22 @@ impl Connected {
             }
             done = doing => done,
         }
+    }
+
+    /// Whether it is open for so many channels of somebody new.
+    pub(super) fn takes(&self, channels: usize) -> bool {
+        self.is_alive()
+            && !self.retired.load(Ordering::Relaxed)
+            && self.opened.load(Ordering::Relaxed) + channels <= self.channel_max()
+    }
+
+    /// Whoever is on it goes on, and nobody new comes.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
+    }
+
+    fn has_used_all(&self) -> bool {
+        self.opened.load(Ordering::Relaxed) > self.channel_max()
     }
 
     /// How many channels both sides agreed on.
@@ -305,7 +345,13 @@ mod tests {
         let addresses = vec![silent.local_addr().expect("it is bound"), closed];
         let credentials = Arc::new(Credentials::default());
         let uri = "amqp://several.invalid".parse().expect("it is a good URL");
-        let attempt = Attempt { uri, credentials: &credentials, name: "test", current: &CurrentOptions::default() };
+        let attempt = Attempt {
+            uri,
+            credentials: &credentials,
+            name: "test",
+            current: &CurrentOptions::default(),
+            is_shared: false,
+        };
         let tried = attempt.first_of(addresses, Instant::now() + Duration::from_millis(400)).await;
         let Err(error) = tried else { panic!("nobody is there") };
         assert_eq!(error.kind(), ErrorKind::Disconnected);

@@ -22,14 +22,21 @@ use super::channel::{Before, end_aside};
 /// The end of a channel.
 type Ending = Shared<BoxFuture<'static, ()>>;
 
-/// The ends of channels that have consumed, by queue.
+/// The ends of channels that have consumed, by queue; whatever the broker, which seldom costs a wait that was not needed.
 #[derive(Default)]
-pub(super) struct Endings(Mutex<Vec<(Arc<str>, Ending)>>);
+pub(super) struct Endings(Mutex<Vec<(Queue, Ending)>>);
+
+/// A queue of a broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Queue {
+    pub(super) vhost: Arc<str>,
+    pub(super) name: Arc<str>,
+}
 
 /// A channel to consume a queue on. Dropped, it ends by itself, and the next one of that queue waits for it.
 pub(crate) struct ConsumerChannel {
     channel: lapin::Channel,
-    queue: Arc<str>,
+    queue: Queue,
     endings: Arc<Endings>,
     /// The first consumer, while it is on its way.
     starting: Option<BoxFuture<'static, lapin::Result<Consumer>>>,
@@ -38,24 +45,24 @@ pub(crate) struct ConsumerChannel {
 
 impl Endings {
     /// Returns when no channel that has consumed that queue holds anything of it any more.
-    pub(super) async fn of_queue(&self, queue: &str) {
-        let endings: Vec<_> = self.lock().iter().filter(|(of, _)| **of == *queue).map(|(_, end)| end.clone()).collect();
+    pub(super) async fn of_queue(&self, queue: &Queue) {
+        let endings: Vec<_> = self.lock().iter().filter(|(of, _)| of == queue).map(|(_, end)| end.clone()).collect();
         join_all(endings).await;
     }
 
-    fn add(&self, queue: Arc<str>, ending: Ending) {
+    fn add(&self, queue: Queue, ending: Ending) {
         let mut endings = self.lock();
         endings.retain(|(_, ending)| ending.clone().now_or_never().is_none());
         endings.push((queue, ending));
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<(Arc<str>, Ending)>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<(Queue, Ending)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl ConsumerChannel {
-    pub(super) const fn new(channel: lapin::Channel, queue: Arc<str>, endings: Arc<Endings>) -> Self {
+    pub(super) const fn new(channel: lapin::Channel, queue: Queue, endings: Arc<Endings>) -> Self {
         Self { channel, queue, endings, starting: None, has_ended: false }
     }
 
@@ -76,7 +83,7 @@ impl ConsumerChannel {
         }
         let ending = end_aside(&self.channel, before, (self.starting.take(), consumers))?;
         let ending = ending.map(drop).boxed().shared();
-        self.endings.add(Arc::clone(&self.queue), ending.clone());
+        self.endings.add(self.queue.clone(), ending.clone());
         Some(ending)
     }
 }

@@ -27,6 +27,6 @@ mod url;
 pub(crate) use channel::{Before, Channel};
 pub(crate) use connect::{Connected, connect};
 pub(crate) use consumer_channel::ConsumerChannel;
-pub(crate) use notices::{Notice, Notices};
+pub(crate) use notices::Notices;
 pub use options::{AuthMechanism, ConnectionOptions, TlsOptions};
 pub(crate) use pool::{Lease, Purpose, lease};

@@ -14,7 +14,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use gantry_sdk::{Context, Error, ErrorKind, Result};
@@ -22,8 +22,11 @@ use gantry_sdk::{Context, Error, ErrorKind, Result};
 use super::{
     ConnectionOptions,
     connect::{Connected, connect},
-    consumer_channel::{ConsumerChannel, Endings},
+    consumer_channel::{ConsumerChannel, Endings, Queue},
 };
+
+/// How long the channels of a queue's last consumer may take to end. RabbitMQ answers at once, but for a node that is very busy.
+const ENDING_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +37,11 @@ pub(crate) enum Purpose {
 
 /// All connections of the process that are shared, by what leads to them.
 #[derive(Default)]
-struct Pool(Mutex<Vec<Arc<Connections>>>);
+struct Pool {
+    all: Mutex<Vec<Arc<Connections>>>,
+    /// Also of connections whose options have changed since.
+    endings: Arc<Endings>,
+}
 
 /// Those with the same options, for the same purpose.
 struct Connections {
@@ -78,18 +85,20 @@ pub(crate) async fn lease(
     context: &Context,
     channels: usize,
 ) -> Result<Lease> {
+    let pool = context.shared.get_or_default::<Pool>();
     if options.share {
-        return context.shared.get_or_default::<Pool>().connections(options, purpose).lease(context, channels).await;
+        return pool.connections(options, purpose).lease(context, channels).await;
     }
     let name = options.connection_name.as_deref().unwrap_or(name);
     let connected = Arc::new(connect(options, name, &context.options).await?);
     let channels = channels.min(connected.channel_max());
-    Ok(Lease { connected, channels, connections: None, endings: Arc::default(), left: AtomicBool::new(false) })
+    let endings = Arc::clone(&pool.endings);
+    Ok(Lease { connected, channels, connections: None, endings, left: AtomicBool::new(false) })
 }
 
 impl Pool {
     fn connections(&self, options: &ConnectionOptions, purpose: Purpose) -> Arc<Connections> {
-        let mut all = lock(&self.0);
+        let mut all = lock(&self.all);
         // Those that nobody uses or opens: options change, and every set of them would stay.
         all.retain(|connections| Arc::strong_count(connections) > 1);
         let found = all.iter().find(|one| one.purpose == purpose && one.options == *options);
@@ -99,7 +108,7 @@ impl Pool {
                 purpose,
                 open: Mutex::default(),
                 opening: tokio::sync::Mutex::default(),
-                endings: Arc::default(),
+                endings: Arc::clone(&self.endings),
             });
             all.push(connections.clone());
             connections
@@ -142,7 +151,9 @@ impl Connections {
     fn join(self: &Arc<Self>, channels: usize) -> Option<Lease> {
         let mut open = lock(&self.open);
         open.retain(|member| member.connected.is_alive());
-        let has_room = |member: &&mut Member| member.channels + channels <= member.connected.channel_max();
+        let has_room = |member: &&mut Member| {
+            member.connected.takes(channels) && member.channels + channels <= member.connected.channel_max()
+        };
         let member = open.iter_mut().find(has_room)?;
         member.users += 1;
         member.channels += channels;
@@ -201,9 +212,19 @@ impl Lease {
     }
 
     /// A channel to consume that queue on. Opened when no other one of the process holds anything of the queue any more.
+    ///
+    /// # Errors
+    /// One that does not end: a connection that does not answer. The next attempt is on another one.
     pub(crate) async fn consumer_channel(&self, queue: &Arc<str>) -> Result<ConsumerChannel> {
-        self.endings.of_queue(queue).await;
-        Ok(ConsumerChannel::new(self.library_channel().await?, Arc::clone(queue), Arc::clone(&self.endings)))
+        let queue = Queue { vhost: Arc::clone(&self.vhost), name: Arc::clone(queue) };
+        if tokio::time::timeout(ENDING_TIMEOUT, self.endings.of_queue(&queue)).await.is_err() {
+            self.retire();
+            let doing = format!("consuming queue \"{}\" on {}", queue.name, self.place());
+            return Err(Error::disconnected(format!(
+                "{doing}: the channel that consumed it before has not ended in {ENDING_TIMEOUT:?}"
+            )));
+        }
+        Ok(ConsumerChannel::new(self.library_channel().await?, queue, Arc::clone(&self.endings)))
     }
 }
 

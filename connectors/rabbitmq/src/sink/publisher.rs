@@ -21,7 +21,7 @@ use super::{
     open::Opened,
     plan::Plan,
 };
-use crate::connection::{Notice, Notices};
+use crate::connection::Notices;
 
 /// What the runtime wants.
 pub(super) enum Order {
@@ -81,10 +81,13 @@ impl Publisher {
             self.channels.iter_mut().for_each(|channel| channel.give_up(&why));
             self.shared.plan.context.health.set(Condition::Failed(why.cause, why.reason));
         }
-        // Others may go on with the connection.
-        let closing: Vec<_> = self.channels.iter().map(ConfirmChannel::close).collect();
-        let closing = join_all(closing);
-        drop(tokio::time::timeout(CLOSE_TIMEOUT, closing).await);
+        if ended.is_ok() {
+            // Others may go on with the connection. After an error the channels end by themselves: it has to be told at once.
+            let closing: Vec<_> = self.channels.iter().map(ConfirmChannel::close).collect();
+            if tokio::time::timeout(CLOSE_TIMEOUT, join_all(closing)).await.is_err() {
+                self.shared.connected.retire();
+            }
+        }
         ended
     }
 
@@ -111,16 +114,11 @@ impl Publisher {
 
     fn observe(&mut self, context: &mut Context<'_>) {
         while let Poll::Ready(Some(notice)) = self.notices.poll_next_unpin(context) {
-            match notice {
-                Notice::Blocked(reason) => self.blocked = Some(reason),
-                Notice::Up => {
-                    if self.blocked.take().is_some() {
-                        self.channels.iter_mut().for_each(ConfirmChannel::forgive);
-                    }
-                }
-                // Wakes this task, which then sees the end itself.
-                Notice::Ended(_) => {}
+            // The end of the connection wakes this task, which then sees it itself.
+            if self.blocked.is_some() && notice.blocked.is_none() {
+                self.channels.iter_mut().for_each(ConfirmChannel::forgive);
             }
+            self.blocked = notice.blocked;
         }
     }
 
@@ -137,6 +135,8 @@ impl Publisher {
         while self.clock.poll_tick(context).is_ready() {
             if self.blocked.is_none() && self.channels.iter().any(|channel| channel.is_late(timeout)) {
                 let place = self.shared.connected.place();
+                // Whoever opens next, this bridge first of all, is better off on another one.
+                self.shared.connected.retire();
                 return Err(Error::disconnected(format!("publishing to {place}: no confirm in {timeout:?}")));
             }
         }

@@ -30,7 +30,7 @@ use futures_util::future::join_all;
 use gantry_sdk::{Closed, Context, Error, ErrorKind, Lane, Limits, Polled, Position, Result, health::Condition};
 
 use crate::{
-    connection::{Lease, Notice, Notices, Purpose, lease},
+    connection::{Lease, Notices, Purpose, lease},
     error::{During, translate},
 };
 use depth::Watch;
@@ -216,12 +216,9 @@ impl Source {
             depth.observe(context);
         }
         while let Poll::Ready(Some(notice)) = self.notices.as_mut().poll_next(context) {
-            match notice {
-                Notice::Blocked(reason) => self.context.health.set(Condition::Blocked(reason)),
-                Notice::Up => self.context.health.set(Condition::Up),
-                // How a connection ends is the consumers' to tell, where there are any.
-                Notice::Ended(error) => self.trouble = Some(error),
-            }
+            self.context.health.set(notice.blocked.map_or(Condition::Up, Condition::Blocked));
+            // How a connection ends is the consumers' to tell, where there are any.
+            self.trouble = notice.ended;
         }
     }
 

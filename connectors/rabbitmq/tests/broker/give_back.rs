@@ -110,7 +110,7 @@ async fn i5_an_opening_that_is_dropped_gives_back_in_order() {
     }
 }
 
-async fn unlimited_quorum_queue(rabbit: &Rabbit) -> Queue {
+pub(crate) async fn unlimited_quorum_queue(rabbit: &Rabbit) -> Queue {
     // None is unlimited before 4.0, -1 since.
     quorum_queue(rabbit, (Management::new().version() >= (4, 0)).then_some(-1)).await
 }

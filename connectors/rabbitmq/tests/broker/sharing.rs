@@ -5,8 +5,9 @@ use gantry_sdk::{Context, ErrorKind, Shared, Source, testkit};
 use lapin::options::QueueDeleteOptions;
 use serde_json::{Value as Json, json};
 
+use crate::give_back::unlimited_quorum_queue;
 use crate::support::{
-    Management, Proxy, Rabbit, amqp_url, assert_numbers, closed, commit, end_of, numbers, opened, records, source_with,
+    Management, Proxy, Queue, Rabbit, amqp_url, assert_numbers, closed, commit, end_of, numbers, opened, records, source_with,
     unique, unopened, until, within,
 };
 
@@ -115,6 +116,23 @@ async fn the_end_of_one_channel_disturbs_no_other() {
     closed(second.close()).await;
 }
 
+/// The client library never forgets a channel that RabbitMQ has closed.
+#[tokio::test]
+async fn questions_that_are_refused_again_and_again_wear_no_connection_out() {
+    let rabbit = Rabbit::connect().await;
+    let (queue, other) = (rabbit.queue("stays").await, rabbit.queue("comes").await);
+    let process = Process::at(format!("{}?channel_max=8", amqp_url()));
+    let mut stays = process.source(&queue.name).await;
+    for _ in 0..20 {
+        let missing = process.options(json!({ "queue": unique("missing") }));
+        assert_eq!(unopened(source_with(missing, process.context())).await.kind(), ErrorKind::Missing);
+    }
+    closed(process.source(&other.name).await.close()).await;
+    rabbit.publish_numbers(&queue, 0..10).await;
+    assert_numbers(&numbers(&records(&mut *stays, 10).await.0), 0..10);
+    closed(stays.close()).await;
+}
+
 #[tokio::test]
 async fn a_connection_that_is_cut_ends_for_everybody_and_one_comes_for_all() {
     let rabbit = Rabbit::connect().await;
@@ -136,7 +154,13 @@ async fn a_connection_that_is_cut_ends_for_everybody_and_one_comes_for_all() {
 #[tokio::test]
 async fn i5_what_a_dropped_source_held_comes_before_what_follows() {
     let rabbit = Rabbit::connect().await;
-    let (queue, other) = (rabbit.queue("dropped").await, rabbit.queue("other").await);
+    for queue in [rabbit.queue("dropped").await, unlimited_quorum_queue(&rabbit).await] {
+        drop_again_and_again(&rabbit, queue).await;
+    }
+}
+
+async fn drop_again_and_again(rabbit: &Rabbit, queue: Queue) {
+    let other = rabbit.queue("other").await;
     rabbit.publish_numbers(&queue, 0..2_000).await;
     let process = Process::at(amqp_url());
     // The connection stays: another one uses it.
