@@ -7,12 +7,12 @@ use serde_json::{Value as Json, json};
 
 use crate::give_back::unlimited_quorum_queue;
 use crate::support::{
-    Management, Proxy, Queue, Rabbit, amqp_url, assert_numbers, closed, commit, end_of, numbers, opened, records, source_with,
-    unique, unopened, until, within,
+    ALL, Management, Proxy, Queue, Rabbit, amqp_url, assert_numbers, batch, closed, commit, end_of, numbers, opened,
+    records, source_with, unique, unopened, until, within,
 };
 
 /// The bridges of one process.
-struct Process {
+pub(crate) struct Process {
     shared: Shared,
     /// What its connections are called at the broker.
     name: String,
@@ -20,15 +20,15 @@ struct Process {
 }
 
 impl Process {
-    fn at(url: String) -> Self {
+    pub(crate) fn at(url: String) -> Self {
         Self { shared: Shared::default(), name: unique("shared"), url }
     }
 
-    fn context(&self) -> Context {
+    pub(crate) fn context(&self) -> Context {
         Context { shared: self.shared.clone(), ..testkit::context() }
     }
 
-    fn options(&self, more: Json) -> Json {
+    pub(crate) fn options(&self, more: Json) -> Json {
         let mut options = json!({ "connection": { "urls": [self.url], "connection_name": self.name } });
         options.as_object_mut().expect("it is one").extend(more.as_object().expect("it is one").clone());
         options
@@ -180,6 +180,28 @@ async fn drop_again_and_again(rabbit: &Rabbit, queue: Queue) {
     assert_numbers(&numbers(&taken), begins..2_000);
     closed(source.close()).await;
     closed(stays.close()).await;
+}
+
+#[tokio::test]
+async fn a_source_that_nobody_polls_holds_up_no_other() {
+    let rabbit = Rabbit::connect().await;
+    let (stalls, flows) = (rabbit.queue("stalls").await, rabbit.queue("flows").await);
+    rabbit.publish_all(&stalls, (0..2_000).map(|_| vec![0; 10_000])).await;
+    rabbit.publish_numbers(&flows, 0..5_000).await;
+    let process = Process::at(amqp_url());
+    let stalled = process.source(&stalls.name).await;
+    let mut flowing = process.source(&flows.name).await;
+    let mut arrived = Vec::new();
+    while arrived.len() < 5_000 {
+        let (_, taken, last) = batch(&mut *flowing, ALL).await;
+        arrived.extend(numbers(&taken));
+        commit(&mut *flowing, 0, &last).await;
+    }
+    assert_numbers(&arrived, 0..5_000);
+    closed(flowing.close()).await;
+    assert_eq!(rabbit.ready(&flows).await, 0);
+    closed(stalled.close()).await;
+    until(2_000, || rabbit.ready(&stalls)).await;
 }
 
 #[tokio::test]
