@@ -13,7 +13,6 @@ use rdkafka::{
     message::{BorrowedMessage, Headers as _},
     mocking::MockCluster,
     producer::DefaultProducerContext,
-    types::RDKafkaErrorCode as Code,
 };
 
 use super::{SOON, bootstrap_servers, eventually, while_it_goes_on};
