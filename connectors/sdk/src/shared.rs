@@ -42,7 +42,8 @@ mod tests {
     #[test]
     fn each_type_is_there_once_for_everybody() {
         let shared = Shared::default();
-        shared.clone().get_or_default::<AtomicU64>().store(7, Ordering::Relaxed);
+        let another = shared.clone();
+        another.get_or_default::<AtomicU64>().store(7, Ordering::Relaxed);
         assert_eq!(*shared.get_or_default::<String>(), "");
         assert_eq!(shared.get_or_default::<AtomicU64>().load(Ordering::Relaxed), 7);
         assert_eq!(Shared::default().get_or_default::<AtomicU64>().load(Ordering::Relaxed), 0, "another process's");
