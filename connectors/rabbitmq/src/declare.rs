@@ -17,7 +17,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
-    Arguments,
+    Arguments, ConnectionOptions,
     convert::short_string,
     error::{During, translate},
     names,
@@ -102,9 +102,10 @@ const fn yes() -> bool {
 }
 
 impl DeclareOptions {
-    /// Whether what it makes belongs to one connection.
-    pub(crate) fn is_exclusive(&self) -> bool {
-        self.queue.as_ref().is_some_and(|queue| queue.exclusive)
+    /// The connection to declare on: an exclusive queue belongs to its connection, which then is nobody else's.
+    pub(crate) fn connection(declare: Option<&Self>, connection: &ConnectionOptions) -> ConnectionOptions {
+        let is_exclusive = declare.and_then(|declare| declare.queue.as_ref()).is_some_and(|queue| queue.exclusive);
+        ConnectionOptions { share: connection.share && !is_exclusive, ..connection.clone() }
     }
 
     /// The bindings as ways that records go, for [`gantry_sdk::Description`].

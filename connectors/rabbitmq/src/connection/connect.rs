@@ -44,6 +44,7 @@ pub(crate) struct Connected {
     /// For error messages.
     pub(crate) vhost: Arc<str>,
     telling: Telling,
+    /// One that is used up is replaced by another.
     is_shared: bool,
     /// Channels that were ever opened on it.
     opened: AtomicUsize,
@@ -61,7 +62,7 @@ pub(crate) async fn connect(options: &ConnectionOptions, name: &str, current: &C
     let mut errors = Vec::new();
     for uri in uris {
         let endpoint = endpoint(&uri);
-        let attempt = Attempt { uri, credentials: &credentials, name, current, is_shared: options.share };
+        let attempt = Attempt { uri, credentials: &credentials, name, current };
         match attempt.broker(options.connection_timeout.0).await {
             Ok(connected) => return Ok(connected),
             Err(error) => {
@@ -80,7 +81,6 @@ struct Attempt<'a> {
     credentials: &'a Arc<Credentials>,
     name: &'a str,
     current: &'a CurrentOptions,
-    is_shared: bool,
 }
 
 impl Attempt<'_> {
@@ -157,7 +157,7 @@ impl Attempt<'_> {
         };
         let telling = Telling::of(&connection);
         let (opened, retired) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Ok(Connected { connection, endpoint, vhost, telling, is_shared: self.is_shared, opened, retired, _cut: cut })
+        Ok(Connected { connection, endpoint, vhost, telling, is_shared: false, opened, retired, _cut: cut })
     }
 
     fn mechanism(&self) -> SASLMechanism {
@@ -206,6 +206,11 @@ fn all_of(errors: Vec<Error>) -> Error {
 }
 
 impl Connected {
+    /// The same, for many.
+    pub(super) fn shared(self) -> Self {
+        Self { is_shared: true, ..self }
+    }
+
     /// A new channel. Where no more are allowed it waits a moment for one that is being closed.
     pub(crate) async fn channel(&self) -> Result<Channel> {
         self.library_channel().await.map(Channel::new)
@@ -345,13 +350,7 @@ mod tests {
         let addresses = vec![silent.local_addr().expect("it is bound"), closed];
         let credentials = Arc::new(Credentials::default());
         let uri = "amqp://several.invalid".parse().expect("it is a good URL");
-        let attempt = Attempt {
-            uri,
-            credentials: &credentials,
-            name: "test",
-            current: &CurrentOptions::default(),
-            is_shared: false,
-        };
+        let attempt = Attempt { uri, credentials: &credentials, name: "test", current: &CurrentOptions::default() };
         let tried = attempt.first_of(addresses, Instant::now() + Duration::from_millis(400)).await;
         let Err(error) = tried else { panic!("nobody is there") };
         assert_eq!(error.kind(), ErrorKind::Disconnected);

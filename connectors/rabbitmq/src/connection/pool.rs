@@ -161,7 +161,7 @@ impl Connections {
     }
 
     fn add(self: &Arc<Self>, connected: Connected, channels: usize) -> Lease {
-        let connected = Arc::new(connected);
+        let connected = Arc::new(connected.shared());
         let channels = channels.min(connected.channel_max());
         lock(&self.open).push(Member { connected: connected.clone(), users: 1, channels });
         self.used(connected, channels)

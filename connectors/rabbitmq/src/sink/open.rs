@@ -14,7 +14,7 @@ use super::{
     plan::{Piece, Plan},
 };
 use crate::{
-    connection::{Channel, Connected, ConnectionOptions, Lease, Purpose, lease},
+    connection::{Channel, Connected, Lease, Purpose, lease},
     convert::short_string,
     declare::DeclareOptions,
     error::{During, kind, translate},
@@ -34,9 +34,7 @@ pub(super) async fn open(plan: &Plan) -> Result<Opened> {
     let role = if context.dead_letter { " dead letter" } else { "" };
     let name = format!("gantry {}/{}{role}", context.bridge, context.task);
     let channels = usize::from(plan.options.channels) + OTHER_CHANNELS;
-    let is_own = plan.options.declare.as_ref().is_some_and(DeclareOptions::is_exclusive);
-    let connection = &plan.options.connection;
-    let connection = ConnectionOptions { share: connection.share && !is_own, ..connection.clone() };
+    let connection = DeclareOptions::connection(plan.options.declare.as_ref(), &plan.options.connection);
     let connected = lease(&connection, Purpose::Publish, &name, context, channels).await?;
     match connected.unless_blocked(set_up(plan, &connected)).await {
         Ok(channels) => Ok(Opened { connected: Arc::new(connected), channels }),

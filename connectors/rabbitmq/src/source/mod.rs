@@ -30,6 +30,7 @@ use futures_util::future::join_all;
 use gantry_sdk::{Closed, Context, Error, ErrorKind, Lane, Limits, Polled, Position, Result, health::Condition};
 
 use crate::{
+    DeclareOptions,
     connection::{Lease, Notices, Purpose, lease},
     error::{During, translate},
 };
@@ -159,7 +160,7 @@ impl Source {
         // Who we are in RabbitMQ's management pages.
         let name = format!("gantry {}/{}", context.bridge, context.task);
         let channels = options.queues().count() + CHANNELS_TO_ASK_ON;
-        let connection = options.connection_to_use();
+        let connection = DeclareOptions::connection(options.declare.as_ref(), &options.connection);
         let connected = lease(&connection, Purpose::Consume, &name, &context, channels).await?;
         let mut source = Box::new(Self {
             notices: connected.notices(),

@@ -80,12 +80,6 @@ const fn yes() -> bool {
 }
 
 impl SourceOptions {
-    /// An exclusive queue belongs to its connection, which then is nobody else's.
-    pub(super) fn connection_to_use(&self) -> ConnectionOptions {
-        let is_own = self.declare.as_ref().is_some_and(DeclareOptions::is_exclusive);
-        ConnectionOptions { share: self.connection.share && !is_own, ..self.connection.clone() }
-    }
-
     /// The queues in order; each is a lane.
     pub(crate) fn queues(&self) -> impl Iterator<Item = &str> {
         self.queue.iter().chain(&self.queues).map(String::as_str)

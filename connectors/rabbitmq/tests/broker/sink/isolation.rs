@@ -1,7 +1,5 @@
 //! Sinks on one connection: what holds one of them up, or ends its channel, disturbs no other.
 
-use std::time::Duration;
-
 use gantry_rabbitmq::SINK;
 use gantry_sdk::{Health, Properties, Record, Sink, health::Condition};
 use lapin::types::AMQPValue;
@@ -10,9 +8,9 @@ use serde_json::{Value as Json, json};
 use super::{
     super::{
         sharing::Process,
-        support::{Rabbit, amqp_url, assert_numbers, closed, opened, unique, unopened, until, within},
+        support::{Rabbit, amqp_url, assert_numbers, closed, opened, unique, unopened, until},
     },
-    support::{Hand, deliver, drain, drain_numbers, numbered, record},
+    support::{Hand, arrive, deliver, drain, drain_numbers, numbered, record},
 };
 
 async fn sink(process: &Process, options: Json, health: Health) -> Box<dyn Sink> {
@@ -35,15 +33,7 @@ async fn a_full_queue_holds_up_no_other_sink() {
     until(true, async || matches!(health.get(), Condition::Blocked(_))).await;
     assert!(deliver(&mut *goes, numbered(0..1000)).await.refused.is_empty());
     assert_numbers(&drain_numbers(&rabbit, &other).await, 0..1000);
-    let mut arrived = Vec::new();
-    let all = async {
-        while arrived.len() < 5 {
-            arrived.extend(drain_numbers(&rabbit, &full).await);
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    within("all arrive", all).await;
-    assert_numbers(&arrived, 0..5);
+    assert_numbers(&arrive(&rabbit, &full, 5).await, 0..5);
     closed(stuck.close()).await;
     closed(goes.close()).await;
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{
     super::support::{Rabbit, amqp_url, assert_numbers, closed, opened, until, within},
-    support::{Hand, bind, context, deliver, drain, drain_numbers, exchange, numbered, open, record, sink},
+    support::{Hand, arrive, bind, context, deliver, drain, drain_numbers, exchange, numbered, open, record, sink},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -44,11 +44,7 @@ async fn i5_a_full_queue_holds_the_line_and_nothing_is_sent_twice() {
     let mut hand = Hand::new(0);
     hand.put(&mut *sink, numbered(0..40)).await.expect("it takes them");
     until(true, async || matches!(health.get(), Condition::Blocked(_))).await;
-    let mut arrived = Vec::new();
-    while arrived.len() < 40 {
-        arrived.extend(drain_numbers(&rabbit, &queue).await);
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let arrived = arrive(&rabbit, &queue, 40).await;
     within("flushing", sink.flush()).await.expect("it delivers");
     assert_eq!(hand.fates().await.refused.len(), 0);
     assert_numbers(&arrived, 0..40);
@@ -67,14 +63,7 @@ async fn what_a_queue_rejects_under_full_pipelining_comes_again_once_and_in_orde
     let mut sink = open(json!({ "queue": queue.name })).await;
     let mut hand = Hand::new(0);
     hand.put(&mut *sink, numbered(0..500)).await.expect("it takes them");
-    let mut arrived = Vec::new();
-    let all = async {
-        while arrived.len() < 500 {
-            arrived.extend(drain_numbers(&rabbit, &queue).await);
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    within("all arrive", all).await;
+    let mut arrived = arrive(&rabbit, &queue, 500).await;
     within("flushing", sink.flush()).await.expect("it delivers");
     assert_eq!(hand.fates().await.refused.len(), 0);
     // What was rejected comes behind what was not, and each of the two in order.

@@ -1,6 +1,6 @@
 //! A sink, and what the runtime does with it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use gantry_rabbitmq::SINK;
 use gantry_sdk::{
@@ -150,6 +150,19 @@ pub(super) async fn drain_numbers(rabbit: &Rabbit, queue: &Queue) -> Vec<usize> 
         std::str::from_utf8(&message.delivery.data).expect("it is text").parse().expect("it is a number")
     };
     drain(rabbit, queue).await.iter().map(number).collect()
+}
+
+/// The same, taken out as they come, until there are so many.
+pub(super) async fn arrive(rabbit: &Rabbit, queue: &Queue, count: usize) -> Vec<usize> {
+    let mut arrived = Vec::new();
+    let all = async {
+        while arrived.len() < count {
+            arrived.extend(drain_numbers(rabbit, queue).await);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    within("all arrive", all).await;
+    arrived
 }
 
 /// The only message in the queue.
