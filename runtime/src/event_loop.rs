@@ -185,14 +185,14 @@ impl<'t> EventLoop<'t> {
             let checkpoint = Some(checkpoint.clone());
             batches.extend(receipt.map(|receipt| (Outlet::Sink(sink), Batch { records, receipt, checkpoint })));
         }
-        if !condemned.is_empty() {
-            self.events.refuse(lane, sequence, condemned).await?;
-        }
-        // I1: not before the refused ones are dealt with. If they cannot be, the batch stays unsettled for good.
         let settler = &mut self.events.settler;
+        if !condemned.is_empty() {
+            settler.refuse(lane, sequence, condemned)?;
+        }
+        // I1: not before it is certain what becomes of the refused ones. If nothing can, the batch stays unsettled for good.
         settler.in_flight.routed(lane, sequence);
         if batches.is_empty() {
-            return self.events.commit().await;
+            return self.events.settle_at_once(lane).await;
         }
         let mut batches = batches.into_iter();
         batches.try_for_each(|(outlet, batch)| settler.outlets.write(outlet, batch)).map_err(IncarnationEnd::Failed)

@@ -8,12 +8,14 @@
 //!   knows its size before it is there.
 //! - Every record that came in is in exactly one count (I6): in flight, out, filtered, dead-lettered or returned.
 //! - Of a transactional task nothing is settled before its transaction is committed: what ends before that is returned.
+//! - Dead letters of a lane are in the order in which its source gave the records (I5).
 //! - Whoever waits for what becomes of a record is told when the whole batch is settled, and only then.
 
 mod entry;
 mod held;
 mod roots;
 mod waiting;
+mod withheld;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -61,6 +63,8 @@ struct LaneInFlight {
     /// Its name over restarts.
     key: Arc<str>,
     ledger: Ledger<Held>,
+    /// Batches with refused records that wait for their turn to be dead letters.
+    withheld: usize,
     /// It gives no more.
     ended: bool,
 }
@@ -171,6 +175,7 @@ impl InFlight {
         let lane = self.lanes.entry(entry.lane).or_insert_with(|| LaneInFlight {
             key: key(),
             ledger: Ledger::new(entry.lane, epoch, outcomes.clone()),
+            withheld: 0,
             ended: false,
         });
         let checkpoint = Checkpoint { lane_key: lane.key.clone(), position: entry.last.clone() };
@@ -187,8 +192,9 @@ impl InFlight {
         roots: Roots,
     ) -> Option<Receipt> {
         let ledger = &mut self.lanes.get_mut(&lane)?.ledger;
+        let receipt = receipt(ledger, sequence, Outlet::Sink(sink), records)?;
         ledger.held(sequence)?.goes_to(sink, roots);
-        receipt(ledger, sequence, Outlet::Sink(sink), records)
+        Some(receipt)
     }
 
     /// Every record of the batch has a part now, or needs none. Counts the batch if nothing of it is open.
@@ -210,6 +216,7 @@ impl InFlight {
         if let Some(end) = reason_to_end(&outcome) {
             return end;
         }
+        held.part_answered(outcome.outlet);
         held.answered(outcome.outlet, outcome.answers);
         let refuse = |failure| held.refuse(outcome.outlet, failure);
         let condemned: Vec<_> = outcome.failures.into_iter().filter_map(refuse).collect();

@@ -37,7 +37,8 @@ struct Entry<T> {
     position: Position,
     /// Every record has a part, or needs none.
     routed: bool,
-    /// Receipts given out whose outcome has not come, or came with failures that are not dealt with.
+    /// Receipts given out whose outcome has not come, or came with failures that are not dealt with, and what is
+    /// [held open](Ledger::hold_open).
     open_parts: u32,
     held: T,
 }
@@ -91,6 +92,13 @@ impl<T> Ledger<T> {
         Some(Receipt::new((self.lane, self.epoch, sequence.0), outlet, records, wants_answers, self.outcomes.clone()))
     }
 
+    /// Something else of that batch is not dealt with. To be [settled](Self::settle) like a part.
+    pub fn hold_open(&mut self, sequence: Sequence) {
+        if let Some(entry) = self.entry(sequence.0) {
+            entry.open_parts += 1;
+        }
+    }
+
     /// The entry that an outcome speaks of, with what the task keeps for it. `None` when it speaks of another epoch
     /// (I3).
     pub fn find(&mut self, outcome: &Outcome) -> Option<(Sequence, &mut T)> {
@@ -104,6 +112,11 @@ impl<T> Ledger<T> {
     /// What the task keeps with the oldest entry. After [`Self::advance`] it is one that is not settled.
     pub fn oldest(&self) -> Option<&T> {
         self.entries.front().map(|entry| &entry.held)
+    }
+
+    /// Every entry with what the task keeps with it, oldest first.
+    pub fn oldest_first(&mut self) -> impl Iterator<Item = (Sequence, &mut T)> {
+        (self.base..).map(Sequence).zip(self.entries.iter_mut().map(|entry| &mut entry.held))
     }
 
     /// What the task keeps with that entry.

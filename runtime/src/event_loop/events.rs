@@ -2,7 +2,6 @@
 
 use gantry_sdk::{
     Answers, Error, Lane, Limits, Polled, Position, Record, Result, Source,
-    ledger::Sequence,
     receipt::{Outcome, OutcomeReceiver},
 };
 use tokio::time::{Instant, sleep_until};
@@ -18,7 +17,6 @@ use super::{
 };
 use crate::{
     definition::Delivery,
-    in_flight::Condemned,
     liveness::{ANSWER, Broken, Flow},
 };
 
@@ -243,18 +241,9 @@ impl<'t> Events<'t> {
         Ok(())
     }
 
-    /// Deals with records that can never be delivered.
-    pub(super) async fn refuse(
-        &mut self,
-        lane: Lane,
-        sequence: Sequence,
-        condemned: Vec<Condemned>,
-    ) -> Result<(), IncarnationEnd> {
-        run_controlled(&mut self.control, "rejecting records", self.settler.refuse(lane, sequence, condemned)).await?
-    }
-
-    /// Commits what a batch settled of which nothing goes to the sink.
-    pub(super) async fn commit(&mut self) -> Result<(), IncarnationEnd> {
+    /// Deals with a batch of which nothing goes to a sink: its refused records may have their turn, and it may be settled.
+    pub(super) async fn settle_at_once(&mut self, lane: Lane) -> Result<(), IncarnationEnd> {
+        run_controlled(&mut self.control, "rejecting records", self.settler.hand_over_refused(lane)).await??;
         run_controlled(&mut self.control, "committing", self.settler.commit()).await?
     }
 

@@ -36,15 +36,17 @@ impl Settler {
     pub(super) async fn settle(&mut self, first: Outcome, others: &mut OutcomeReceiver) -> Result<(), IncarnationEnd> {
         let mut next = Some(first);
         while let Some(outcome) = next {
+            let lane = outcome.lane;
             match self.in_flight.take(outcome) {
                 Consequence::Nothing => {}
                 Consequence::Refused(lane, sequence, condemned) => {
-                    self.refuse(lane, sequence, condemned).await?;
+                    self.refuse(lane, sequence, condemned)?;
                     self.in_flight.part_done(lane, sequence);
                 }
                 Consequence::Halt(reason) => return Err(IncarnationEnd::Halted(Error::config(reason.as_ref()))),
                 Consequence::Stop(error) => return Err(IncarnationEnd::Failed(error)),
             }
+            self.hand_over_refused(lane).await?;
             next = others.try_recv().ok();
         }
         self.commit().await
@@ -79,8 +81,9 @@ impl Settler {
         Ok(())
     }
 
-    /// Deals with records that can never be delivered, as the bridge's error policy says (I6).
-    pub(super) async fn refuse(
+    /// What the bridge's error policy says of records that can never be delivered (I6). Those that will be dead letters wait for their
+    /// [turn](Self::hand_over_refused).
+    pub(super) fn refuse(
         &mut self,
         lane: Lane,
         sequence: Sequence,
@@ -95,9 +98,24 @@ impl Settler {
                 self.in_flight.drop_refused(lane, sequence, condemned.len());
                 Ok(())
             }
-            (Tolerance::All, Some(DeadLetterTarget::Reject)) => self.reject(lane, sequence, &condemned).await,
-            (Tolerance::All, Some(DeadLetterTarget::Sink(_))) => self.send_dead_letters(lane, sequence, condemned),
+            (Tolerance::All, Some(_)) => {
+                self.in_flight.withhold(lane, sequence, condemned);
+                Ok(())
+            }
         }
+    }
+
+    /// Hands the refused records of that lane whose turn it is to the dead letter.
+    pub(super) async fn hand_over_refused(&mut self, lane: Lane) -> Result<(), IncarnationEnd> {
+        while let Some((sequence, condemned)) = self.in_flight.next_refused(lane) {
+            if let Some(DeadLetterTarget::Reject) = self.definition.errors.dead_letter {
+                self.reject(lane, sequence, &condemned).await?;
+            } else {
+                self.send_dead_letters(lane, sequence, condemned)?;
+            }
+            self.in_flight.part_done(lane, sequence);
+        }
+        Ok(())
     }
 
     /// Hands refused records to the dead letter; its own confirm settles them.

@@ -18,8 +18,12 @@ pub(super) struct Held {
     pub(super) originals: Arc<Vec<Record>>,
     /// Of each sink: which original each of its records came from. Sinks at the end that got none are not in it.
     roots: Vec<Roots>,
+    /// Parts of sinks whose outcome has not come.
+    unanswered: u32,
     /// Originals that were refused, by whichever sink.
     refused: Marked,
+    /// Those of them that wait for their turn to be dead letters.
+    pub(super) withheld: Vec<Condemned>,
     pub(super) received: Instant,
     pub(super) records: u64,
     pub(super) bytes: u64,
@@ -49,7 +53,9 @@ impl Held {
         Self {
             originals: entry.originals.clone(),
             roots: Vec::new(),
+            unanswered: 0,
             refused,
+            withheld: Vec::new(),
             received: entry.received,
             records: entry.originals.len() as u64,
             bytes,
@@ -76,9 +82,22 @@ impl Held {
 
     /// Records of it go to that sink. Called sink by sink, in order.
     pub(super) fn goes_to(&mut self, sink: u16, roots: Roots) {
+        self.unanswered += 1;
         if let Roots::Listed(_) = roots {
             self.roots.resize(usize::from(sink), Roots::Same);
             self.roots.push(roots);
+        }
+    }
+
+    /// Whether every sink has said what became of its records.
+    pub(super) const fn is_answered(&self) -> bool {
+        self.unanswered == 0
+    }
+
+    /// An outlet has said what became of each record of its part.
+    pub(super) fn part_answered(&mut self, outlet: Outlet) {
+        if let Outlet::Sink(_) = outlet {
+            self.unanswered = self.unanswered.saturating_sub(1);
         }
     }
 

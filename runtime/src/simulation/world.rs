@@ -359,7 +359,9 @@ impl World {
             !self.nature.exactly_once || seen.len() == state.delivered.len(),
             "delivered twice in committed transactions"
         );
-        let dead: BTreeSet<_> = state.dead.iter().copied().collect();
+        let mut dead = BTreeSet::new();
+        let letters: Vec<_> = state.dead.iter().copied().filter(|id| dead.insert(*id)).collect();
+        assert!(letters.is_sorted(), "I5: first dead letters are out of order: {letters:?}");
         for id in 0..self.nature.messages {
             let wanted: BTreeSet<_> = self.nature.deliveries_of(id).collect();
             let got = |delivery: &Delivery| seen.contains(delivery);

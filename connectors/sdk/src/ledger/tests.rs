@@ -241,6 +241,30 @@ fn a_batch_with_a_dead_letter_waits_for_both_parts() {
 }
 
 #[test]
+fn i1_what_is_held_open_is_not_settled_until_it_is_dealt_with() {
+    let (sender, _receiver) = receipt::outcomes();
+    let mut ledger = Ledger::new(LANE, Epoch(1), sender);
+    let sequence = ledger.open(10.into(), ());
+    ledger.hold_open(sequence);
+    assert!(!ledger.routed(sequence));
+    assert_eq!(ledger.advance(|()| ()), None);
+    assert!(ledger.settle(sequence));
+    assert_eq!(ledger.advance(|()| ()), Some(10.into()));
+}
+
+#[test]
+fn entries_are_visited_oldest_first_under_the_names_they_have() {
+    let (sender, _receiver) = receipt::outcomes();
+    let mut ledger = Ledger::new(LANE, Epoch(1), sender);
+    let gone = ledger.open(10.into(), 'a');
+    let (second, third) = (ledger.open(20.into(), 'b'), ledger.open(30.into(), 'c'));
+    ledger.routed(gone);
+    ledger.advance(|_| ());
+    let visited: Vec<_> = ledger.oldest_first().map(|(sequence, held)| (sequence, *held)).collect();
+    assert_eq!(visited, [(second, 'b'), (third, 'c')]);
+}
+
+#[test]
 fn i1_a_batch_without_a_part_is_not_settled_until_that_is_meant() {
     let (sender, _receiver) = receipt::outcomes();
     let mut ledger = Ledger::new(LANE, Epoch(1), sender);
