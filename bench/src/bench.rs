@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::{contender::Starter, kafka::Kafka, rabbit::Rabbit, usage::CpuClock};
+use anyhow::Result;
+
+use crate::{contender::Starter, kafka::Kafka, rabbit::Rabbit, route::Route, usage::CpuClock};
 
 /// How long the brokers may take to become quiet after queues were filled and topics removed.
 const QUIET_DEADLINE: Duration = Duration::from_secs(30);
@@ -26,6 +28,24 @@ pub(crate) struct Brokers {
 }
 
 impl Bench {
+    /// Creates the empty queues and topics of a run, and removes them afterwards.
+    pub(crate) async fn on<T>(&self, route: &Route, run: impl AsyncFnOnce() -> Result<T>) -> Result<T> {
+        for queue in route.queues() {
+            self.rabbit.create(queue, route.case.queue).await?;
+        }
+        for topic in route.topics() {
+            self.kafka.create(topic).await?;
+        }
+        let result = run().await?;
+        for queue in route.queues() {
+            self.rabbit.finish(queue).await?;
+        }
+        for topic in route.topics() {
+            self.kafka.delete(topic).await?;
+        }
+        Ok(result)
+    }
+
     /// Returns when both brokers have nothing more to do, so that no run pays for what came before it.
     pub(crate) async fn quiet(&self) {
         let started = std::time::Instant::now();

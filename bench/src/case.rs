@@ -1,103 +1,109 @@
-//! What is sent: bodies of two sizes, with and without properties and headers.
+//! What both programs are compared on: the cases, as data.
+//!
+//! A case that measures something else than small messages is the plain one with 1 KiB and no headers but for that one thing, so
+//! the two can be compared.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
-use gantry_generate::payload;
-use lapin::{
-    BasicProperties,
-    types::{AMQPValue, FieldTable, ShortString},
-};
-use rdkafka::message::{Header, OwnedHeaders};
 use serde::Serialize;
 
-/// Persistent, as people's messages are; RabbitMQ may then write them to disk.
-const PERSISTENT: u8 = 2;
-/// A fixed time: every run sends the same bytes.
-const TIMESTAMP: u64 = 1_750_000_000;
+use crate::{direction::Direction, message::Message, part::Part};
 
-/// One kind of message.
+/// One thing to compare the programs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct Case {
     /// For the command line.
     pub(crate) name: &'static str,
-    /// Bytes of the body.
-    pub(crate) size: usize,
-    /// With four properties and five headers; on the way from Kafka with five headers.
-    pub(crate) headers: bool,
+    /// What it belongs to.
+    pub(crate) part: Part,
+    pub(crate) message: Message,
+    /// The program's connections to both brokers are encrypted.
+    pub(crate) encrypted: bool,
+    pub(crate) queue: QueueKind,
+    /// How many bridges the one process has, with the same work each.
+    pub(crate) bridges: u64,
+    /// How many queues each reads.
+    pub(crate) sources: u64,
+    /// A run has so many times fewer messages than others: they are larger.
+    pub(crate) fewer: u64,
+    #[serde(skip)]
+    pub(crate) directions: &'static [Direction],
+}
+
+/// What kind of queue RabbitMQ is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum QueueKind {
+    Classic,
+    Quorum,
 }
 
 impl Case {
-    pub(crate) const ALL: [Self; 4] = [
-        Self { name: "200", size: 200, headers: false },
-        Self { name: "200-headers", size: 200, headers: true },
-        Self { name: "1024", size: 1024, headers: false },
-        Self { name: "1024-headers", size: 1024, headers: true },
+    /// The plainest: small, one bridge, one queue.
+    pub(crate) const PLAIN: Self = Self {
+        name: "200",
+        part: Part::Rate,
+        message: Message { size: 200, headers: false },
+        encrypted: false,
+        queue: QueueKind::Classic,
+        bridges: 1,
+        sources: 1,
+        fewer: 1,
+        directions: &Direction::BOTH,
+    };
+
+    /// The one that those beyond small messages differ from.
+    pub(crate) const BASE: Self = Self { message: Message { size: 1024, headers: false }, ..Self::PLAIN };
+
+    pub(crate) const ALL: [Self; 9] = [
+        Self::PLAIN,
+        Self { name: "200-headers", message: Message { size: 200, headers: true }, ..Self::PLAIN },
+        Self { name: "1024", ..Self::BASE },
+        Self { name: "1024-headers", message: Message { size: 1024, headers: true }, ..Self::PLAIN },
+        Self { name: "tls", part: Part::Tls, encrypted: true, ..Self::BASE },
+        Self { name: "quorum", part: Part::Quorum, queue: QueueKind::Quorum, ..Self::BASE },
+        Self {
+            name: "large",
+            part: Part::Large,
+            message: Message { size: 16 * 1024, headers: false },
+            fewer: 8,
+            ..Self::BASE
+        },
+        Self {
+            name: "four-queues",
+            part: Part::FourQueues,
+            sources: 4,
+            directions: &[Direction::ToKafka],
+            ..Self::BASE
+        },
+        Self { name: "four-bridges", part: Part::FourBridges, bridges: 4, ..Self::BASE },
     ];
 
-    /// The body of message number `sequence`: JSON that looks random, in which every byte can be checked.
-    pub(crate) fn body(self, sequence: u64) -> Vec<u8> {
-        let mut body = Vec::with_capacity(self.size);
-        payload::write(sequence, self.size, &mut body);
-        body
+    pub(crate) fn goes(&self, direction: Direction) -> bool {
+        self.directions.contains(&direction)
     }
 
-    /// The properties and headers of message number `sequence`.
-    pub(crate) fn properties(self, sequence: u64) -> BasicProperties {
-        let properties = BasicProperties::default().with_delivery_mode(PERSISTENT);
-        if !self.headers {
-            return properties;
-        }
-        properties
-            .with_message_id(format!("6f9b1c52-3d07-4c6a-9a51-{sequence:012x}").into())
-            .with_correlation_id(format!("order-{sequence}").into())
-            .with_content_type("application/json".into())
-            .with_timestamp(TIMESTAMP)
-            .with_headers(headers(sequence))
+    /// How many messages each source gets, when runs have so many; at least one.
+    pub(crate) fn messages_each(&self, messages: u64) -> u64 {
+        (messages / (self.fewer * self.bridges * self.sources)).max(1)
     }
-
-    /// The headers of record number `sequence`: the same as text.
-    pub(crate) fn kafka_headers(self, sequence: u64) -> Option<OwnedHeaders> {
-        let trace = trace_id(sequence);
-        let fields = [
-            ("tenant", "acme"),
-            ("trace-id", &trace),
-            ("source", "shop/checkout"),
-            ("attempt", "1"),
-            ("test", "false"),
-        ];
-        let all = || {
-            let headers = OwnedHeaders::new_with_capacity(fields.len());
-            fields.into_iter().fold(headers, |headers, (key, text)| headers.insert(Header { key, value: Some(text) }))
-        };
-        self.headers.then(all)
-    }
-}
-
-fn trace_id(sequence: u64) -> String {
-    format!("4bf92f3577b34da6{sequence:016x}")
-}
-
-fn headers(sequence: u64) -> FieldTable {
-    let text = |text: &str| AMQPValue::LongString(text.into());
-    let fields: [(&str, AMQPValue); 5] = [
-        ("tenant", text("acme")),
-        ("trace-id", text(&trace_id(sequence))),
-        ("source", text("shop/checkout")),
-        ("attempt", AMQPValue::LongInt(1)),
-        ("test", AMQPValue::Boolean(false)),
-    ];
-    let fields: BTreeMap<ShortString, AMQPValue> =
-        fields.into_iter().map(|(name, value)| (name.into(), value)).collect();
-    fields.into()
 }
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let size = if self.size.is_multiple_of(1024) {
-            format!("{} KiB", self.size / 1024)
-        } else {
-            format!("{} B", self.size)
-        };
-        write!(f, "{size}, {}", if self.headers { "headers" } else { "no headers" })
+        self.message.fmt(f)?;
+        if self.encrypted {
+            f.write_str(", TLS")?;
+        }
+        if self.queue == QueueKind::Quorum {
+            f.write_str(", quorum queue")?;
+        }
+        if self.sources > 1 {
+            write!(f, ", {} queues", self.sources)?;
+        }
+        if self.bridges > 1 {
+            write!(f, ", {} bridges", self.bridges)?;
+        }
+        Ok(())
     }
 }

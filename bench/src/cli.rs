@@ -4,14 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum, builder::PossibleValue};
-use lapin::uri::AMQPUri;
 
-use crate::{case::Case, direction::Direction};
+use crate::{case::Case, contender::Starter, direction::Direction, endpoints::Endpoints, part::Part};
 
 /// Measures gantry against a bare program, from RabbitMQ to Kafka and from Kafka to RabbitMQ.
 ///
-/// Needs both brokers (`scripts/brokers up`) and the binaries gantry, gantry-bench-floor and
-/// gantry-bench-floor-to-rabbitmq. `scripts/bench` sees to all of it.
+/// Needs both brokers (`scripts/brokers up`) and the binaries gantry and gantry-bench-floor. `scripts/bench`
+/// sees to all of it.
 #[derive(Debug, Parser)]
 pub(crate) struct Options {
     /// A smoke run: few messages, one round. Its numbers mean nothing.
@@ -30,7 +29,7 @@ pub(crate) struct Options {
     #[arg(long = "direction", value_name = "DIRECTION")]
     directions: Vec<Direction>,
 
-    /// Messages of each of the rate runs [default: 200000, quick: 5000].
+    /// Messages of a run, of all its bridges together [default: 200000, quick: 5000].
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     messages: Option<u64>,
 
@@ -50,7 +49,7 @@ pub(crate) struct Options {
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     records: Option<u64>,
 
-    /// Where gantry and the floors are [default: beside this program].
+    /// Where gantry and the floor are [default: beside this program].
     #[arg(long, value_name = "DIR")]
     bin_dir: Option<PathBuf>,
 
@@ -58,18 +57,8 @@ pub(crate) struct Options {
     #[arg(long, default_value = "target/bench/results.json")]
     pub(crate) out: PathBuf,
 
-    /// RabbitMQ.
-    #[arg(
-        long,
-        env = "GANTRY_TEST_AMQP_URL",
-        default_value = "amqp://guest:guest@127.0.0.1:21672/%2f",
-        hide_env_values = true
-    )]
-    pub(crate) amqp_url: String,
-
-    /// Kafka.
-    #[arg(long, env = "GANTRY_TEST_KAFKA", default_value = "127.0.0.1:21092")]
-    pub(crate) bootstrap_servers: String,
+    #[command(flatten)]
+    pub(crate) endpoints: Endpoints,
 
     /// RabbitMQ's process, to count its CPU [default: from the state directory of scripts/brokers].
     #[arg(long, value_name = "PID")]
@@ -82,19 +71,6 @@ pub(crate) struct Options {
     /// The state directory of scripts/brokers.
     #[arg(long, env = "GANTRY_BROKERS_DIR", default_value = ".brokers", value_name = "DIR")]
     brokers_dir: PathBuf,
-}
-
-/// What can be measured by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Part {
-    /// Messages a second, CPU a message, memory.
-    Rate,
-    /// From due to arrived, at a steady pace; only from RabbitMQ to Kafka.
-    Latency,
-    /// gantry without brokers.
-    OwnCost,
-    /// Memory, threads, wake-ups of one process with many bridges.
-    Scale,
 }
 
 impl ValueEnum for Case {
@@ -114,13 +90,25 @@ impl Options {
 
     /// The cases to measure, in order.
     pub(crate) fn cases(&self) -> impl Iterator<Item = Case> {
-        Case::ALL.into_iter().filter(|case| self.cases.is_empty() || self.cases.contains(case))
+        let has_part = |case: &Case| self.wants(case.part) || case.part == Part::Rate && self.wants(Part::Latency);
+        let wanted = move |case: &Case| has_part(case) && (self.cases.is_empty() || self.cases.contains(case));
+        Case::ALL.into_iter().filter(wanted)
     }
 
     /// The directions to measure, in order.
     pub(crate) fn directions(&self) -> impl Iterator<Item = Direction> {
         let wanted = |direction: &Direction| self.directions.is_empty() || self.directions.contains(direction);
-        [Direction::ToKafka, Direction::ToRabbitmq].into_iter().filter(wanted)
+        Direction::BOTH.into_iter().filter(wanted)
+    }
+
+    /// Whether brokers are needed for what is wanted.
+    pub(crate) fn needs_brokers(&self) -> bool {
+        let compares = self.directions().any(|direction| self.cases().any(|case| case.goes(direction)));
+        compares || self.wants(Part::Scale) || self.wants(Part::Neighbours)
+    }
+
+    pub(crate) fn measures_anything(&self) -> bool {
+        self.needs_brokers() || self.wants(Part::OwnCost)
     }
 
     pub(crate) fn is_quick(&self) -> bool {
@@ -145,8 +133,13 @@ impl Options {
         self.records.unwrap_or(if self.quick { 200_000 } else { 20_000_000 })
     }
 
+    /// What starts the programs.
+    pub(crate) fn starter(&self) -> Result<Starter> {
+        Starter::new(self.binary("gantry-bench-floor")?, self.binary("gantry")?, self.endpoints.clone())
+    }
+
     /// The path of a program to measure.
-    pub(crate) fn binary(&self, name: &str) -> Result<PathBuf> {
+    fn binary(&self, name: &str) -> Result<PathBuf> {
         let directory = match &self.bin_dir {
             Some(directory) => directory.clone(),
             None => std::env::current_exe().context("finding this program")?.with_file_name(""),
@@ -154,13 +147,6 @@ impl Options {
         let path = directory.join(name);
         anyhow::ensure!(path.is_file(), "no {}: build it, or say where it is with --bin-dir", path.display());
         Ok(path)
-    }
-
-    /// The port that RabbitMQ listens on.
-    pub(crate) fn amqp_port(&self) -> Result<u16> {
-        // The parser's own words may quote the URL, which holds a password.
-        let uri: AMQPUri = self.amqp_url.parse().map_err(|_| anyhow::anyhow!("--amqp-url is no AMQP URL"))?;
-        Ok(uri.authority.port)
     }
 
     /// The processes of RabbitMQ and Kafka, as far as they are known.

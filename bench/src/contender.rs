@@ -8,9 +8,14 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
-use serde_json::{Value as Json, json};
 
-use crate::{case::Case, cli::Options, direction::Direction, process::Process};
+use crate::{
+    configuration::{self, Mapping},
+    direction::Direction,
+    endpoints::{AMQP_URL_VARIABLE, Endpoints},
+    process::Process,
+    route::Route,
+};
 
 /// One of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -29,98 +34,63 @@ impl fmt::Display for Contender {
     }
 }
 
-/// From where to where.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Journey<'a> {
-    pub(crate) direction: Direction,
-    pub(crate) queue: &'a str,
-    pub(crate) topic: &'a str,
-    pub(crate) case: Case,
-}
-
 /// Starts programs.
 #[derive(Debug)]
 pub(crate) struct Starter {
     floor: PathBuf,
-    floor_to_rabbitmq: PathBuf,
     gantry: PathBuf,
-    amqp_url: String,
-    bootstrap_servers: String,
+    pub(crate) endpoints: Endpoints,
     /// For configurations and logs.
     directory: tempfile::TempDir,
 }
 
 impl Starter {
-    pub(crate) fn new(options: &Options) -> Result<Self> {
-        Ok(Self {
-            floor: options.binary("gantry-bench-floor")?,
-            floor_to_rabbitmq: options.binary("gantry-bench-floor-to-rabbitmq")?,
-            gantry: options.binary("gantry")?,
-            amqp_url: options.amqp_url.clone(),
-            bootstrap_servers: options.bootstrap_servers.clone(),
-            directory: tempfile::Builder::new().prefix("gantry-bench-").tempdir().context("making a directory")?,
-        })
+    pub(crate) fn new(floor: PathBuf, gantry: PathBuf, endpoints: Endpoints) -> Result<Self> {
+        let directory = tempfile::Builder::new().prefix("gantry-bench-").tempdir().context("making a directory")?;
+        Ok(Self { floor, gantry, endpoints, directory })
     }
 
     /// Starts one of the two on that route.
-    pub(crate) fn start(&self, contender: Contender, route: Journey<'_>) -> Result<Process> {
+    pub(crate) fn start(&self, contender: Contender, route: &Route) -> Result<Process> {
         match contender {
-            Contender::Floor => {
-                let mut command = Command::new(match route.direction {
-                    Direction::ToKafka => &self.floor,
-                    Direction::ToRabbitmq => &self.floor_to_rabbitmq,
-                });
-                command.args([&self.amqp_url, route.queue, &self.bootstrap_servers, route.topic]);
-                if route.case.headers {
-                    command.arg("--headers");
-                }
-                Process::start(command, "floor", self.directory.path())
-            }
-            Contender::Gantry => self.start_gantry(&self.configuration(route)),
+            Contender::Floor => self.start_floor(route),
+            // Nobody asks it for metrics, so it takes any port.
+            Contender::Gantry => self.start_gantry(&self.configuration(route, 0)?, route.case.encrypted),
         }
     }
 
-    /// The connections `rabbit` and `events` of a configuration.
-    pub(crate) fn connections(&self) -> Json {
-        json!({
-            "rabbit": { "rabbitmq": { "urls": ["${env:GANTRY_BENCH_AMQP_URL}"] } },
-            "events": { "kafka": { "bootstrap_servers": self.bootstrap_servers } },
-        })
+    fn start_floor(&self, route: &Route) -> Result<Process> {
+        let mut command = Command::new(&self.floor);
+        command.arg(match route.direction {
+            Direction::ToKafka => "to-kafka",
+            Direction::ToRabbitmq => "to-rabbitmq",
+        });
+        command.args(self.endpoints.floor_arguments(route.case.encrypted)?);
+        for bridge in &route.bridges {
+            for source in &bridge.sources {
+                command.arg(format!("--move={source}={}", bridge.target));
+            }
+        }
+        if route.case.message.headers {
+            command.arg("--headers");
+        }
+        Process::start(command, "floor", self.directory.path())
+    }
+
+    /// gantry's configuration for that route.
+    pub(crate) fn configuration(&self, route: &Route, port: u16) -> Result<String> {
+        let mapping = Mapping::of(route.case.message);
+        let bridges = route.bridges.iter().map(|ends| configuration::bridge(route.direction, ends, mapping));
+        Ok(configuration::text(&self.endpoints.connections(route.case.encrypted)?, port, bridges))
     }
 
     /// Starts gantry on this configuration.
-    pub(crate) fn start_gantry(&self, yaml: &str) -> Result<Process> {
+    pub(crate) fn start_gantry(&self, yaml: &str, encrypted: bool) -> Result<Process> {
         let file = self.directory.path().join("gantry.yaml");
         fs::write(&file, yaml).with_context(|| format!("writing {}", file.display()))?;
         let mut command = gantry(&self.gantry, &file);
-        command.env("GANTRY_BENCH_AMQP_URL", &self.amqp_url);
+        command.env(AMQP_URL_VARIABLE, self.endpoints.url(encrypted)?);
         Process::start(command, "gantry", self.directory.path())
-    }
-
-    /// Everything at its default, but for two things that the floor does not do either: without headers in the messages
-    /// it maps none, and nobody asks it for metrics, so it takes any port.
-    fn configuration(&self, Journey { direction, queue, topic, case }: Journey<'_>) -> String {
-        let mapping = if case.headers { "" } else { ", header_mapping: { include: [] }" };
-        let (source, sink) = match direction {
-            Direction::ToKafka => (
-                format!(r#"rabbitmq: {{ connection: rabbit, queue: "{queue}", prefetch: 2000 }}"#),
-                format!(r#"kafka: {{ connection: events, topic: "{topic}", linger: 5ms{mapping} }}"#),
-            ),
-            Direction::ToRabbitmq => (
-                format!(r#"kafka: {{ connection: events, topic: "{topic}", group: "{topic}"{mapping} }}"#),
-                format!(r#"rabbitmq: {{ connection: rabbit, queue: "{queue}" }}"#),
-            ),
-        };
-        format!(
-            r#"control: {{ listen: "127.0.0.1:0" }}
-connections: {}
-bridges:
-  bench:
-    source: {{ {source} }}
-    sink: {{ {sink} }}
-"#,
-            self.connections()
-        )
     }
 }
 

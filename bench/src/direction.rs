@@ -15,6 +15,10 @@ pub(crate) enum Direction {
     ToRabbitmq,
 }
 
+impl Direction {
+    pub(crate) const BOTH: [Self; 2] = [Self::ToKafka, Self::ToRabbitmq];
+}
+
 impl fmt::Display for Direction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

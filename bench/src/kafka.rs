@@ -2,9 +2,8 @@
 
 use std::{fmt, time::Duration};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use futures_util::future::try_join_all;
-use gantry_generate::payload;
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
@@ -14,11 +13,11 @@ use rdkafka::{
     producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer as _},
 };
 
-use crate::case::Case;
+use crate::{arrivals::Arrivals, message::Message, route::Sequences};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Records that are handed to librdkafka at a time: enough to keep it busy, and fewer than its queue takes.
-const WINDOW: u64 = 10_000;
+const WINDOW: usize = 10_000;
 /// What the names of our topics begin with.
 const PREFIX: &str = "gantry-bench-";
 
@@ -84,14 +83,15 @@ impl Kafka {
         Ok(high.cast_unsigned())
     }
 
-    /// Puts records 1 to `count` into the topic.
-    pub(crate) async fn fill(&self, topic: &str, case: Case, count: u64) -> Result<()> {
+    /// Puts the records with these numbers into the topic.
+    pub(crate) async fn fill(&self, topic: &str, message: Message, sequences: Sequences) -> Result<()> {
         let mut config = config(&self.bootstrap_servers);
         let producer: FutureProducer =
             config.set("enable.idempotence", "true").set("linger.ms", "5").create().context("creating a producer")?;
-        for first in (1..=count).step_by(usize::try_from(WINDOW)?) {
-            let window = first..(first + WINDOW).min(count + 1);
-            let sent: Result<Vec<_>> = window.map(|sequence| send(&producer, topic, case, sequence)).collect();
+        let mut sequences = sequences.peekable();
+        while sequences.peek().is_some() {
+            let window = sequences.by_ref().take(WINDOW);
+            let sent: Result<Vec<_>> = window.map(|sequence| send(&producer, topic, message, sequence)).collect();
             for confirmed in try_join_all(sent?).await.context("the producer is gone")? {
                 confirmed.map_err(|(error, _)| error).context("filling a topic")?;
             }
@@ -107,19 +107,19 @@ impl Kafka {
     }
 
     /// Starts reading the topic from its beginning.
-    pub(crate) fn reader(&self, topic: &str) -> Result<Reader> {
+    pub(crate) fn reader(&self, topic: &str, arrivals: Arrivals) -> Result<Reader> {
         let consumer: BaseConsumer = config(&self.bootstrap_servers).create().context("creating a consumer")?;
         let mut from = TopicPartitionList::new();
         from.add_partition_offset(topic, 0, Offset::Beginning)?;
         consumer.assign(&from).context("assigning a partition")?;
-        Ok(Reader { consumer, read: 0, first: None })
+        Ok(Reader { consumer, arrivals, first: None })
     }
 }
 
-fn send(producer: &FutureProducer, topic: &str, case: Case, sequence: u64) -> Result<DeliveryFuture> {
-    let body = case.body(sequence);
+fn send(producer: &FutureProducer, topic: &str, message: Message, sequence: u64) -> Result<DeliveryFuture> {
+    let body = message.body(sequence);
     let mut record = FutureRecord::<(), [u8]>::to(topic).payload(&body);
-    record.headers = case.kafka_headers(sequence);
+    record.headers = message.kafka_headers(sequence);
     producer.send_result(record).map_err(|(error, _)| error).context("filling a topic")
 }
 
@@ -140,44 +140,40 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Sends one record. What becomes of it the queue will tell.
-    pub(crate) fn write(&self, case: Case, sequence: u64) -> Result<()> {
-        send(&self.producer, &self.topic, case, sequence).map(drop)
+    pub(crate) fn write(&self, message: Message, sequence: u64) -> Result<()> {
+        send(&self.producer, &self.topic, message, sequence).map(drop)
     }
 }
 
-/// Reads a topic, and accepts only the messages 1, 2, 3 … as they were sent.
+/// Reads a topic, and accepts only what may arrive.
 pub(crate) struct Reader {
     consumer: BaseConsumer,
-    read: u64,
+    arrivals: Arrivals,
     first: Option<Vec<Header>>,
 }
 
 impl Reader {
     /// The next record's number; `None` when there is none within `wait`. Waits without yielding.
-    pub(crate) fn next(&mut self, wait: Duration, size: usize) -> Result<Option<u64>> {
+    pub(crate) fn next(&mut self, wait: Duration) -> Result<Option<u64>> {
         let Some(message) = self.consumer.poll(wait) else { return Ok(None) };
         let message = message.context("reading a topic")?;
-        let expected = self.read + 1;
-        let body = message.payload().unwrap_or_default();
-        let sequence = payload::verify(body).map_err(anyhow::Error::msg)?;
-        ensure!(sequence == expected, "message {sequence} is where message {expected} should be");
-        ensure!(body.len() == size, "message {sequence} has {} bytes, not {size}", body.len());
-        if self.first.is_none() {
+        let sequence = self.arrivals.accept(message.payload().unwrap_or_default())?;
+        if sequence == 1 {
             self.first = Some(headers(&message));
         }
-        self.read = sequence;
         Ok(Some(sequence))
     }
 
     /// Reads all of `count` messages that are there.
-    pub(crate) fn read_all(&mut self, count: u64, size: usize) -> Result<()> {
-        while self.read < count {
-            self.next(TIMEOUT, size)?.with_context(|| format!("message {} cannot be read", self.read + 1))?;
+    pub(crate) fn read_all(&mut self, count: u64) -> Result<()> {
+        while self.arrivals.count() < count {
+            let read = self.next(TIMEOUT)?;
+            read.with_context(|| format!("only {} of {count} messages can be read", self.arrivals.count()))?;
         }
         Ok(())
     }
 
-    /// The headers of the first message, sorted.
+    /// The headers of message 1, sorted.
     pub(crate) fn first_headers(self) -> Vec<Header> {
         self.first.unwrap_or_default()
     }

@@ -10,13 +10,15 @@ use hdrhistogram::Histogram;
 use tokio::{runtime::Handle, task::spawn_blocking};
 
 use crate::{
+    arrivals::Arrivals,
     bench::Bench,
-    case::Case,
-    contender::{Contender, Journey},
+    contender::Contender,
     direction::Direction,
     kafka::{self, Writer},
+    message::Message,
     process::{Process, eventually},
     rabbit::{self, Rabbit},
+    route::Route,
 };
 
 /// How long a program may take until it consumes.
@@ -72,30 +74,32 @@ enum Exit {
 pub(crate) async fn measure(
     bench: &Bench,
     contender: Contender,
-    route: Journey<'_>,
+    route: &Route,
     pace: u64,
     messages: u64,
     into: &mut Latencies,
 ) -> Result<()> {
+    let (source, target) = route.only()?;
     let mut process = bench.starter.start(contender, route)?;
     let sent = until_it_consumes(bench, route, &mut process).await?;
     bench.quiet().await;
     let warm_up = WARM_UP_SECONDS * pace;
     let schedule = Schedule { first: Instant::now() + LEAD, pace, warm_up, last: warm_up + messages };
+    let message = route.case.message;
+    let arrivals = Arrivals::new(message.size, 1);
     let (entrance, exit) = match route.direction {
         Direction::ToKafka => (
-            Entrance::Queue { rabbit: bench.rabbit.clone(), queue: route.queue.to_owned() },
-            Exit::Topic(bench.kafka.reader(route.topic)?),
+            Entrance::Queue { rabbit: bench.rabbit.clone(), queue: source.to_owned() },
+            Exit::Topic(bench.kafka.reader(target, arrivals)?),
         ),
         Direction::ToRabbitmq => (
-            Entrance::Topic(bench.kafka.writer(route.topic)?),
-            Exit::Queue(Box::new(bench.rabbit.reader(route.queue).await?)),
+            Entrance::Topic(bench.kafka.writer(source)?),
+            Exit::Queue(Box::new(bench.rabbit.reader(target, arrivals).await?)),
         ),
     };
-    let case = route.case;
     // Threads of their own: neither end may wait for a turn on the runtime.
-    let collecting = spawn_blocking(move || collect(exit, schedule, case.size));
-    spawn_blocking(move || send(&entrance, case, schedule, sent)).await.context("sending")??;
+    let collecting = spawn_blocking(move || collect(exit, schedule));
+    spawn_blocking(move || send(&entrance, message, schedule, sent)).await.context("sending")??;
     let latencies = collecting.await.context("collecting")??;
     process.terminate().await?;
     eprintln!("  {contender:<6} {:>7.1} ms median latency", latencies.value_at_quantile(0.5) as f64 / 1000.0);
@@ -103,20 +107,21 @@ pub(crate) async fn measure(
 }
 
 /// Returns when the program consumes; how many messages that took.
-async fn until_it_consumes(bench: &Bench, route: Journey<'_>, process: &mut Process) -> Result<u64> {
+async fn until_it_consumes(bench: &Bench, route: &Route, process: &mut Process) -> Result<u64> {
+    let (source, target) = route.only()?;
     let sent = match route.direction {
         Direction::ToKafka => 0,
         // Nobody sees from outside that a member of a group has its partition, but by what it does.
         Direction::ToRabbitmq => 1,
     };
     if sent > 0 {
-        bench.kafka.fill(route.topic, route.case, sent).await?;
+        bench.kafka.fill(source, route.case.message, (1..=sent).step_by(1)).await?;
     }
     eventually("the program consumes", START_DEADLINE, async || {
         process.check()?;
         let consumes = match route.direction {
-            Direction::ToKafka => bench.rabbit.consumers(route.queue).await?,
-            Direction::ToRabbitmq => bench.rabbit.ready(route.queue).await?,
+            Direction::ToKafka => bench.rabbit.consumers(source).await?,
+            Direction::ToRabbitmq => bench.rabbit.ready(target).await?,
         };
         Ok((consumes > 0).then_some(sent))
     })
@@ -124,7 +129,7 @@ async fn until_it_consumes(bench: &Bench, route: Journey<'_>, process: &mut Proc
 }
 
 /// Sends what was not sent yet.
-fn send(entrance: &Entrance, case: Case, schedule: Schedule, sent: u64) -> Result<()> {
+fn send(entrance: &Entrance, message: Message, schedule: Schedule, sent: u64) -> Result<()> {
     let runtime = Handle::current();
     for sequence in sent + 1..=schedule.last {
         let early = schedule.due(sequence).saturating_duration_since(Instant::now());
@@ -132,14 +137,14 @@ fn send(entrance: &Entrance, case: Case, schedule: Schedule, sent: u64) -> Resul
             std::thread::sleep(early);
         }
         match entrance {
-            Entrance::Queue { rabbit, queue } => runtime.block_on(rabbit.publish(queue, case, sequence))?,
-            Entrance::Topic(writer) => writer.write(case, sequence)?,
+            Entrance::Queue { rabbit, queue } => runtime.block_on(rabbit.publish(queue, message, sequence))?,
+            Entrance::Topic(writer) => writer.write(message, sequence)?,
         }
     }
     Ok(())
 }
 
-fn collect(mut exit: Exit, schedule: Schedule, size: usize) -> Result<Histogram<u64>> {
+fn collect(mut exit: Exit, schedule: Schedule) -> Result<Histogram<u64>> {
     const WAIT: Duration = Duration::from_millis(100);
     let runtime = Handle::current();
     let Latencies(mut latencies) = Latencies::default();
@@ -148,8 +153,8 @@ fn collect(mut exit: Exit, schedule: Schedule, size: usize) -> Result<Histogram<
     while read < schedule.last {
         ensure!(Instant::now() < deadline, "{read} of {} messages arrived", schedule.last);
         let next = match &mut exit {
-            Exit::Topic(reader) => reader.next(WAIT, size)?,
-            Exit::Queue(reader) => runtime.block_on(reader.next(WAIT, size))?,
+            Exit::Topic(reader) => reader.next(WAIT)?,
+            Exit::Queue(reader) => runtime.block_on(reader.next(WAIT))?,
         };
         let Some(sequence) = next else { continue };
         read = sequence;

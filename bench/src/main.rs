@@ -1,32 +1,44 @@
-//! Measures gantry against the floor: a bare program on the same client libraries ([`floor`](../bin/floor.rs)).
+//! Measures gantry against the floor: a bare program on the same client libraries ([`floor`](../floor/main.rs)).
 //!
 //! # What is measured
 //! - **Rate**: both programs empty equal, freshly filled queues, in turn (A B A B …), so that a machine that slows down
-//!   slows both. Messages a second, CPU a message of the program and of both brokers, peak memory.
+//!   slows both. Messages a second, CPU a message of the program and of both brokers, peak memory. In several cases.
 //! - **Latency**: from the moment a message was due at a steady pace until a consumer at the other end has it.
 //! - **Own cost**: gantry from a generator into nothing, without a broker: CPU a record of the whole process.
 //! - **Scale**: what one process takes with 1, 10, 100 and 300 bridges. It has no floor: the aims are figures.
+//! - **Neighbours**: one busy bridge beside others of its process. Its floor is the same bridge alone.
 //!
 //! Every run ends by reading the topic: each message once, in order, unaltered (that of scale counts them). A run that is not correct is an error, not
 //! a number. docs/benchmarks/README.md has the method in full.
 //!
 //! # In reading order
-//! [`cli`], [`case`], [`run`] (what happens when), [`rate`], [`latency`], [`own_cost`], [`scale`], [`report`]; and what they use:
-//! [`bench`](mod@bench), [`contender`], [`direction`], [`process`], [`usage`], [`footprint`], [`rabbit`], [`kafka`].
+//! [`cli`], [`part`], [`case`], [`run`] (what happens when), [`compare`], [`rate`], [`drain`], [`latency`], [`own_cost`], [`scale`], [`neighbours`],
+//! [`report`]; and what they use: [`bench`](mod@bench), [`route`], [`message`], [`arrivals`], [`contender`], [`configuration`], [`control`],
+//! [`endpoints`], [`direction`], [`process`], [`usage`], [`footprint`], [`rabbit`], [`kafka`].
 
+mod arrivals;
 mod bench;
 mod case;
 mod cli;
+mod compare;
+mod configuration;
 mod contender;
+mod control;
 mod direction;
+mod drain;
+mod endpoints;
 mod footprint;
 mod kafka;
 mod latency;
+mod message;
+mod neighbours;
 mod own_cost;
+mod part;
 mod process;
 mod rabbit;
 mod rate;
 mod report;
+mod route;
 mod run;
 mod scale;
 mod usage;

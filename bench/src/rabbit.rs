@@ -4,17 +4,18 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use futures_util::{StreamExt as _, future::try_join_all};
-use gantry_generate::payload;
 use lapin::{
     Channel, Connection, ConnectionProperties, Consumer, Queue,
     options::{BasicCancelOptions, BasicConsumeOptions, BasicPublishOptions, QueueDeclareOptions, QueueDeleteOptions},
     types::{AMQPValue, FieldTable},
 };
 
-use crate::{case::Case, kafka::Header, process::eventually};
+use crate::{
+    arrivals::Arrivals, case::QueueKind, kafka::Header, message::Message, process::eventually, route::Sequences,
+};
 
 /// Messages that are handed to lapin at a time: enough to keep it busy.
-const WINDOW: u64 = 500;
+const WINDOW: usize = 500;
 /// How long RabbitMQ may take to have all messages in their queue after the last was sent.
 const FILL_DEADLINE: Duration = Duration::from_secs(60);
 /// RabbitMQ removes a queue that nobody has used for so long: an interrupted benchmark leaves nothing behind.
@@ -36,22 +37,25 @@ impl Rabbit {
     }
 
     /// Creates an empty queue.
-    pub(crate) async fn create(&self, queue: &str) -> Result<()> {
+    pub(crate) async fn create(&self, queue: &str, kind: QueueKind) -> Result<()> {
         let mut arguments = FieldTable::default();
         arguments.insert("x-expires".into(), AMQPValue::LongLongInt(EXPIRES_MILLIS));
+        if kind == QueueKind::Quorum {
+            arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+        }
         let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
         self.channel.queue_declare(queue.into(), options, arguments).await.context("creating a queue")?;
         Ok(())
     }
 
-    /// Puts messages 1 to `count` into the queue, and waits until they are all there.
-    pub(crate) async fn fill(&self, queue: &str, case: Case, count: u64) -> Result<()> {
-        let mut next = 1;
-        while next <= count {
-            let end = (next + WINDOW).min(count + 1);
+    /// Puts the messages with these numbers into the queue, and waits until they are all there.
+    pub(crate) async fn fill(&self, queue: &str, message: Message, sequences: Sequences) -> Result<()> {
+        let count = sequences.clone().count() as u64;
+        let mut sequences = sequences.peekable();
+        while sequences.peek().is_some() {
+            let window = sequences.by_ref().take(WINDOW);
             // Handed over in order, and waited for together: one at a time would wait for the socket each time.
-            try_join_all((next..end).map(|sequence| self.publish(queue, case, sequence))).await?;
-            next = end;
+            try_join_all(window.map(|sequence| self.publish(queue, message, sequence))).await?;
         }
         eventually("all messages are in the queue", FILL_DEADLINE, async || {
             Ok((u64::from(self.ready(queue).await?) >= count).then_some(()))
@@ -60,8 +64,8 @@ impl Rabbit {
     }
 
     /// Sends one message. What becomes of it the topic will tell.
-    pub(crate) async fn publish(&self, queue: &str, case: Case, sequence: u64) -> Result<()> {
-        let (body, properties) = (case.body(sequence), case.properties(sequence));
+    pub(crate) async fn publish(&self, queue: &str, message: Message, sequence: u64) -> Result<()> {
+        let (body, properties) = (message.body(sequence), message.properties(sequence));
         let publish =
             self.channel.basic_publish("".into(), queue.into(), BasicPublishOptions::default(), &body, properties);
         publish.await.context("publishing")?;
@@ -84,20 +88,20 @@ impl Rabbit {
     }
 
     /// Starts taking messages out of the queue, on a channel of its own.
-    pub(crate) async fn reader(&self, queue: &str) -> Result<Reader> {
+    pub(crate) async fn reader(&self, queue: &str, arrivals: Arrivals) -> Result<Reader> {
         let channel = self.connection.create_channel().await.context("opening a channel")?;
         let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
         let consumer = channel.basic_consume(queue.into(), "check".into(), options, FieldTable::default());
         let consumer = consumer.await.context("reading a queue")?;
-        Ok(Reader { channel, consumer, read: 0, first: None })
+        Ok(Reader { channel, consumer, arrivals, first: None })
     }
 
-    /// Takes the messages 1 to `count` out of the queue; the headers of the first, sorted.
-    pub(crate) async fn read_all(&self, queue: &str, count: u64, size: usize) -> Result<Vec<Header>> {
-        let mut reader = self.reader(queue).await?;
-        while reader.read < count {
-            let read = reader.next(FILL_DEADLINE, size).await?;
-            read.with_context(|| format!("message {} cannot be read", reader.read + 1))?;
+    /// Takes `count` messages out of the queue; the headers of message 1, sorted.
+    pub(crate) async fn read_all(&self, queue: &str, count: u64, arrivals: Arrivals) -> Result<Vec<Header>> {
+        let mut reader = self.reader(queue, arrivals).await?;
+        while reader.arrivals.count() < count {
+            let read = reader.next(FILL_DEADLINE).await?;
+            read.with_context(|| format!("only {} of {count} messages can be read", reader.arrivals.count()))?;
         }
         reader.end().await
     }
@@ -111,30 +115,33 @@ impl Rabbit {
     }
 }
 
-/// Empties a queue, and accepts only the messages 1, 2, 3 … as they were sent.
+/// RabbitMQ's version, if its management API answers.
+pub(crate) async fn version() -> Option<String> {
+    let asking = tokio::task::spawn_blocking(|| gantry_testbench::rabbit::management("/api/overview"));
+    Some(asking.await.ok()??["rabbitmq_version"].as_str()?.to_owned())
+}
+
+/// Empties a queue, and accepts only what may arrive.
 pub(crate) struct Reader {
     channel: Channel,
     consumer: Consumer,
-    read: u64,
+    arrivals: Arrivals,
     first: Option<Vec<Header>>,
 }
 
 impl Reader {
     /// The next message's number; `None` when there is none within `wait`.
-    pub(crate) async fn next(&mut self, wait: Duration, size: usize) -> Result<Option<u64>> {
+    pub(crate) async fn next(&mut self, wait: Duration) -> Result<Option<u64>> {
         let Ok(message) = tokio::time::timeout(wait, self.consumer.next()).await else { return Ok(None) };
         let message = message.context("RabbitMQ cancelled the consumer")?.context("reading a queue")?;
-        let (sequence, expected) = (payload::verify(&message.data).map_err(anyhow::Error::msg)?, self.read + 1);
-        ensure!(sequence == expected, "message {sequence} is where message {expected} should be");
-        ensure!(message.data.len() == size, "message {sequence} has {} bytes, not {size}", message.data.len());
-        if self.first.is_none() {
+        let sequence = self.arrivals.accept(&message.data)?;
+        if sequence == 1 {
             self.first = Some(headers(message.properties.headers().as_ref()));
         }
-        self.read = sequence;
         Ok(Some(sequence))
     }
 
-    /// Stops; the headers of the first message, sorted.
+    /// Stops; the headers of message 1, sorted.
     pub(crate) async fn end(self) -> Result<Vec<Header>> {
         self.channel.basic_cancel("check".into(), BasicCancelOptions::default()).await.context("reading a queue")?;
         Ok(self.first.unwrap_or_default())

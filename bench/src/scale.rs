@@ -3,29 +3,25 @@
 //! Each bridge moves a queue of its own into one topic. Memory, threads, descriptors, wake-ups and CPU are those of the whole process. A run
 //! ends by counting the topic: everything that was published must be there.
 
-use std::{
-    io::{Read as _, Write as _},
-    net::{TcpListener, TcpStream},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use serde::Serialize;
-use serde_json::{Map, Value as Json, json};
 
 use crate::{
     bench::Bench,
     case::Case,
-    contender::Starter,
+    configuration::{self, Mapping},
+    control::Control,
+    direction::Direction,
     kafka::fresh_name,
     process::{Process, eventually},
+    route::Ends,
 };
 
 /// How many bridges.
 const BRIDGES: [u32; 4] = [1, 10, 100, 300];
 const QUICK_BRIDGES: [u32; 2] = [1, 10];
-/// How long all of them may take to be ready.
-const READY_DEADLINE: Duration = Duration::from_secs(120);
 /// What has to be done once after the start is done by then.
 const SETTLING: Duration = Duration::from_secs(5);
 /// Messages a second for each bridge, where they have something to do.
@@ -86,7 +82,7 @@ impl Run<'_> {
         let name = fresh_name("scale");
         let queues: Vec<_> = (0..self.bridges).map(|bridge| format!("{name}-{bridge}")).collect();
         for queue in &queues {
-            self.bench.rabbit.create(queue).await?;
+            self.bench.rabbit.create(queue, Case::PLAIN.queue).await?;
         }
         self.bench.kafka.create(&name).await?;
         self.bench.quiet().await;
@@ -99,14 +95,16 @@ impl Run<'_> {
     }
 
     async fn with(&self, queues: &[String], topic: &str) -> Result<Scale> {
-        let port = free_port()?;
+        let control = Control::new()?;
+        let bridges = queues.iter().map(|queue| {
+            let ends = Ends { sources: vec![queue.clone()], target: topic.to_owned() };
+            configuration::bridge(Direction::ToKafka, &ends, Mapping::Default)
+        });
+        let connections = self.bench.starter.endpoints.connections(false)?;
+        let configuration = configuration::text(&connections, control.port(), bridges);
         let begun = Instant::now();
-        let mut gantry = self.bench.starter.start_gantry(&configuration(&self.bench.starter, port, queues, topic))?;
-        eventually("all bridges are ready", READY_DEADLINE, async || {
-            gantry.check()?;
-            Ok(get(port, "/readyz").ok().filter(|answer| answer.starts_with("HTTP/1.1 200")))
-        })
-        .await?;
+        let mut gantry = self.bench.starter.start_gantry(&configuration, false)?;
+        control.ready(&mut gantry).await?;
         let ready_seconds = begun.elapsed().as_secs_f64();
         let before = self.feed(queues, SETTLING, 0).await?;
         let process = gantry.footprint();
@@ -116,7 +114,7 @@ impl Run<'_> {
         let cores = gantry.cpu.read().saturating_sub(cpu).as_secs_f64() / seconds;
         let wake_ups_per_second = process.wake_ups()?.saturating_sub(wake_ups) as f64 / seconds;
         let asked = Instant::now();
-        let scrape_bytes = get(port, "/metrics")?.len() as u64;
+        let scrape_bytes = control.get("/metrics")?.len() as u64;
         let scrape_millis = asked.elapsed().as_secs_f64() * 1000.0;
         let run = Scale {
             bridges: self.bridges,
@@ -147,7 +145,7 @@ impl Run<'_> {
             turns.tick().await;
             sent += 1;
             for queue in queues {
-                self.bench.rabbit.publish(queue, Case::ALL[0], sent).await?;
+                self.bench.rabbit.publish(queue, Case::PLAIN.message, sent).await?;
             }
         }
         Ok(sent)
@@ -167,35 +165,4 @@ impl Run<'_> {
         ensure!(there == all, "{there} records are in the topic, and {all} messages were published");
         Ok(seconds)
     }
-}
-
-fn configuration(starter: &Starter, port: u16, queues: &[String], topic: &str) -> String {
-    let bridge = |(number, queue): (usize, &String)| {
-        let source = json!({ "rabbitmq": { "connection": "rabbit", "queue": queue } });
-        let sink = json!({ "kafka": { "connection": "events", "topic": topic } });
-        (format!("bridge-{number}"), json!({ "source": source, "sink": sink }))
-    };
-    let bridges: Map<String, Json> = queues.iter().enumerate().map(bridge).collect();
-    let configuration = json!({
-        "control": { "listen": format!("127.0.0.1:{port}") },
-        "connections": starter.connections(),
-        "bridges": bridges,
-    });
-    // JSON is YAML.
-    configuration.to_string()
-}
-
-/// A port that nobody has just now.
-fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).context("looking for a free port")?;
-    Ok(listener.local_addr()?.port())
-}
-
-/// A whole HTTP answer of the control port.
-fn get(port: u16, path: &str) -> Result<String> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
 }

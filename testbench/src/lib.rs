@@ -1,6 +1,6 @@
 //! What tests of every crate need: real brokers, broken wires to them, free ports, and the oracle that judges what arrived.
 //!
-//! - Only tests depend on it. It knows no crate of Gantry's, so every crate may use it.
+//! - Only tests and the benchmark depend on it. It knows no crate of Gantry's, so every crate may use it.
 //! - A test that finds no broker fails and says what to do; it never skips. Everything here panics when it fails.
 //! - Nothing sleeps for luck: [`eventually`] waits for a condition with a deadline.
 //! - Which brokers: the environment says it (`scripts/brokers env`), else they are on the usual ports of this repository's.

@@ -10,12 +10,14 @@ use anyhow::{Context as _, Result};
 use serde_json::{Value as Json, json};
 
 use crate::{
+    compare::{CONTENDERS, CaseResults},
+    drain::Rate,
     latency::Latencies,
+    neighbours::Neighbours,
     own_cost::{OwnCost, OwnRun},
-    rate::Rate,
-    run::{CONTENDERS, CaseResults, Results},
+    run::Results,
 };
-use statistics::{cpu, median, median_ratio, rate, ratio_of_medians};
+use statistics::{against_first, cpu, median, median_ratio, rate, ratio_of_medians};
 
 /// Prints the table, and writes the file.
 pub(crate) fn write(results: &Results, file: &Path) -> Result<()> {
@@ -33,6 +35,7 @@ fn json_of(results: &Results) -> Json {
     json!({
         "finished": jiff::Timestamp::now().to_string(),
         "machine": machine(),
+        "rabbitmq": results.rabbitmq,
         "quick": results.quick,
         "messages": results.messages,
         "pace": results.pace,
@@ -40,6 +43,7 @@ fn json_of(results: &Results) -> Json {
         "cases": results.cases.iter().map(case).collect::<Vec<_>>(),
         "own_cost": results.own_cost.iter().map(own_cost).collect::<Vec<_>>(),
         "scale": results.scale,
+        "neighbours": results.neighbours.iter().map(|one| neighbours(one, &results.neighbours)).collect::<Vec<_>>(),
         "doubts": results.doubts,
     })
 }
@@ -80,6 +84,15 @@ fn own_cost(cost: &OwnCost) -> Json {
         "runs": cost.runs,
         "median_cpu_ns_per_record": median(cost.runs.iter().map(|run| run.cpu_ns_per_record)),
         "median_path_ns_per_record": median(cost.runs.iter().map(OwnRun::path_ns_per_record)),
+    })
+}
+
+fn neighbours(one: &Neighbours, all: &[Neighbours]) -> Json {
+    json!({
+        "company": one.company,
+        "runs": one.runs,
+        "first_bridge_to_alone": against_first(one, all, |run| run.first_bridge_messages_per_second),
+        "all_to_alone": against_first(one, all, rate),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Medians and ratios.
 
-use crate::{contender::Contender, rate::Rate, run::CaseResults};
+use crate::{compare::CaseResults, contender::Contender, drain::Rate, neighbours::Neighbours};
 
 /// The middle one; between two, their mean. `None` of none.
 pub(super) fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
@@ -27,6 +27,12 @@ pub(super) fn median_ratio(results: &CaseResults, of: fn(&Rate) -> f64) -> Optio
     median(results.rates.iter().map(|[floor, gantry]| of(gantry) / of(floor)))
 }
 
+/// The median of one company against the first one, alone, in the same round.
+pub(super) fn against_first(one: &Neighbours, all: &[Neighbours], of: fn(&Rate) -> f64) -> Option<f64> {
+    let alone = all.first()?;
+    median(one.runs.iter().zip(&alone.runs).map(|(run, alone)| of(run) / of(alone)))
+}
+
 pub(super) const fn rate(run: &Rate) -> f64 {
     run.messages_per_second
 }
@@ -51,6 +57,7 @@ mod tests {
     fn run(messages_per_second: f64) -> Rate {
         Rate {
             messages_per_second,
+            first_bridge_messages_per_second: messages_per_second,
             cpu_us_per_message: 1.0,
             rabbitmq_cpu_us_per_message: None,
             kafka_cpu_us_per_message: None,
@@ -74,7 +81,7 @@ mod tests {
         // The machine was slow in the second round and fast in the third, for both.
         let rounds = [(100.0, 90.0), (10.0, 10.0), (200.0, 190.0)];
         let rates = rounds.map(|(floor, gantry)| [run(floor), run(gantry)]).to_vec();
-        let results = CaseResults { direction: Direction::ToKafka, case: Case::ALL[0], rates, latencies: None };
+        let results = CaseResults { direction: Direction::ToKafka, case: Case::PLAIN, rates, latencies: None };
         assert_eq!(ratio_of_medians(&results, rate), Some(0.9));
         assert_eq!(median_ratio(&results, rate), Some(0.95));
     }

@@ -5,12 +5,15 @@ use std::fmt::Write as _;
 use comfy_table::{Cell, CellAlignment, Table, presets::ASCII_MARKDOWN};
 
 use super::{
-    statistics::{cpu, median, median_of, median_ratio, place, rate, ratio_of_medians},
+    statistics::{against_first, cpu, median, median_of, median_ratio, place, rate, ratio_of_medians},
     verdicts::verdicts,
 };
 use crate::{
+    compare::{CONTENDERS, CaseResults},
+    drain::Rate,
+    neighbours::Neighbours,
     own_cost::{OwnCost, OwnRun},
-    run::{CONTENDERS, CaseResults, Results},
+    run::Results,
     scale::Scale,
 };
 
@@ -23,6 +26,9 @@ pub(super) fn of(results: &Results) -> String {
 }
 
 fn write_all(results: &Results, text: &mut String) -> std::fmt::Result {
+    if let Some(version) = &results.rabbitmq {
+        writeln!(text, "\nRabbitMQ {version}")?;
+    }
     for cases in results.cases.chunk_by(|one, next| one.direction == next.direction) {
         let direction = cases[0].direction;
         write!(text, "\n{direction}, {} messages a run, medians", results.messages)?;
@@ -38,6 +44,10 @@ fn write_all(results: &Results, text: &mut String) -> std::fmt::Result {
     if !results.scale.is_empty() {
         writeln!(text, "\none process, each bridge from a queue of its own to one topic")?;
         writeln!(text, "{}", scales(&results.scale))?;
+    }
+    if !results.neighbours.is_empty() {
+        writeln!(text, "\none bridge of a process, RabbitMQ to Kafka, {} messages a run, medians", results.messages)?;
+        writeln!(text, "{}", neighbours(&results.neighbours))?;
     }
     for verdict in verdicts(results) {
         writeln!(text, "{verdict}")?;
@@ -67,7 +77,7 @@ fn table_of(cases: &[CaseResults]) -> Table {
     ]);
     for case in cases {
         for contender in CONTENDERS {
-            let of = |of: fn(&crate::rate::Rate) -> Option<f64>| median_of(case, contender, of);
+            let of = |of: fn(&Rate) -> Option<f64>| median_of(case, contender, of);
             let latencies = case.latencies.as_ref().map(|pair| &pair[place(contender)].0);
             let millis = |micros: Option<u64>| number(micros.map(|micros| micros as f64 / 1000.0), 1);
             table.add_row(cells([
@@ -77,7 +87,7 @@ fn table_of(cases: &[CaseResults]) -> Table {
                 number(of(|run| Some(cpu(run))), 2),
                 number(of(|run| run.rabbitmq_cpu_us_per_message), 1),
                 number(of(|run| run.kafka_cpu_us_per_message), 1),
-                number(of(|run| run.peak_memory_bytes.map(|bytes| bytes as f64 / 1_048_576.0)), 1),
+                number(of(|run| run.peak_memory_bytes.map(mib)), 1),
                 millis(latencies.map(|histogram| histogram.value_at_quantile(0.5))),
                 millis(latencies.map(|histogram| histogram.value_at_quantile(0.99))),
                 millis(latencies.map(|histogram| histogram.max())),
@@ -133,7 +143,7 @@ fn scales(runs: &[Scale]) -> Table {
         table.add_row(cells([
             run.bridges.to_string(),
             number(Some(run.pace), 1),
-            number(Some(run.resident_bytes as f64 / 1_048_576.0), 0),
+            number(Some(mib(run.resident_bytes)), 0),
             run.threads.to_string(),
             run.descriptors.to_string(),
             run.amqp_connections.to_string(),
@@ -146,6 +156,42 @@ fn scales(runs: &[Scale]) -> Table {
         ]));
     }
     table
+}
+
+fn neighbours(all: &[Neighbours]) -> Table {
+    let mut table = table(&[
+        "the bridge",
+        "its messages/s",
+        "to alone",
+        "messages/s of all",
+        "to alone",
+        "CPU µs",
+        "RabbitMQ µs",
+        "Kafka µs",
+        "peak MiB",
+        "others",
+    ]);
+    for one in all {
+        let of = |of: fn(&Rate) -> Option<f64>| median(one.runs.iter().filter_map(of));
+        let own = |run: &Rate| run.first_bridge_messages_per_second;
+        table.add_row(cells([
+            one.company.name.to_owned(),
+            number(of(|run| Some(run.first_bridge_messages_per_second)), 0),
+            number(against_first(one, all, own), 2),
+            number(of(|run| Some(rate(run))), 0),
+            number(against_first(one, all, rate), 2),
+            number(of(|run| Some(cpu(run))), 2),
+            number(of(|run| run.rabbitmq_cpu_us_per_message), 1),
+            number(of(|run| run.kafka_cpu_us_per_message), 1),
+            number(of(|run| run.peak_memory_bytes.map(mib)), 1),
+            number(of(|run| Some(run.cores_used_by_others)), 2),
+        ]));
+    }
+    table
+}
+
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / 1_048_576.0
 }
 
 fn table(header: &[&str]) -> Table {

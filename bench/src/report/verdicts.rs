@@ -1,7 +1,7 @@
 //! What the aims come to.
 
 use super::statistics::{cpu, median, median_ratio, rate};
-use crate::{own_cost::OwnRun, rate::Rate, run::Results};
+use crate::{drain::Rate, own_cost::OwnRun, run::Results};
 
 /// gantry's rate, as a part of the floor's, is to be at least this.
 const RATE_AIM: f64 = 0.95;
