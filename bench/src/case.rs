@@ -104,6 +104,9 @@ impl fmt::Display for Case {
         if self.bridges > 1 {
             write!(f, ", {} bridges", self.bridges)?;
         }
+        if self.fewer > 1 {
+            write!(f, ", 1/{} of the messages", self.fewer)?;
+        }
         Ok(())
     }
 }

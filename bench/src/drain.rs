@@ -1,7 +1,8 @@
 //! How fast the programs empty what is full, and at what cost.
 //!
-//! The clock runs from the first delivery (a queue first has fewer messages than were put in) until every target holds
-//! all of its messages. CPU time is read at the same two moments, so starting up and shutting down are left out.
+//! The clock runs from the first arrival at a target until every target holds all of its messages. What has arrived at the first look
+//! does not count. CPU time is read at the same two moments, so starting up and shutting down are left out: a connection that is slow to
+//! be made, or a client that has to ask something first, makes no program slower.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,7 @@ use crate::{
 const START_DEADLINE: Duration = Duration::from_secs(60);
 /// How long a program may go without delivering anything.
 const STALL_DEADLINE: Duration = Duration::from_secs(30);
-/// Between two looks at the queues before the first delivery: small against any run, and the queues do nothing else yet.
+/// Between two looks at the targets before the first arrival: small against any run, and they do nothing else yet.
 const FIRST_LOOK: Duration = Duration::from_millis(1);
 
 /// One run.
@@ -55,15 +56,15 @@ struct Sample {
 
 /// Watches a program that has begun, or will, until it has delivered everything; each bridge has so many messages.
 pub(crate) async fn measure(bench: &Bench, route: &Route, of_a_bridge: u64, process: &mut Process) -> Result<Rate> {
-    let messages = of_a_bridge * route.bridges.len() as u64;
-    let first = first_delivery(bench, route, messages, process).await?;
-    let first_complete = until_complete(bench, route, of_a_bridge, process).await?;
+    let (first, mut seen) = first_arrival(bench, route, process).await?;
+    let left = |seen: &[u64]| seen.iter().map(|seen| of_a_bridge.saturating_sub(*seen)).sum::<u64>().max(1);
+    let (all, of_first_bridge) = (left(&seen), left(&seen[..1]));
+    let first_complete = until_complete(bench, route, of_a_bridge, process, &mut seen).await?;
     let last = Sample::take(process, &bench.brokers);
-    let rate = last.since(&first, messages);
     Ok(Rate {
-        first_bridge_messages_per_second: of_a_bridge as f64 / (first_complete - first.at).as_secs_f64(),
+        first_bridge_messages_per_second: of_first_bridge as f64 / (first_complete - first.at).as_secs_f64(),
         peak_memory_bytes: process.footprint().peak_bytes().ok(),
-        ..rate
+        ..last.since(&first, all)
     })
 }
 
@@ -75,37 +76,45 @@ pub(crate) async fn arrived(bench: &Bench, direction: Direction, target: &str) -
     }
 }
 
-/// The clocks just before the first message left a queue, or came into one: before that the program joins its group.
-async fn first_delivery(bench: &Bench, route: &Route, messages: u64, process: &mut Process) -> Result<Sample> {
+/// The clocks just before the first messages were seen at a target, and how many there were at each.
+async fn first_arrival(bench: &Bench, route: &Route, process: &mut Process) -> Result<(Sample, Vec<u64>)> {
     let started = Instant::now();
     while started.elapsed() < START_DEADLINE {
         let sample = Sample::take(process, &bench.brokers);
-        let mut ready = 0;
-        for queue in route.queues() {
-            ready += u64::from(bench.rabbit.ready(queue).await?);
+        let mut seen = Vec::new();
+        for ends in &route.bridges {
+            seen.push(arrived(bench, route.direction, &ends.target).await?);
         }
-        let has_begun = match route.direction {
-            Direction::ToKafka => ready < messages,
-            Direction::ToRabbitmq => ready > 0,
-        };
-        if has_begun {
-            return Ok(sample);
+        if seen.iter().any(|count| *count > 0) {
+            return Ok((sample, seen));
         }
         process.check()?;
         tokio::time::sleep(FIRST_LOOK).await;
     }
-    Err(process.complaint(&format!("took no message within {START_DEADLINE:?}")))
+    Err(process.complaint(&format!("delivered nothing within {START_DEADLINE:?}")))
 }
 
 /// Returns when all bridges have delivered everything; when the first of them had.
-async fn until_complete(bench: &Bench, route: &Route, of_a_bridge: u64, process: &mut Process) -> Result<Instant> {
-    let mut seen = vec![0; route.bridges.len()];
+async fn until_complete(
+    bench: &Bench,
+    route: &Route,
+    of_a_bridge: u64,
+    process: &mut Process,
+    seen: &mut [u64],
+) -> Result<Instant> {
     let mut first_complete = None;
     loop {
+        if first_complete.is_none() && seen.first() == Some(&of_a_bridge) {
+            first_complete = Some(Instant::now());
+        }
+        match first_complete {
+            Some(at) if seen.iter().all(|seen| *seen == of_a_bridge) => return Ok(at),
+            _ => tokio::time::sleep(LOOK).await,
+        }
         let before: u64 = seen.iter().sum();
         let looking = eventually("more messages delivered", STALL_DEADLINE, async || {
             process.check()?;
-            for (ends, seen) in route.bridges.iter().zip(&mut seen).filter(|(_, seen)| **seen < of_a_bridge) {
+            for (ends, seen) in route.bridges.iter().zip(&mut *seen).filter(|(_, seen)| **seen < of_a_bridge) {
                 *seen = arrived(bench, route.direction, &ends.target).await?;
                 if *seen > of_a_bridge {
                     bail!("{seen} of {of_a_bridge} messages are in {}", ends.target);
@@ -114,13 +123,6 @@ async fn until_complete(bench: &Bench, route: &Route, of_a_bridge: u64, process:
             Ok((seen.iter().sum::<u64>() > before).then_some(()))
         });
         looking.await.map_err(|error| process.complaint(&format!("delivered {before} messages: {error}")))?;
-        if first_complete.is_none() && seen.first() == Some(&of_a_bridge) {
-            first_complete = Some(Instant::now());
-        }
-        match first_complete {
-            Some(at) if seen.iter().all(|seen| *seen == of_a_bridge) => return Ok(at),
-            _ => tokio::time::sleep(LOOK).await,
-        }
     }
 }
 

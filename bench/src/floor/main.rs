@@ -13,18 +13,29 @@ mod tasks;
 mod to_kafka;
 mod to_rabbitmq;
 
+use std::process::ExitCode;
+
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
 
 use args::{Args, Direction};
 
 #[tokio::main]
-async fn main() -> Result<()> {
-    let args = Args::parse();
-    let connection = rabbit::connect(&args).await?;
+async fn main() -> ExitCode {
+    match run(&Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: &Args) -> Result<()> {
+    let connection = rabbit::connect(args).await?;
     match args.direction {
-        Direction::ToKafka => to_kafka::run(&args, &connection).await?,
-        Direction::ToRabbitmq => to_rabbitmq::run(&args, &connection).await?,
+        Direction::ToKafka => to_kafka::run(args, &connection).await?,
+        Direction::ToRabbitmq => to_rabbitmq::run(args, &connection).await?,
     }
     connection.close(200, "done".into()).await.context("closing the connection")
 }

@@ -1,7 +1,7 @@
 //! RabbitMQ to Kafka: takes what the consumer already holds, produces each message, and acknowledges in bulk whatever is delivered
 //! without a gap. All queues share the producer; each has a channel of its own.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -11,7 +11,7 @@ use lapin::{
     options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions},
     types::FieldTable,
 };
-use rdkafka::producer::{BaseRecord, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
 
 use crate::{
     args::Args,
@@ -24,12 +24,18 @@ use crate::{
 const PREFETCH: u16 = 2000;
 /// Messages a batch: a tenth of the prefetch, so that the broker goes on sending while a batch is under way.
 const BATCH: u32 = 200;
+/// How long Kafka may take to answer at the start.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// From every queue to its topic.
 pub(crate) async fn run(args: &Args, connection: &Connection) -> Result<()> {
     let deliveries: Vec<_> = args.moves.iter().map(|_| Deliveries::new()).collect();
     let producer = producer_config(args).create_with_context(Callback(deliveries.clone()));
     let producer: Arc<ThreadedProducer<Callback>> = Arc::new(producer.context("creating the producer")?);
+    // Reached before anything is consumed, as gantry does: no message waits for a handshake.
+    for (_, topic) in &args.moves {
+        producer.client().fetch_metadata(Some(topic), TIMEOUT).context("reaching Kafka")?;
+    }
     let mut queues = Vec::new();
     for (number, ((queue, topic), deliveries)) in args.moves.iter().zip(deliveries).enumerate() {
         let channel = connection.create_channel().await.context("opening a channel")?;
@@ -68,7 +74,7 @@ impl Queue {
             deliveries.settled.notified().await;
             self.acknowledge()?;
         }
-        Ok(())
+        self.channel.close(200, "done".into()).await.context("closing a channel")
     }
 
     /// Produces a message and those behind it that are here already.

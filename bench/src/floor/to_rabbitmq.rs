@@ -80,7 +80,8 @@ impl Topic {
         while !unconfirmed.is_empty() {
             unconfirmed.confirmed().await?;
         }
-        self.commit(consumer, &mut unconfirmed, CommitMode::Sync)
+        self.commit(consumer, &mut unconfirmed, CommitMode::Sync)?;
+        self.channel.close(200, "done".into()).await.context("closing a channel")
     }
 
     fn publish<'a>(&'a self, record: BorrowedMessage<'a>, unconfirmed: &mut Unconfirmed<'a>) {
