@@ -110,3 +110,24 @@ impl fmt::Display for Case {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn cases_can_be_told_apart() {
+        let names: BTreeSet<_> = Case::ALL.iter().map(|case| case.name).collect();
+        let texts: BTreeSet<_> = Case::ALL.iter().map(ToString::to_string).collect();
+        assert_eq!((names.len(), texts.len()), (Case::ALL.len(), Case::ALL.len()));
+    }
+
+    #[test]
+    fn messages_are_shared_out_evenly() {
+        let case = Case { bridges: 4, sources: 2, fewer: 5, ..Case::BASE };
+        assert_eq!(case.messages_each(4_000), 100);
+        assert_eq!(case.messages_each(1), 1, "a run is never empty");
+    }
+}

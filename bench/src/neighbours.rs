@@ -30,7 +30,7 @@ pub(crate) struct Company {
     idle: u64,
 }
 
-const COMPANIES: [Company; 3] = [
+pub(crate) const COMPANIES: [Company; 3] = [
     Company { name: "alone", busy: 1, idle: 0 },
     Company { name: "beside 99 idle ones", busy: 1, idle: 99 },
     Company { name: "beside 9 busy ones", busy: 10, idle: 0 },

@@ -79,3 +79,21 @@ impl Route {
         each * self.case.sources
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_messages_of_a_bridge_are_numbered_in_turn_over_its_sources() {
+        let case = Case { sources: 2, bridges: 2, ..Case::BASE };
+        let route = Route::new(Direction::ToKafka, case, "r");
+        let fillings: Vec<_> = route.fillings(3).map(|(name, numbers)| (name, numbers.collect::<Vec<_>>())).collect();
+        let [odd, even] = [vec![1, 3, 5], vec![2, 4, 6]];
+        let expected = ["r-0-from-0", "r-0-from-1", "r-1-from-0", "r-1-from-1"].into_iter();
+        assert_eq!(fillings, expected.zip([odd.clone(), even.clone(), odd, even]).collect::<Vec<_>>());
+        assert_eq!(route.of_a_bridge(3), 6);
+        assert_eq!(route.topics().collect::<Vec<_>>(), ["r-0-to", "r-1-to"]);
+        assert_eq!(route.first(1).queues().collect::<Vec<_>>(), ["r-0-from-0", "r-0-from-1"]);
+    }
+}

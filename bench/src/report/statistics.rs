@@ -52,7 +52,7 @@ pub(super) const fn place(contender: Contender) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{case::Case, direction::Direction};
+    use crate::{case::Case, direction::Direction, neighbours::COMPANIES};
 
     fn run(messages_per_second: f64) -> Rate {
         Rate {
@@ -74,6 +74,15 @@ mod tests {
         assert_eq!(median([7.0]), Some(7.0));
         assert_eq!(median([9.0, 1.0, 2.0]), Some(2.0));
         assert_eq!(median([4.0, 1.0, 3.0, 2.0]), Some(2.5));
+    }
+
+    #[test]
+    fn company_is_compared_with_being_alone_in_the_same_round() {
+        let of = |company, rates: [f64; 3]| Neighbours { company, runs: rates.map(run).to_vec() };
+        let [alone, idle, _] = COMPANIES;
+        let all = [of(alone, [100.0, 10.0, 200.0]), of(idle, [90.0, 10.0, 190.0])];
+        assert_eq!(against_first(&all[0], &all, rate), Some(1.0));
+        assert_eq!(against_first(&all[1], &all, rate), Some(0.95));
     }
 
     #[test]
