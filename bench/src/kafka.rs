@@ -143,6 +143,11 @@ impl Writer {
     pub(crate) fn write(&self, message: Message, sequence: u64) -> Result<()> {
         send(&self.producer, &self.topic, message, sequence).map(drop)
     }
+
+    /// Returns when Kafka has everything. A producer that goes before that takes with it what is on its way.
+    pub(crate) fn finish(self) -> Result<()> {
+        self.producer.flush(TIMEOUT).context("writing to a topic")
+    }
 }
 
 /// Reads a topic, and accepts only what may arrive.

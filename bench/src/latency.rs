@@ -99,7 +99,7 @@ pub(crate) async fn measure(
     };
     // Threads of their own: neither end may wait for a turn on the runtime.
     let collecting = spawn_blocking(move || collect(exit, schedule));
-    spawn_blocking(move || send(&entrance, message, schedule, sent)).await.context("sending")??;
+    spawn_blocking(move || send(entrance, message, schedule, sent)).await.context("sending")??;
     let latencies = collecting.await.context("collecting")??;
     process.terminate().await?;
     eprintln!("  {contender:<6} {:>7.1} ms median latency", latencies.value_at_quantile(0.5) as f64 / 1000.0);
@@ -129,19 +129,22 @@ async fn until_it_consumes(bench: &Bench, route: &Route, process: &mut Process) 
 }
 
 /// Sends what was not sent yet.
-fn send(entrance: &Entrance, message: Message, schedule: Schedule, sent: u64) -> Result<()> {
+fn send(entrance: Entrance, message: Message, schedule: Schedule, sent: u64) -> Result<()> {
     let runtime = Handle::current();
     for sequence in sent + 1..=schedule.last {
         let early = schedule.due(sequence).saturating_duration_since(Instant::now());
         if !early.is_zero() {
             std::thread::sleep(early);
         }
-        match entrance {
+        match &entrance {
             Entrance::Queue { rabbit, queue } => runtime.block_on(rabbit.publish(queue, message, sequence))?,
             Entrance::Topic(writer) => writer.write(message, sequence)?,
         }
     }
-    Ok(())
+    match entrance {
+        Entrance::Queue { .. } => Ok(()),
+        Entrance::Topic(writer) => writer.finish(),
+    }
 }
 
 fn collect(mut exit: Exit, schedule: Schedule) -> Result<Histogram<u64>> {
