@@ -1,6 +1,7 @@
 //! One field of a body: looked for without building anything, against a whole parse by serde_json.
 
-use bytes::Bytes;
+use std::borrow::Cow;
+
 use gantry_sdk::json;
 use serde_json::Value as Json;
 
@@ -79,8 +80,8 @@ fn field(mut json: &Json, path: &[String]) -> Option<Json> {
 }
 
 /// Strings are compared as text, everything else as JSON: the reader keeps digits, escapes and keys that stand twice.
-fn assert_same(found: Option<Bytes>, expected: Option<Json>) {
-    let found = found.map(|bytes| String::from_utf8(bytes.to_vec()).expect("it is text"));
+fn assert_same(found: Option<Cow<'_, [u8]>>, expected: Option<Json>) {
+    let found = found.map(|bytes| String::from_utf8(bytes.into_owned()).expect("it is text"));
     match (found, expected) {
         (Some(found), Some(Json::String(text))) => assert_eq!(found, text),
         (Some(found), Some(json)) => {

@@ -94,7 +94,8 @@ fn named(name: &str, record: &Record) -> Result<Option<Bytes>, Wrong> {
     if let Some(path) = name.strip_prefix("value.") {
         let path: Vec<_> = path.split('.').map(str::to_owned).collect();
         // What is found there is another target's.
-        return json::pick(&body(), &path).map_err(|_| Wrong::Body);
+        let found = json::pick(&body(), &path).map_err(|_| Wrong::Body)?.map(|text| text.into_owned().into());
+        return Ok(found);
     }
     if let Some(header) = name.strip_prefix("header.").filter(|header| !header.is_empty()) {
         let first = record.headers.iter().find(|(own, _)| own == header);

@@ -2,8 +2,10 @@
 
 use std::{borrow::Cow, fmt};
 
-use bytes::Bytes;
-use gantry_sdk::{Record, Template, json, template::Field};
+use gantry_sdk::{
+    Record, Template,
+    template::{Field, Found},
+};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
@@ -16,11 +18,8 @@ pub struct FieldName {
 
 impl FieldName {
     /// What the record has there. The error says why a field of the body cannot be had: the body is not JSON.
-    pub(super) fn get(&self, record: &Record) -> Result<Option<Bytes>, String> {
-        match (&self.field, &record.value) {
-            (Field::Json(path), Some(body)) => json::pick(body, path),
-            (field, _) => Ok(field.get(record)),
-        }
+    pub(super) fn get<'r>(&self, record: &'r Record) -> Result<Option<Found<'r>>, String> {
+        self.field.read(record)
     }
 
     /// Whether it is a field of the body, which a tombstone has not.
@@ -65,9 +64,7 @@ impl JsonSchema for FieldName {
 pub(super) fn lacking(template: &Template, record: &Record) -> String {
     let mut missing = Vec::new();
     for field in template.lacking(record) {
-        if let (Field::Json(path), Some(body)) = (field, &record.value)
-            && let Err(reason) = json::pick(body, path)
-        {
+        if let Err(reason) = field.read(record) {
             return reason;
         }
         missing.push(format!("{{{}}}", name(field)));

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytestring::ByteString;
 use gantry_sdk::{
-    Headers, Record, Result, Transform, Value, Working,
+    Headers, Result, Transform, Working,
     config::{KeyPath, Problem, Size},
     plugin::TransformConfig,
     transform::Verdict,
@@ -19,11 +19,13 @@ use serde::Deserialize;
 use super::{policy::Otherwise, regex::Pattern};
 
 mod names;
+mod set;
 mod setting;
 mod value;
 
 use names::Names;
 pub use names::RenameMatching;
+use set::Set;
 pub use setting::Setting;
 pub use value::Repeated;
 
@@ -76,10 +78,8 @@ struct Edit {
     rename_matching: Vec<RenameMatching>,
     drop: Names,
     largest: usize,
-    set: Vec<(ByteString, Setting)>,
+    set: Set,
     missing: Otherwise,
-    /// Memory that is used again for every record.
-    rendered: Vec<(ByteString, Value)>,
 }
 
 impl TransformConfig for Options {
@@ -112,9 +112,8 @@ impl TransformConfig for Options {
             copy: self.copy.into_iter().map(|(from, to)| (from.into(), to.into())).collect(),
             rename: self.rename.into_iter().map(|(old, new)| (old, new.into())).collect(),
             rename_matching: self.rename_matching,
-            set: self.set.into_iter().map(|(name, setting)| (name.into(), setting)).collect(),
+            set: Set::new(self.set),
             missing: self.missing,
-            rendered: Vec::new(),
         }))
     }
 }
@@ -144,10 +143,8 @@ fn twice<'a>(operation: &'static str, names: &'a BTreeMap<String, String>) -> im
 
 impl Transform for Edit {
     fn apply(&mut self, batch: &mut Working) {
-        let mut set = std::mem::take(&mut self.rendered);
         batch.each(|record| {
-            set.clear();
-            self.render(record, &mut set).map_err(|reason| format!("headers: {reason}"))?;
+            let set = self.set.of(record, self.missing).map_err(|reason| format!("headers: {reason}"))?;
             value::decode_json(&mut record.headers, &self.decode_json);
             for (name, repeated) in &self.repeated {
                 repeated.apply(&mut record.headers, name);
@@ -155,27 +152,13 @@ impl Transform for Edit {
             self.copy(&mut record.headers);
             self.rename(&mut record.headers).map_err(|reason| format!("headers: {reason}"))?;
             self.drop(&mut record.headers);
-            for (name, value) in set.drain(..) {
-                record.headers.set(name, value);
-            }
+            record.headers.set_all(&set);
             Ok(Verdict::Keep)
         });
-        self.rendered = set;
     }
 }
 
 impl Edit {
-    /// What `set` says of the record as it came in.
-    fn render(&self, record: &Record, set: &mut Vec<(ByteString, Value)>) -> Result<(), String> {
-        for (name, setting) in &self.set {
-            match setting.value(record) {
-                Some(value) => set.push((name.clone(), value)),
-                None => self.missing.allow(|| setting.lacking(record))?,
-            }
-        }
-        Ok(())
-    }
-
     fn copy(&self, headers: &mut Headers) {
         if self.copy.is_empty() {
             return;

@@ -173,7 +173,9 @@ impl Edit {
             return Ok(());
         }
         record.value = match (root, extracted) {
-            (Node::Raw(body), Some(_)) if body.is_string() || body.is_null() => body.to_field()?,
+            (Node::Raw(body), Some(_)) if body.is_string() || body.is_null() => {
+                body.to_field()?.map(|text| text.into_owned().into())
+            }
             (root, extracted) => {
                 let (head, tail) =
                     if extracted.is_some() { (&b""[..], &b""[..]) } else { (document.head, document.tail) };

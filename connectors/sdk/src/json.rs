@@ -11,7 +11,7 @@ mod raw;
 mod scan;
 mod string;
 
-use bytes::Bytes;
+use std::borrow::Cow;
 
 pub use raw::{Item, Member, Raw};
 
@@ -34,9 +34,9 @@ pub fn parse(body: &[u8]) -> Result<Document<'_>, String> {
     Ok(Document { head, value: Raw::found(&body[place]), tail })
 }
 
-/// One field of the body as text: strings without quotes, the rest as JSON. `None` when it is not there or null. The error
-/// says why the body is not JSON, or the field no text.
-pub fn pick(body: &[u8], path: &[String]) -> Result<Option<Bytes>, String> {
+/// One field of the body as text: strings without quotes, the rest as JSON; as it stands in the body, where it stands like that.
+/// `None` when it is not there or null. The error says why the body is not JSON, or the field no text.
+pub fn pick<'b>(body: &'b [u8], path: &[String]) -> Result<Option<Cow<'b, [u8]>>, String> {
     match scan::find(body, path).map_err(|wrong| not_json(body, wrong))? {
         None => Ok(None),
         Some(place) => {

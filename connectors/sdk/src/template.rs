@@ -17,6 +17,7 @@
 //! of them are in [`FUNCTIONS`].
 
 mod field;
+mod found;
 mod function;
 mod parse;
 mod part;
@@ -30,6 +31,7 @@ use serde::{Deserialize, Deserializer, de};
 use crate::Record;
 
 pub use field::Field;
+pub use found::Found;
 pub use function::{FUNCTIONS, FunctionInfo};
 use part::Part;
 
@@ -77,14 +79,11 @@ impl Template {
     /// yields that field's bytes without a copy where the record holds them.
     pub fn render(&self, record: &Record) -> Option<Bytes> {
         if let [part] = self.parts.as_slice() {
-            return part.render(record);
+            return part.render(record).map(Found::into_bytes);
         }
         let mut out = Vec::with_capacity(self.text.len() * 2);
         for part in &self.parts {
-            match part {
-                Part::Literal(text) => out.extend_from_slice(text.as_bytes()),
-                Part::Field { .. } => out.extend_from_slice(&part.render(record)?),
-            }
+            out.extend_from_slice(&part.render(record)?);
         }
         Some(out.into())
     }

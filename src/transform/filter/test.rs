@@ -149,11 +149,9 @@ impl Bound {
 
 impl Scalar {
     fn is(&self, found: &[u8]) -> bool {
-        let same_number = || {
-            let found = Number::read(found)?;
-            Some(self.number?.compare(found) == Ordering::Equal)
-        };
-        self.text.as_bytes() == found || same_number().unwrap_or(false)
+        let is_number =
+            |wanted: Number| Number::read(found).is_some_and(|found| wanted.compare(found) == Ordering::Equal);
+        self.text.as_bytes() == found || self.number.is_some_and(is_number)
     }
 }
 

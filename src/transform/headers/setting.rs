@@ -19,6 +19,14 @@ pub enum Setting {
 }
 
 impl Setting {
+    /// What it is for every record, if it is the same.
+    pub(super) fn constant(&self) -> Option<Value> {
+        match self {
+            Self::Text(template) => template.as_literal().map(Value::text),
+            Self::Constant(value) => Some(value.clone()),
+        }
+    }
+
     pub(super) fn value(&self, record: &Record) -> Option<Value> {
         match self {
             Self::Text(template) => template.render(record).map(Value::String),

@@ -51,7 +51,7 @@ impl Insertion {
                 Some(value) => return Ok(Some(value.to_json().to_string().into_bytes().into())),
             },
             // A number, which JSON writes in the same digits.
-            Self::Typed(_, field) => return Ok(field.get(record).map(|digits| Vec::from(digits).into())),
+            Self::Typed(_, field) => return Ok(field.get(record).map(|digits| Vec::from(digits.into_bytes()).into())),
             Self::Text(template) => match template.render(record) {
                 None => return Ok(None),
                 Some(text) => text,

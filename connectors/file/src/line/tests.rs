@@ -96,7 +96,7 @@ fn the_reason_of_a_letter_stands_apart_from_its_headers() {
     }
     let text = line(&record, true);
     let entry = read_record(&text);
-    assert_eq!(entry.record.headers.as_slice(), [("own".into(), Value::I32(1))]);
+    assert_eq!(entry.record.headers.to_vec(), [("own".into(), Value::I32(1))]);
     assert_eq!(entry.reason.get("stage"), Some("STAGE"));
     assert_eq!(
         String::from_utf8(text).expect("text"),

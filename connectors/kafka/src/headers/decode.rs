@@ -170,7 +170,7 @@ mod tests {
         let rebuilt = decoder(true).rebuild(&list);
         assert!(!rebuilt.exact);
         assert_eq!(rebuilt.rest, 5);
-        assert_eq!(rebuilt.headers.as_slice(), [("a".into(), Value::text("1")), ("".into(), Value::Null)]);
+        assert_eq!(rebuilt.headers.to_vec(), [("a".into(), Value::text("1")), ("".into(), Value::Null)]);
         assert_eq!(rebuilt.properties.message_id.as_deref(), Some("m-1"));
         assert_eq!(rebuilt.properties.priority, Some(7));
         assert_eq!(rebuilt.properties.timestamp, Some(Timestamp::from_seconds(1_700_000_000)));

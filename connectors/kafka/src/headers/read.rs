@@ -127,7 +127,7 @@ mod tests {
             ("b".into(), Value::Bytes(Bytes::from_static(b"\xff\x00"))),
             ("gantry.timestamp".into(), Value::text("7")),
         ];
-        assert_eq!(headers.as_slice(), expected);
+        assert_eq!(headers.to_vec(), expected);
     }
 
     #[test]
@@ -140,10 +140,10 @@ mod tests {
         ];
         let (headers, properties) = HeaderReader::new(&HeaderMapping::default()).read(list);
         assert_eq!(properties.priority, Some(7));
-        assert_eq!(headers.as_slice(), [("n".into(), Value::I32(-5)), ("trace".into(), Value::text("abc"))]);
+        assert_eq!(headers.to_vec(), [("n".into(), Value::I32(-5)), ("trace".into(), Value::text("abc"))]);
         let text = HeaderMapping { encoding: Some(Encoding::Text), ..HeaderMapping::default() };
         let (headers, _) = HeaderReader::new(&text).read(list);
-        assert_eq!(headers.as_slice()[0], ("n".into(), Value::text("-5")));
+        assert_eq!(headers.to_vec()[0], ("n".into(), Value::text("-5")));
         assert_eq!(headers.len(), 3, "gantry.types is a header like any other then");
     }
 

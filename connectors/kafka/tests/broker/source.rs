@@ -83,7 +83,7 @@ async fn key_value_and_headers_come_as_they_are() {
         ("b".into(), Value::Bytes(b"\xff\x00\xfe".as_slice().into())),
         ("".into(), Value::text("")),
     ];
-    assert_eq!(headers.headers.as_slice(), expected);
+    assert_eq!(headers.headers.to_vec(), expected);
     assert_eq!(properties.properties().message_id.as_deref(), Some("m-1"));
     assert_eq!(properties.properties().priority, Some(7));
     assert!(properties.headers.is_empty());

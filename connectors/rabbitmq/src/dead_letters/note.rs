@@ -135,7 +135,7 @@ impl Draft<'_> {
 
     /// Headers come back sorted by name, and those of a reason are taken for the last one's: else the note has their names.
     fn order(&self, own: &Headers) -> AMQPValue {
-        let is_plain = own.as_slice().is_sorted_by(|(one, _), (next, _)| **one <= **next)
+        let is_plain = own.iter().is_sorted_by(|(one, _), (next, _)| **one <= **next)
             && own.iter().all(|(name, _)| !name.starts_with(Reason::PREFIX));
         let bytes: usize = own.iter().map(|(name, _)| name.len() + 5).sum();
         if is_plain || !self.fits(bytes) {

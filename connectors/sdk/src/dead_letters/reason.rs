@@ -24,7 +24,7 @@ impl Reason {
     /// Takes the reason off the end of a dead letter's headers. What the record itself had stays, even if it has been a dead
     /// letter before.
     pub fn split_off(headers: &mut Headers) -> Self {
-        let list = headers.as_slice();
+        let mut list = headers.to_vec();
         let block = list.iter().rev().take_while(|(name, _)| name.starts_with(Self::PREFIX)).count();
         let block = list.len() - block;
         // Each reason begins with the kind of the record's origin, and has it once.
@@ -33,7 +33,8 @@ impl Reason {
         let at = block + first.unwrap_or_default();
         let reason = Self::of(&list[at..]);
         if at < list.len() {
-            *headers = list[..at].to_vec().into();
+            list.truncate(at);
+            *headers = list.into();
         }
         reason
     }

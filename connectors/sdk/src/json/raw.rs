@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
-
 use super::{
     scan::{self, Scan},
     string::{inside, is, string_length, unescaped},
@@ -153,12 +151,15 @@ impl<'a> Raw<'a> {
     }
 
     /// It as the value of a field: strings without quotes, null is nothing, and the rest as JSON without white space.
-    pub fn to_field(self) -> Result<Option<Bytes>, &'static str> {
+    pub fn to_field(self) -> Result<Option<Cow<'a, [u8]>>, &'static str> {
         Ok(match self.text() {
-            Some(text) => Some(text?.into_owned().into()),
+            Some(text) => Some(match text? {
+                Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+                Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+            }),
             None if self.is_null() => None,
             None if self.is_object() || self.is_list() => Some(self.compact().into()),
-            None => Some(Bytes::copy_from_slice(self.0)),
+            None => Some(Cow::Borrowed(self.0)),
         })
     }
 

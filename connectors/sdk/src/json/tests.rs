@@ -9,6 +9,10 @@ fn picked(body: &str, path: &str) -> Result<Option<String>, String> {
     Ok(text.map(|text| String::from_utf8(text.to_vec()).expect("utf-8")))
 }
 
+fn is(text: &str) -> Result<Option<Cow<'_, [u8]>>, String> {
+    Ok(Some(Cow::Borrowed(text.as_bytes())))
+}
+
 #[test]
 fn picks_what_is_there() {
     let body = r#"{"a":{"b":[10,{"c":"x\n"},1.50]},"n":null,"a.b":1,"d":1,"d":{"e":2},"k\u0065y":true,
@@ -37,12 +41,21 @@ fn picks_what_is_there() {
 }
 
 #[test]
+fn what_stands_as_it_is_asked_for_is_not_copied() {
+    let body = br#"{"text":"x","number":1.50,"flag":true,"escaped":"\n","list":[1]}"#;
+    for (path, is_borrowed) in [("text", true), ("number", true), ("flag", true), ("escaped", false), ("list", false)] {
+        let found = pick(body, &[path.to_owned()]).expect("JSON").expect(path);
+        assert_eq!(matches!(found, Cow::Borrowed(_)), is_borrowed, "{path}");
+    }
+}
+
+#[test]
 fn no_key_is_special() {
     for key in ["$serde_json::private::Number", "$serde_json::private::RawValue"] {
         let body = format!(r#"{{"a":{{"{key}":"12"}},"{key}":"[1]"}}"#);
         assert_eq!(picked(&body, "a"), Ok(Some(format!(r#"{{"{key}":"12"}}"#))));
-        assert_eq!(pick(body.as_bytes(), &[key.to_owned()]), Ok(Some("[1]".into())));
-        assert_eq!(pick(body.as_bytes(), &["a".to_owned(), key.to_owned()]), Ok(Some("12".into())));
+        assert_eq!(pick(body.as_bytes(), &[key.to_owned()]), is("[1]"));
+        assert_eq!(pick(body.as_bytes(), &["a".to_owned(), key.to_owned()]), is("12"));
         let whole = parse(body.as_bytes()).expect("JSON").value;
         assert_eq!((whole.type_name(), whole.bytes()), ("an object", body.as_bytes()));
     }
@@ -64,9 +77,9 @@ fn what_is_no_text_is_refused_only_as_text() {
         b"{\"a\":1,\"lone\":\"x\\ud800y\",\"low\":\"\\udc00\",\"pair\":\"\\ud83d\\ude00\",\"bytes\":\"caf\xe9\",\
         \"o\":{\"l\":\"\\uD800\"},\"\\ud800\":2}";
     let pick = |path: &str| pick(body, &path.split('.').map(str::to_owned).collect::<Vec<_>>());
-    assert_eq!(pick("a"), Ok(Some("1".into())));
-    assert_eq!(pick("pair"), Ok(Some("😀".into())));
-    assert_eq!(pick("o"), Ok(Some(r#"{"l":"\uD800"}"#.into())), "JSON as it stands");
+    assert_eq!(pick("a"), is("1"));
+    assert_eq!(pick("pair"), is("😀"));
+    assert_eq!(pick("o"), is(r#"{"l":"\uD800"}"#), "JSON as it stands");
     for path in ["lone", "low", "o.l"] {
         let reason = format!("value.{path} is no text: it holds half of a surrogate pair, which is no text");
         assert_eq!(pick(path), Err(reason));

@@ -1,42 +1,55 @@
-//! Headers: an ordered list with duplicates, copied on write.
+//! Headers: an ordered list with duplicates. Cloning shares it, and writing to a shared one copies none of it.
+//!
+//! The runtime keeps every record as the source gave it while transforms work on a clone. So the list is in two parts: the front
+//! is what came, shared by all clones, with a mark at each header that this one lacks; the back is what was added since.
 
-use std::sync::Arc;
+mod iter;
+mod marked;
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, sync::Arc};
 
 use bytestring::ByteString;
 
 use super::Value;
+pub use iter::Iter;
+use marked::Marked;
 
 /// One header: a name and a typed value.
 pub type Header = (ByteString, Value);
 
-/// An ordered list of headers that allows duplicates. Cloning shares the list; writing to a shared one copies it.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// An ordered list of headers that allows duplicates. Cloning shares the list; no clone sees what is written to another.
+#[derive(Clone, Default)]
 pub struct Headers {
-    list: Option<Arc<Vec<Header>>>,
+    front: Marked,
+    back: Option<Arc<Vec<Header>>>,
 }
 
 impl Headers {
     /// No headers; takes no memory.
-    pub const EMPTY: Self = Self { list: None };
+    pub const EMPTY: Self = Self { front: Marked::EMPTY, back: None };
 
     /// All headers in order.
-    pub fn iter(&self) -> std::slice::Iter<'_, Header> {
-        self.as_slice().iter()
+    pub fn iter(&self) -> Iter<'_> {
+        Iter::new(&self.front, self.added())
     }
 
-    /// All headers in order.
-    pub fn as_slice(&self) -> &[Header] {
-        self.list.as_deref().map_or(&[], Vec::as_slice)
+    /// All headers in order, copied.
+    pub fn to_vec(&self) -> Vec<Header> {
+        let mut all = Vec::with_capacity(self.len());
+        all.extend(self.iter().cloned());
+        all
     }
 
     /// How many there are, duplicates counted.
     pub fn len(&self) -> usize {
-        self.as_slice().len()
+        self.front.len() + self.added().len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.as_slice().is_empty()
+        self.len() == 0
     }
 
     /// The first header of that name.
@@ -47,24 +60,31 @@ impl Headers {
     /// Adds a header at the end, beside any of the same name.
     pub fn push(&mut self, name: impl Into<ByteString>, value: Value) {
         let header = (name.into(), value);
-        match self.list.as_mut().and_then(Arc::get_mut) {
-            Some(list) => list.push(header),
-            None => self.list = Some(copied(self.iter(), header)),
+        match &mut self.back {
+            Some(back) => Arc::make_mut(back).push(header),
+            None => match self.front.own() {
+                Some(front) => front.push(header),
+                None => self.back = Some(Arc::new(vec![header])),
+            },
         }
     }
 
     /// Removes every header of that name and adds this one at the end.
     pub fn set(&mut self, name: impl Into<ByteString>, value: Value) {
         let name = name.into();
-        match self.list.as_mut().and_then(Arc::get_mut) {
-            Some(list) => {
-                list.retain(|(other, _)| *other != name);
-                list.push((name, value));
-            }
-            None => {
-                let others = self.iter().filter(|(other, _)| *other != name);
-                self.list = Some(copied(others, (name.clone(), value)));
-            }
+        self.remove(&name);
+        self.push(name, value);
+    }
+
+    /// Removes every header of these names and adds these at the end. Shares them, where nothing was added before.
+    pub fn set_all(&mut self, headers: &Self) {
+        if headers.is_empty() {
+            return;
+        }
+        self.retain(|(own, _)| headers.get(own).is_none());
+        match (&self.back, headers.front.whole(), &headers.back) {
+            (None, Some(list), None) => self.back = Some(list.clone()),
+            _ => headers.iter().for_each(|(name, value)| self.push(name.clone(), value.clone())),
         }
     }
 
@@ -73,42 +93,60 @@ impl Headers {
         self.retain(|(own, _)| own != name)
     }
 
-    /// Keeps the headers for which `keep` holds; says how many went. Copies nothing when all stay.
+    /// Keeps the headers for which `keep` holds; says how many went.
     pub fn retain(&mut self, mut keep: impl FnMut(&Header) -> bool) -> usize {
         let before = self.len();
+        // As a rule all stay.
         if self.iter().all(&mut keep) {
             return 0;
         }
-        self.make_mut().retain(keep);
+        self.front.retain(&mut keep);
+        if !self.added().iter().all(&mut keep)
+            && let Some(back) = &mut self.back
+        {
+            Arc::make_mut(back).retain(keep);
+        }
         let after = self.len();
         if after == 0 {
-            self.list = None;
+            *self = Self::EMPTY;
         }
         before - after
     }
 
-    /// The list, to write to. Copies it when another clone shares it.
+    /// The headers in order, to write to. Copies them when another clone shares them.
     pub fn make_mut(&mut self) -> &mut Vec<Header> {
-        Arc::make_mut(self.list.get_or_insert_default())
+        if !self.front.is_whole() || self.back.is_some() {
+            *self = self.to_vec().into();
+        }
+        self.front.make_mut()
     }
 
     /// Bytes of names and values, roughly as they are on a wire.
     pub fn size(&self) -> usize {
         self.iter().map(|(name, value)| name.len() + value.size()).sum()
     }
+
+    /// What was added while the front was shared.
+    fn added(&self) -> &[Header] {
+        self.back.as_deref().map_or(&[], Vec::as_slice)
+    }
 }
 
-/// What is copied of a shared list, with `last` behind it: one allocation, where a copy of the whole would grow at once.
-fn copied<'a>(headers: impl Iterator<Item = &'a Header>, last: Header) -> Arc<Vec<Header>> {
-    let mut list = Vec::with_capacity(headers.size_hint().1.unwrap_or_default() + 1);
-    list.extend(headers.cloned());
-    list.push(last);
-    Arc::new(list)
+impl PartialEq for Headers {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other)
+    }
+}
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self).finish()
+    }
 }
 
 impl From<Vec<Header>> for Headers {
     fn from(list: Vec<Header>) -> Self {
-        Self { list: (!list.is_empty()).then(|| Arc::new(list)) }
+        Self { front: Marked::from(list), back: None }
     }
 }
 
@@ -120,7 +158,7 @@ impl FromIterator<Header> for Headers {
 
 impl<'a> IntoIterator for &'a Headers {
     type Item = &'a Header;
-    type IntoIter = std::slice::Iter<'a, Header>;
+    type IntoIter = Iter<'a>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()

@@ -1,7 +1,7 @@
 //! One message in flight.
 //!
 //! A record is bytes first: nothing is parsed unless a transform or a template asks. It is cheap to clone (every part
-//! is shared and copied only when written), so the runtime can keep the original for a dead letter.
+//! is shared until it is written to), so the runtime can keep the original for a dead letter.
 
 mod headers;
 mod origin;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use bytestring::ByteString;
 
-pub use headers::{Header, Headers};
+pub use headers::{Header, Headers, Iter as HeaderIter};
 pub use origin::{Detail, Origin};
 pub use properties::Properties;
 pub use value::{Timestamp, Value};

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use crate::{Record, json};
+use super::found::Found;
+use crate::{Record, Value, json};
 
 /// One thing that can be asked of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,18 +22,22 @@ pub enum Field {
 }
 
 /// Asks one thing of a record.
-type Getter = fn(&Record) -> Option<Bytes>;
+type Getter = fn(&Record) -> Option<Found<'_>>;
 
-fn text(text: Option<&ByteString>) -> Option<Bytes> {
-    text.map(|text| text.as_bytes().clone())
+fn text(text: Option<&ByteString>) -> Option<Found<'_>> {
+    text.map(|text| Found::held(text.as_bytes()))
 }
 
-fn present(text: &ByteString) -> Option<Bytes> {
-    (!text.is_empty()).then(|| text.as_bytes().clone())
+fn present(address: &ByteString) -> Option<Found<'_>> {
+    text(Some(address).filter(|address| !address.is_empty()))
 }
 
-fn number(number: Option<impl ToString>) -> Option<Bytes> {
+fn number<'r>(number: Option<impl ToString>) -> Option<Found<'r>> {
     number.map(|number| number.to_string().into())
+}
+
+fn detail<'r>(record: &'r Record, name: &str) -> Found<'r> {
+    text(record.origin.text(name)).unwrap_or_else(|| Bytes::new().into())
 }
 
 /// Fields by their names. An empty exchange or routing key is a field that is there and empty: the default exchange has
@@ -51,8 +56,8 @@ pub(super) const NAMED: &[(&str, Getter)] = &[
     ("queue", |r| present(&r.origin.address)),
     ("topic", |r| present(&r.origin.address)),
     ("source", |r| present(&r.origin.address)),
-    ("exchange", |r| Some(r.origin.text("exchange").map_or_else(Bytes::new, |text| text.as_bytes().clone()))),
-    ("routing_key", |r| Some(r.origin.text("routing_key").map_or_else(Bytes::new, |text| text.as_bytes().clone()))),
+    ("exchange", |r| Some(detail(r, "exchange"))),
+    ("routing_key", |r| Some(detail(r, "routing_key"))),
     ("partition", |r| number(r.origin.integer("partition"))),
     ("offset", |r| number(r.origin.integer("offset"))),
     ("destination", |r| text(r.destination.as_ref())),
@@ -61,13 +66,29 @@ pub(super) const NAMED: &[(&str, Getter)] = &[
 
 impl Field {
     /// What the record has there; `None` when it has not.
-    pub fn get(&self, record: &Record) -> Option<Bytes> {
-        match self {
-            Self::Key => record.key.clone(),
-            Self::Value => record.value.clone(),
-            Self::Header(name) => record.headers.get(name)?.to_text(),
-            Self::Json(path) => json::pick(record.value.as_ref()?, path).ok().flatten(),
+    pub fn get<'r>(&self, record: &'r Record) -> Option<Found<'r>> {
+        self.read(record).unwrap_or_default()
+    }
+
+    /// The same. The error says why a field of the body cannot be had: the body is not JSON, or the field no text.
+    pub fn read<'r>(&self, record: &'r Record) -> Result<Option<Found<'r>>, String> {
+        Ok(match self {
+            Self::Key => record.key.as_ref().map(Found::held),
+            Self::Value => record.value.as_ref().map(Found::held),
+            Self::Header(name) => record.headers.get(name).and_then(text_of),
+            Self::Json(path) => match &record.value {
+                Some(body) => json::pick(body, path)?.map(|text| Found::read(text, body)),
+                None => None,
+            },
             Self::Named(name) => NAMED.iter().find(|(own, _)| own == name).and_then(|(_, get)| get(record)),
-        }
+        })
+    }
+}
+
+/// The text of a header.
+fn text_of(value: &Value) -> Option<Found<'_>> {
+    match value {
+        Value::String(bytes) | Value::Bytes(bytes) => Some(Found::held(bytes)),
+        other => other.to_text().map(Found::from),
     }
 }

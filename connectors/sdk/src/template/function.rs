@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use super::Field;
+use super::{Field, found::Found};
 use crate::Record;
 
 /// A function by its name, how it is called, and what it does.
@@ -52,10 +52,10 @@ pub(super) enum Call {
 }
 
 impl Expression {
-    pub(super) fn get(&self, record: &Record) -> Option<Bytes> {
+    pub(super) fn get<'r>(&'r self, record: &'r Record) -> Option<Found<'r>> {
         match self {
             Self::Field(field) => field.get(record),
-            Self::Text(text) => Some(text.clone()),
+            Self::Text(text) => Some(Found::held(text)),
             Self::Call(call) => call.get(record),
         }
     }
@@ -113,14 +113,14 @@ impl Call {
         }
     }
 
-    fn get(&self, record: &Record) -> Option<Bytes> {
+    fn get<'r>(&'r self, record: &'r Record) -> Option<Found<'r>> {
         Some(match self {
-            Self::Lower(text) => cased(text.get(record)?, str::to_lowercase, <[u8]>::to_ascii_lowercase),
-            Self::Upper(text) => cased(text.get(record)?, str::to_uppercase, <[u8]>::to_ascii_uppercase),
+            Self::Lower(text) => cased(&text.get(record)?, str::to_lowercase, <[u8]>::to_ascii_lowercase).into(),
+            Self::Upper(text) => cased(&text.get(record)?, str::to_uppercase, <[u8]>::to_ascii_uppercase).into(),
             Self::Replace { text, from, to } => replaced(text.get(record)?, from, to),
             Self::Default(choices) => choices.iter().find_map(|choice| choice.get(record))?,
             Self::Hash { text, below } => {
-                let digest: [u8; 32] = Sha256::digest(text.get(record)?).into();
+                let digest: [u8; 32] = Sha256::digest(&*text.get(record)?).into();
                 match below {
                     None => digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into(),
                     Some(below) => (first_number(digest) % below).to_string().into(),
@@ -136,14 +136,14 @@ fn first_number(digest: [u8; 32]) -> u64 {
 }
 
 /// Of bytes that are not UTF-8 only the ASCII letters change.
-fn cased(text: Bytes, of_text: fn(&str) -> String, of_bytes: fn(&[u8]) -> Vec<u8>) -> Bytes {
-    match str::from_utf8(&text) {
+fn cased(text: &[u8], of_text: fn(&str) -> String, of_bytes: fn(&[u8]) -> Vec<u8>) -> Bytes {
+    match str::from_utf8(text) {
         Ok(text) => of_text(text).into(),
-        Err(_) => of_bytes(&text).into(),
+        Err(_) => of_bytes(text).into(),
     }
 }
 
-fn replaced(text: Bytes, from: &[u8], to: &[u8]) -> Bytes {
+fn replaced<'r>(text: Found<'r>, from: &[u8], to: &[u8]) -> Found<'r> {
     let mut out = Vec::new();
     let (mut rest, mut changed) = (&*text, false);
     while let Some(at) = rest.windows(from.len()).position(|window| window == from) {

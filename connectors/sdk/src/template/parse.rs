@@ -34,7 +34,7 @@ pub(super) fn parts(text: &str) -> Result<Vec<Part>, String> {
         } else if let Some(inside) = tail.strip_prefix('{') {
             let open = || format!("\"{text}\": a \"{{\" without its \"}}\"");
             if !literal.is_empty() {
-                parts.push(Part::Literal(std::mem::take(&mut literal)));
+                parts.push(Part::Literal(std::mem::take(&mut literal).into()));
             }
             let (part, behind) = if is_call(inside) { called(inside, open)? } else { plain(inside, open)? };
             parts.push(part);
@@ -45,7 +45,7 @@ pub(super) fn parts(text: &str) -> Result<Vec<Part>, String> {
     }
     literal.push_str(rest);
     if !literal.is_empty() {
-        parts.push(Part::Literal(literal));
+        parts.push(Part::Literal(literal.into()));
     }
     Ok(parts)
 }
@@ -54,7 +54,7 @@ pub(super) fn parts(text: &str) -> Result<Vec<Part>, String> {
 fn plain(inside: &str, open: impl Fn() -> String) -> Result<(Part, &str), String> {
     let (inside, behind) = inside.split_once('}').ok_or_else(open)?;
     let (name, default) = match inside.split_once('|') {
-        Some((name, default)) => (name.trim(), Some(default.to_owned())),
+        Some((name, default)) => (name.trim(), Some(default.into())),
         None => (inside.trim(), None),
     };
     Ok((Part::Field { expression: Expression::Field(field(name)?), default }, behind))
@@ -71,7 +71,7 @@ fn called(inside: &str, open: impl Fn() -> String) -> Result<(Part, &str), Strin
     match rest.strip_prefix('|') {
         Some(rest) => {
             let (default, behind) = rest.split_once('}').ok_or_else(open)?;
-            Ok((Part::Field { expression, default: Some(default.to_owned()) }, behind))
+            Ok((Part::Field { expression, default: Some(default.into()) }, behind))
         }
         None if rest.is_empty() => Err(open()),
         None => Err("behind the \")\" of a function comes \"}\" or \"|DEFAULT}\"".to_owned()),

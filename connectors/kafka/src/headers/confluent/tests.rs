@@ -205,7 +205,7 @@ fn what_does_not_read_as_a_field_is_a_header() {
         ("type".into(), Value::Bytes(Bytes::from_static(b"\xff"))),
         ("trace".into(), Value::text("abc")),
     ];
-    assert_eq!(back.headers.as_slice(), expected);
+    assert_eq!(back.headers.to_vec(), expected);
     assert_eq!(*back.properties(), Properties { delivery_mode: Some(2), ..Properties::EMPTY });
 }
 
