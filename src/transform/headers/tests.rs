@@ -1,7 +1,7 @@
-use gantry_sdk::{Record, Value};
+use gantry_sdk::{Record, Value, Working};
 use serde_json::{Value as Json, json};
 
-use crate::transform::tests::{apply_one, problems};
+use crate::transform::tests::{apply_one, problems, transform};
 
 /// `a` twice, a typed `b`, a `c`.
 fn record() -> Record {
@@ -121,6 +121,32 @@ fn clones_are_not_changed() {
     let options = json!({ "rename": { "a": "x" }, "drop": ["b"], "set": { "y": "z" } });
     apply_one("headers", &options, shared).expect("it works");
     assert_eq!(original, record());
+}
+
+/// Records share what is set for all of them, and each goes its own way behind it.
+#[test]
+fn what_is_set_for_all_is_each_records_own() {
+    let came = [("1", "x"), ("2", "y")].map(|(id, key)| Record { key: Some(key.into()), ..numbered(id) });
+    let mut batch = Working::new(came.to_vec());
+    for options in [
+        json!({ "set": { "c": "same", "d": 1 } }),
+        json!({ "set": { "d": "{key}" } }),
+        json!({ "rename": { "c": "e" }, "drop": ["id"] }),
+        json!({ "set": { "c": "again" } }),
+    ] {
+        transform("headers", &options).apply(&mut batch);
+    }
+    let (records, ..) = batch.finish();
+    for (record, key) in records.iter().zip(["x", "y"]) {
+        let expected = [("e", "same"), ("d", key), ("c", "again")].map(|(name, text)| (name.into(), Value::text(text)));
+        assert_eq!(record.headers.to_vec(), expected);
+    }
+    assert_eq!(came.map(|record| record.headers), ["1", "2"].map(|id| numbered(id).headers), "for the dead letter");
+}
+
+fn numbered(id: &str) -> Record {
+    let list = [("id", id), ("c", "own")].map(|(name, text)| (name.into(), Value::text(text)));
+    Record { headers: list.to_vec().into(), ..Record::default() }
 }
 
 #[test]

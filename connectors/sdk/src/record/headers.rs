@@ -3,6 +3,7 @@
 //! The runtime keeps every record as the source gave it while transforms work on a clone. So the list is in two parts: the front
 //! is what came, shared by all clones, with a mark at each header that this one lacks; the back is what was added since.
 
+mod header;
 mod iter;
 mod marked;
 #[cfg(test)]
@@ -13,11 +14,9 @@ use std::{fmt, sync::Arc};
 use bytestring::ByteString;
 
 use super::Value;
+pub use header::Header;
 pub use iter::Iter;
 use marked::Marked;
-
-/// One header: a name and a typed value.
-pub type Header = (ByteString, Value);
 
 /// An ordered list of headers that allows duplicates. Cloning shares the list; no clone sees what is written to another.
 #[derive(Clone, Default)]
@@ -32,7 +31,7 @@ impl Headers {
 
     /// All headers in order.
     pub fn iter(&self) -> Iter<'_> {
-        Iter::new(&self.front, self.added())
+        self.front.iter(self.added())
     }
 
     /// All headers in order, copied.

@@ -2,7 +2,7 @@
 
 use std::{iter::FusedIterator, slice};
 
-use super::{Header, marked::Marked};
+use super::header::Header;
 
 /// Headers in order.
 #[derive(Debug, Clone)]
@@ -14,8 +14,9 @@ pub struct Iter<'a> {
 }
 
 impl<'a> Iter<'a> {
-    pub(super) fn new(front: &'a Marked, back: &'a [Header]) -> Self {
-        Self { front: front.all().iter(), gone: front.gone(), back: back.iter() }
+    /// All of `front` but those whose bit is set in `gone`, then `back`.
+    pub(super) fn new(front: &'a [Header], gone: u64, back: &'a [Header]) -> Self {
+        Self { front: front.iter(), gone, back: back.iter() }
     }
 }
 

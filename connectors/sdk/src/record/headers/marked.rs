@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Header;
+use super::{header::Header, iter::Iter};
 
 /// A list that clones share. Removing a header of a shared one sets a mark; of one that is its own, it takes the header out.
 #[derive(Debug, Clone, Default)]
@@ -16,13 +16,13 @@ impl Marked {
     pub(super) const EMPTY: Self = Self { list: None, gone: 0 };
 
     /// With those that are gone.
-    pub(super) fn all(&self) -> &[Header] {
+    fn all(&self) -> &[Header] {
         self.list.as_deref().map_or(&[], Vec::as_slice)
     }
 
-    /// Bits from the first header on: set for those that are gone.
-    pub(super) const fn gone(&self) -> u64 {
-        self.gone
+    /// Those that are there, and these behind them.
+    pub(super) fn iter<'a>(&'a self, behind: &'a [Header]) -> Iter<'a> {
+        Iter::new(self.all(), self.gone, behind)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -73,7 +73,7 @@ impl Marked {
 
     /// Copies of those that are there and for which `keep` holds.
     fn kept(&self, mut keep: impl FnMut(&Header) -> bool) -> Vec<Header> {
-        super::Iter::new(self, &[]).filter(|header| keep(header)).cloned().collect()
+        self.iter(&[]).filter(|header| keep(header)).cloned().collect()
     }
 }
 

@@ -66,6 +66,7 @@ fn a_shared_list_is_not_copied() {
     assert_eq!(places[0], places[1]);
     other.set("d", value(9));
     assert_eq!(constants.to_vec(), listed(&[("c", 7), ("d", 8)]), "constants serve every record");
+    assert_eq!(original.to_vec(), listed(&[("a", 1), ("b", 2), ("c", 3)]));
 }
 
 #[test]
