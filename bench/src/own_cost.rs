@@ -71,7 +71,7 @@ pub(crate) async fn measure(starter: &Starter, records: u64, rounds: u32) -> Res
     Ok(costs)
 }
 
-fn workloads() -> [Workload; 3] {
+fn workloads() -> [Workload; 4] {
     // Two of the headers differ from record to record, so every record has a list of its own, as from a broker.
     let headers = json!({
         "message_id": "order-{n}",
@@ -82,10 +82,13 @@ fn workloads() -> [Workload; 3] {
         { "headers": { "set": { "region": "eu" } } },
         { "filter": { "drop": { "field": "header.tenant", "equals": "none" } } },
     ]);
+    // Text in the middle of the body, behind a number; the whole body is gone over.
+    let field = json!([{ "filter": { "drop": { "field": "value.check", "equals": "none" } } }]);
     [
         Workload { name: "no headers", source: json!({}), transforms: json!([]) },
         Workload { name: "headers", source: headers.clone(), transforms: json!([]) },
         Workload { name: "headers, set one, filter", source: headers, transforms },
+        Workload { name: "no headers, filter by a JSON field", source: json!({}), transforms: field },
     ]
 }
 
