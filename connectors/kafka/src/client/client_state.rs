@@ -73,6 +73,11 @@ impl ClientState {
         self.suspicious.swap(false, Ordering::Relaxed)
     }
 
+    /// The cluster is to be asked whether it works.
+    pub(crate) fn suspect(&self) {
+        self.suspicious.store(true, Ordering::Relaxed);
+    }
+
     /// librdkafka reports an error that belongs to no record.
     pub(crate) fn error(&self, error: &KafkaError, reason: &str) {
         let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
@@ -91,7 +96,7 @@ impl ClientState {
             _ => inner.errors.transport = Some(tidy(reason)),
         }
         drop(inner);
-        self.suspicious.store(true, Ordering::Relaxed);
+        self.suspect();
     }
 
     /// librdkafka wrote a log line.

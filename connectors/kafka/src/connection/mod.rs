@@ -34,9 +34,14 @@ pub struct ConnectionOptions {
     #[serde(default, deserialize_with = "present")]
     #[schemars(with = "Sasl")]
     pub sasl: Option<Sasl>,
-    /// The name that quotas and broker logs know this client by. Default: `gantry-BRIDGE-TASK`.
+    /// The name that quotas and broker logs know this client by. Default: `gantry` for a producer that is shared, else
+    /// `gantry-BRIDGE-TASK`.
     #[serde(default)]
     pub client_id: Option<String>,
+    /// All sinks with the same options of a connection, and the same that concern the producer, write by one. `false`: a
+    /// producer for each sink and dead letter of a task.
+    #[serde(default = "shares")]
+    pub share: bool,
     /// How long opening may take before it counts as failed.
     #[serde(default = "default_connect_timeout")]
     pub connect_timeout: DurationText,
@@ -48,6 +53,10 @@ pub struct ConnectionOptions {
 /// Brokers to ask first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BootstrapServers(pub Vec<String>);
+
+const fn shares() -> bool {
+    true
+}
 
 const fn default_connect_timeout() -> DurationText {
     DurationText::seconds(10)

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::client::{Oidc, Origin, TokenSource, Trust};
 
 /// How the connection is encrypted and who is trusted.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tls {
     /// Certificates (PEM) of the authorities to trust, instead of the system's.
@@ -40,7 +40,7 @@ pub struct Tls {
 }
 
 /// Who logs in and how.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sasl {
     /// How to prove it.
@@ -61,7 +61,7 @@ pub struct Sasl {
 }
 
 /// An identity provider, asked for a token by OAuth 2.0 client credentials.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OidcOptions {
     /// The provider's token endpoint: `https://…`.

@@ -11,14 +11,19 @@
 //!                    ▼ a record is given up, or nothing can ever work
 //!                 Stopped ──▶ Closed
 //! ```
-//! Within transactions there is no `Recovering`: a refused batch stops the sink.
+//! Within transactions there is no `Recovering`: a refused batch stops the sink. With a producer that is shared it begins for all of its
+//! sinks at once, whichever of them has the trouble ([`Delivery::halt`]).
 //!
 //! Outside `Running` nothing new is sent, and what librdkafka still holds is taken back, so that no later record
-//! overtakes one that failed (I5). `Recovering` keeps what it takes back, to send it again in order; `Stopped` fails it.
+//! overtakes one that failed (I5). `Recovering` keeps what it takes back, to send it again in order; `Stopped` fails it. What is
+//! reported delivered all the same, behind one of its partition that came back, counts as taken back, too.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use gantry_sdk::{Batch, ErrorKind, Failure, FailureKind, Health, Record, health::Condition};
@@ -43,6 +48,16 @@ pub(super) enum Reach {
     Everything,
 }
 
+/// What becomes of a record that was not delivered.
+#[derive(Debug)]
+enum Verdict {
+    /// Nobody waits for it any more.
+    None,
+    /// It is to be sent again.
+    Held(Option<Refusal>),
+    Failed(Failure),
+}
+
 /// Takes records back from librdkafka; each comes back by a report.
 type Purge = Box<dyn Fn(Reach) + Send + Sync>;
 
@@ -65,6 +80,20 @@ pub(super) struct Delivery {
     placed: bool,
     /// Of a sink that writes transactions.
     transaction: Option<Arc<TransactionState>>,
+    /// How long a record may be retried.
+    timeout: Option<Duration>,
+    /// Records that librdkafka has. One more, for a moment, while it is given one.
+    in_flight: AtomicUsize,
+    /// Health is watched: opening is over.
+    watching: AtomicBool,
+    pace: Mutex<Pace>,
+}
+
+/// When something was confirmed last.
+#[derive(Debug)]
+struct Pace {
+    reports: u64,
+    since: Instant,
 }
 
 // === impl Delivery ===
@@ -82,7 +111,16 @@ impl Delivery {
             topic,
             placed,
             transaction: None,
+            timeout: None,
+            in_flight: AtomicUsize::new(0),
+            watching: AtomicBool::new(false),
+            pace: Mutex::new(Pace { reports: 0, since: Instant::now() }),
         }
+    }
+
+    /// The same, for records that are retried so long.
+    pub(super) fn retried_for(self, timeout: Option<Duration>) -> Self {
+        Self { timeout, ..self }
     }
 
     /// The same within transactions: one record that is not delivered ends the sink, and nothing is sent again.
@@ -105,15 +143,38 @@ impl Delivery {
         self.lock().open(batch)
     }
 
-    /// A report: the broker has it, at that topic, partition and offset. One that lies behind a refused batch of its
-    /// partition counts as taken back: it is written again behind what it overtook (I5).
+    /// A record is about to be given to librdkafka. It is so before its report can come.
+    pub(super) fn sending(&self) {
+        self.in_flight.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// It did not take it.
+    pub(super) fn not_sent(&self) {
+        let _ = self.in_flight.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| count.checked_sub(1));
+    }
+
+    /// How many records librdkafka has.
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::SeqCst)
+    }
+
+    /// A report: the broker has it, at that topic, partition and offset. One that overtook another of its partition which came
+    /// back counts as taken back, too: it is written again behind what it overtook (I5).
     pub(super) fn delivered<'a>(&self, token: Token, place: impl Fn() -> (&'a str, i32, i64)) {
+        self.not_sent();
         let mut table = self.lock();
         table.reports += 1;
-        if !table.refused.is_empty() {
+        if !table.first_back.is_empty() {
             let (topic, partition, _) = place();
-            if table.was_refused((topic, partition)) {
-                return self.hold(table, token, None);
+            if table.has_overtaken(token, (topic, partition)) {
+                return match &table.phase {
+                    Phase::Stopped(failure) => {
+                        let failure = failure.clone();
+                        self.fail(table, token, failure);
+                    }
+                    Phase::Running | Phase::Recovering => self.hold(table, token, None),
+                    Phase::Closed => {}
+                };
             }
         }
         let done = table.account(token, |slot, index| slot.deliver(index, place));
@@ -121,52 +182,63 @@ impl Delivery {
     }
 
     /// A report: it was not delivered to that place.
-    pub(super) fn failed(&self, token: Token, code: RDKafkaErrorCode, (topic, partition): (&str, i32)) {
+    pub(super) fn failed(&self, token: Token, code: RDKafkaErrorCode, place: (&str, i32)) {
+        self.not_sent();
         let mut table = self.lock();
         table.reports += 1;
-        if let Some(transaction) = &self.transaction {
-            let failure = match &table.phase {
-                Phase::Closed => return,
-                Phase::Stopped(failure) => failure.clone(),
-                Phase::Running | Phase::Recovering => transaction.failure(code, topic),
-            };
-            return self.fail(table, token, failure);
-        }
-        match (&table.phase, error::meaning(code)) {
-            (Phase::Closed, _) => {}
-            (_, Meaning::Rejected) => self.fail(table, token, Failure::rejected(STAGE, error::reason(code, topic))),
-            (Phase::Stopped(failure), _) => {
-                let failure = failure.clone();
+        match self.judge(&mut table, code, place) {
+            Verdict::None => {}
+            Verdict::Held(refusal) => {
+                table.came_back(token, place);
+                self.hold(table, token, refusal);
+            }
+            Verdict::Failed(failure) => {
+                if failure.kind == FailureKind::Retriable {
+                    table.came_back(token, place);
+                }
                 self.fail(table, token, failure);
             }
-            (_, Meaning::BadBatch) => {
-                if !table.was_refused((topic, partition)) {
-                    table.refused.push((topic.into(), partition));
-                }
-                self.hold(table, token, Some(Refusal::new(code, topic)));
-            }
+        }
+    }
+
+    /// What it means that a record was not delivered.
+    fn judge(&self, table: &mut Table, code: RDKafkaErrorCode, (topic, _): (&str, i32)) -> Verdict {
+        let meaning = error::meaning(code);
+        let running = match &table.phase {
+            Phase::Closed => return Verdict::None,
+            Phase::Stopped(failure) => Err(failure.clone()),
+            Phase::Running | Phase::Recovering => Ok(()),
+        };
+        if let Some(transaction) = &self.transaction {
+            return Verdict::Failed(running.err().unwrap_or_else(|| transaction.failure(code, topic)));
+        }
+        if meaning == Meaning::Rejected {
+            return Verdict::Failed(Failure::rejected(STAGE, error::reason(code, topic)));
+        }
+        if let Err(failure) = running {
+            return Verdict::Failed(failure);
+        }
+        match meaning {
+            Meaning::BadBatch => Verdict::Held(Some(Refusal::new(code, topic))),
             // Sent again alone it turns out which of the two it is.
-            (_, Meaning::NoPartition) if self.placed => {
-                self.hold(table, token, Some(Refusal::new(code, topic)));
-            }
-            (_, Meaning::Purged) => self.hold(table, token, None),
-            (_, meaning @ (Meaning::NoTopic | Meaning::NoPartition)) => {
+            Meaning::NoPartition if self.placed => Verdict::Held(Some(Refusal::new(code, topic))),
+            Meaning::Purged => Verdict::Held(None),
+            Meaning::NoTopic | Meaning::NoPartition => {
                 let gone = meaning == Meaning::NoPartition;
                 let reason = if gone { error::vanished_topic(topic) } else { error::missing_topic(topic) };
                 if self.topic.as_deref() == Some(topic) {
-                    self.fail(table, token, Failure::retriable(STAGE, reason));
-                } else {
-                    table.vanished.push(topic.to_owned());
-                    self.fail(table, token, Failure::rejected(STAGE, reason));
+                    return Verdict::Failed(Failure::retriable(STAGE, reason));
                 }
+                table.vanished.push(topic.to_owned());
+                Verdict::Failed(Failure::rejected(STAGE, reason))
             }
-            (_, Meaning::Denied) => {
-                // A topic may be looked up by who may not write to it: opening again would not find out.
+            // A topic may be looked up by who may not write to it: opening again would not find out.
+            Meaning::Denied => {
                 let failure = Failure::retriable(STAGE, error::reason(code, topic)).because(ErrorKind::Refused);
-                self.fail(table, token, failure);
+                Verdict::Failed(failure)
             }
-            (_, Meaning::GivenUp) => {
-                self.fail(table, token, Failure::retriable(STAGE, error::reason(code, topic)));
+            Meaning::Rejected | Meaning::GivenUp => {
+                Verdict::Failed(Failure::retriable(STAGE, error::reason(code, topic)))
             }
         }
     }
@@ -195,7 +267,9 @@ impl Delivery {
         let held = std::mem::take(&mut table.held);
         drop(table);
         self.health.set(Condition::Failed(failure.cause, Arc::clone(&failure.reason)));
-        self.take_back(Reach::Everything);
+        if self.in_flight() > 0 {
+            self.take_back(Reach::Everything);
+        }
         for held in held {
             self.refuse(held.token, failure.clone());
         }
@@ -212,8 +286,10 @@ impl Delivery {
         drop(table);
         slots.iter().for_each(Slot::tell);
         drop(slots);
+        // Whoever is sending sees the halt and stops: what is in flight now is all there will be.
+        self.wait_for_sender();
         // An abort takes the rest of its transaction back by itself, and better.
-        if self.transaction.is_none() {
+        if self.transaction.is_none() && self.in_flight() > 0 {
             self.take_back(Reach::Everything);
         }
         self.moved.notify_waiters();
@@ -226,6 +302,11 @@ impl Delivery {
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         }
+    }
+
+    /// Waits until nobody sends who has not seen a halt.
+    pub(super) fn wait_for_sender(&self) {
+        drop(self.gate());
     }
 
     /// The right to send; waits for who has it.
@@ -248,6 +329,59 @@ impl Delivery {
 
     pub(super) fn is_recovering(&self) -> bool {
         matches!(self.lock().phase, Phase::Recovering)
+    }
+
+    /// The producer that is shared breaks up: nothing new is sent, and what comes back is kept.
+    pub(super) fn halt(&self) {
+        let mut table = self.lock();
+        if matches!(table.phase, Phase::Running) {
+            table.phase = Phase::Recovering;
+        }
+        self.halted.store(true, Ordering::SeqCst);
+    }
+
+    /// Opening is over: from now on health is watched.
+    pub(super) fn watch(&self) {
+        self.restart_pace();
+        self.watching.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_watched(&self) -> bool {
+        self.watching.load(Ordering::Relaxed)
+    }
+
+    pub(super) const fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// The topic that must be there, when it is always the same.
+    pub(super) const fn topic(&self) -> Option<&Arc<str>> {
+        self.topic.as_ref()
+    }
+
+    /// Whether records wait and none was confirmed for so long.
+    pub(super) fn is_stalled(&self, limit: Duration) -> bool {
+        let (reports, waiting) = self.progress();
+        let mut pace = self.pace();
+        if reports != pace.reports || !waiting {
+            *pace = Pace { reports, since: Instant::now() };
+        }
+        pace.since.elapsed() >= limit
+    }
+
+    /// What was is no stall: without a connection nothing can be confirmed.
+    pub(super) fn restart_pace(&self) {
+        self.pace().since = Instant::now();
+    }
+
+    /// Why records that were taken back are given up, when they have been retried for long enough: librdkafka counts anew each time
+    /// it is given them.
+    pub(super) fn overdue(&self) -> Option<Failure> {
+        let timeout = self.timeout?;
+        let since = self.lock().oldest_taken_back()?;
+        let topic = self.topic.as_deref().unwrap_or("of the record");
+        (since.elapsed() >= timeout)
+            .then(|| Failure::retriable(STAGE, error::reason(RDKafkaErrorCode::MessageTimedOut, topic)))
     }
 
     /// Whether every record has its outcome.
@@ -284,7 +418,7 @@ impl Delivery {
     /// What was taken back since the last call, in the order in which it was given to the sink.
     pub(super) fn take_held(&self) -> Vec<Held> {
         let mut table = self.lock();
-        table.refused.clear();
+        table.first_back.clear();
         let mut held = std::mem::take(&mut table.held);
         drop(table);
         held.sort_unstable_by_key(|held| (held.sequence, held.token.index()));
@@ -303,10 +437,25 @@ impl Delivery {
         }
     }
 
+    /// These could not be sent again: they are held as before.
+    pub(super) fn hold_again(&self, tokens: impl IntoIterator<Item = Token>) {
+        let mut table = self.lock();
+        for token in tokens {
+            if let Some(sequence) = table.sequence_of(token) {
+                table.held.push(Held { token, sequence, refusal: None });
+            }
+        }
+    }
+
     /// Everything that was taken back is sent again: new records may follow.
     pub(super) fn resume(&self) {
+        self.resume_if(|| true);
+    }
+
+    /// The same, unless the producer takes nothing more. That is looked at where [`Delivery::halt`] cannot come in between.
+    pub(super) fn resume_if(&self, is_open: impl FnOnce() -> bool) {
         let mut table = self.lock();
-        if matches!(table.phase, Phase::Recovering) {
+        if matches!(table.phase, Phase::Recovering) && is_open() {
             table.phase = Phase::Running;
             self.halted.store(false, Ordering::SeqCst);
         }
@@ -347,6 +496,10 @@ impl Delivery {
         if (done.is_some() && empty) || wanted {
             self.moved.notify_waiters();
         }
+    }
+
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {

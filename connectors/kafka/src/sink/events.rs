@@ -11,7 +11,7 @@ use rdkafka::{
     types::RDKafkaErrorCode,
 };
 
-use super::delivery::{Delivery, Token};
+use super::{delivery::Token, members::Members, transaction_state::TransactionState};
 use crate::client::BaseContext;
 
 /// Our producer.
@@ -20,7 +20,9 @@ pub(super) type Producer = BaseProducer<Events>;
 /// Where librdkafka's callbacks go.
 #[derive(Debug)]
 pub(super) struct Events {
-    pub delivery: Arc<Delivery>,
+    pub members: Arc<Members>,
+    /// Of a producer that writes transactions.
+    pub transaction: Option<Arc<TransactionState>>,
     pub base_context: BaseContext,
 }
 
@@ -28,7 +30,7 @@ impl ClientContext for Events {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        if let Some(transaction) = self.delivery.transaction() {
+        if let Some(transaction) = &self.transaction {
             transaction.line(facility, text);
         }
         self.base_context.log(level, facility, text);
@@ -51,16 +53,18 @@ impl ProducerContext for Events {
     type DeliveryOpaque = usize;
 
     fn delivery(&self, result: &DeliveryResult<'_>, opaque: usize) {
-        let token = Token::from_opaque(opaque);
+        let (member, token) = Token::from_opaque(opaque);
+        // Of a sink that has left nobody waits for anything.
+        let Some(delivery) = self.members.delivery(member) else { return };
         match result {
-            Ok(message) => self.delivery.delivered(token, || (message.topic(), message.partition(), message.offset())),
+            Ok(message) => delivery.delivered(token, || (message.topic(), message.partition(), message.offset())),
             Err((error, message)) => {
                 let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
-                self.delivery.failed(token, code, (message.topic(), message.partition()));
+                delivery.failed(token, code, (message.topic(), message.partition()));
             }
         }
         if token == Token::POSITION
-            && let Some(transaction) = self.delivery.transaction()
+            && let Some(transaction) = &self.transaction
         {
             transaction.position_reported();
         }

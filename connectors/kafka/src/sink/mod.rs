@@ -6,28 +6,37 @@
 //! - When a record is given up, everything behind it is taken back and fails too (I5), and the instance is
 //!   [`Condition::Failed`]: the runtime closes it and opens another.
 //! - A record that Kafka refuses is rejected alone, even when the broker refused its whole batch ([`recovery`]).
+//! - Sinks with the same options write by one producer. None of them notices what another gets into ([`break_up`]).
 //! - Nothing is settled by guessing: what has no report when the sink closes counts as abandoned.
 //!
 //! # Parts
 //! [`config`] what is asked of the options · [`plan`] options made ready · [`open`] connecting · [`writer`] one record
-//! into librdkafka · [`delivery`] reports to receipts · [`poll_thread`] the thread that serves librdkafka ·
-//! [`recovery`] after a refused batch · [`watch`] health · [`topics`] topics of a template's making · [`limit`] sizes ·
+//! into librdkafka · [`delivery`] reports to receipts · [`pool`] producers that sinks share · [`producer`] one of them, with its
+//! [`members`] · [`poll_thread`] the thread that serves it · [`recovery`] after a refused batch · [`break_up`] the end of a producer that is
+//! shared · [`moving`] how a sink goes on with another · [`watch`] health · [`topics`] topics of a template's making · [`limit`] sizes ·
 //! [`transactions`] exactly once · [`times`] timestamps · [`cluster`] questions to the cluster
 //!
 //! [`Condition::Failed`]: gantry_sdk::health::Condition::Failed
 
+mod break_up;
 mod check;
 mod cluster;
 mod config;
 mod delivery;
 mod events;
 mod limit;
+mod members;
+mod moving;
 mod open;
 mod options;
 mod plan;
 mod poll_thread;
+mod pool;
 mod probe;
+mod producer;
+mod producer_spec;
 mod recovery;
+mod sending;
 mod sink_state;
 mod stage;
 mod times;
@@ -52,11 +61,12 @@ use rdkafka::producer::Producer as _;
 use delivery::{Delivery, Token};
 use open::Client;
 use plan::Plan;
+use sending::Sender;
 use sink_state::SinkState;
 use stage::STAGE;
 use topics::{Found, Known, Topics};
 use transactions::SinkTransactions;
-use writer::{Obstacle, Stamp, Writer};
+use writer::{Obstacle, Stamp};
 
 use crate::headers::Scratch;
 
@@ -197,8 +207,11 @@ impl KafkaSink {
         let limit_is_old = self.is_limit_old();
         let sending = self.sending.as_mut()?;
         let shared = &*self.client.shared;
-        // Only recovery takes it too, and may hold it for long.
+        // Who sends again takes it too, and may hold it for long.
         let Some(_gate) = shared.delivery.try_gate() else { return Some(Pause::Wait) };
+        // The sink keeps it until this is over: it moves only when nobody sends.
+        let seat = shared.seat();
+        let sender = Sender { writer: &shared.writer, delivery: &shared.delivery, seat: &seat };
         shared.writer.times.tick();
         while sending.next < sending.records.len() {
             let (record, token) = (&sending.records[sending.next], sending.token());
@@ -208,7 +221,7 @@ impl KafkaSink {
                     None => return Some(Pause::Wait),
                 }
             } else {
-                offer(&shared.writer, &self.topics, record, token, &mut self.scratch)
+                offer(&sender, &self.topics, record, token, &mut self.scratch)
             };
             match sent {
                 Ok(()) => {}
@@ -279,7 +292,7 @@ async fn look_up(shared: Arc<SinkState>, topic: String) -> Answer {
 async fn read_limit(shared: Arc<SinkState>) -> Answer {
     let plan = &shared.writer.plan;
     if let Some(topic) = &plan.topic {
-        let rules = open::rules(plan, topic, Instant::now() + plan.connect_timeout()).await;
+        let rules = open::rules(&shared, topic, Instant::now() + plan.connect_timeout()).await;
         if !shared.writer.take_limit(&rules) {
             let reason = format!("topic \"{topic}\" takes less than before: starting anew with smaller batches");
             shared.delivery.stop(Failure::ended(STAGE, &Error::disconnected(reason)));
@@ -290,13 +303,13 @@ async fn read_limit(shared: Arc<SinkState>) -> Answer {
 
 /// Gives a record to librdkafka, if its topic is known.
 fn offer(
-    writer: &Writer,
+    sender: &Sender<'_>,
     topics: &Topics,
     record: &Record,
     token: Token,
     scratch: &mut Scratch,
 ) -> Result<(), Obstacle> {
-    let destination = writer.destination(record).map_err(Obstacle::Failed)?;
+    let destination = sender.writer.destination(record).map_err(Obstacle::Failed)?;
     let topic = destination.name();
     if !destination.is_fixed() {
         match topics.know(topic) {
@@ -305,7 +318,7 @@ fn offer(
             Known::Unusable(reason) => return Err(Obstacle::Failed(Failure::rejected(STAGE, reason))),
         }
     }
-    writer.send(record, topic, token, Stamp::Own, scratch)
+    sender.send(record, topic, token, Stamp::Own, scratch)
 }
 
 // === impl Sending ===

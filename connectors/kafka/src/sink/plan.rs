@@ -1,12 +1,18 @@
 //! The options made ready for work: templates sorted out, and the client's configuration.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use gantry_sdk::{Context, Error, Record, Result, Template, config::Problem, plugin::SinkConfig as _};
 use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 
-use super::{SinkOptions, check, limit, transaction_identity::Identity};
+use super::{SinkOptions, check, limit, producer_spec::ProducerSpec, transaction_identity::Identity};
 use crate::{
     client::ask_for_statistics,
     headers::{Encoding, Mapper},
@@ -26,6 +32,16 @@ pub(super) struct Plan {
     pub mapper: Mapper,
     /// Of a sink that writes transactions: its names.
     pub identity: Option<Identity>,
+    /// Other sinks may write by the same producer. One that writes transactions has its own: a transaction is a producer's. One that
+    /// comes after one that was in trouble has its own as well: it may get into the same again.
+    pub shared: bool,
+}
+
+/// What a sink leaves for the next one of its part.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// Kafka refused something of it.
+    in_trouble: AtomicBool,
 }
 
 /// A template, or the bytes that it always yields.
@@ -93,10 +109,27 @@ impl Plan {
             timestamp: piece(&options.timestamp),
             headers: options.headers.iter().map(|(name, template)| (name.clone(), Piece::new(template))).collect(),
             mapper: Mapper::new(&mapping),
+            shared: options.connection.share
+                && identity.is_none()
+                && !context.remembered.get_or_default::<Memory>().in_trouble.swap(false, Ordering::Relaxed),
             identity,
             options,
             context,
         })
+    }
+
+    /// Kafka refuses something of this sink. The next one of its part disturbs no other if it does so again.
+    pub(super) fn remember_trouble(&self) {
+        self.context.remembered.get_or_default::<Memory>().in_trouble.store(true, Ordering::Relaxed);
+    }
+
+    /// What leads to the producer; one that is `shared` is the same for all with equal options. `batch` is the most bytes of several
+    /// records together.
+    pub(super) fn producer_spec(&self, batch: usize, shared: bool) -> ProducerSpec {
+        let connection = &self.options.connection;
+        let who =
+            if shared { format!("{} at {}", self.shared_client_id(), connection.address()).into() } else { self.who() };
+        ProducerSpec { config: self.producer_config(batch, shared), connection: connection.clone(), who, shared }
     }
 
     /// A name for threads and logs.
@@ -125,13 +158,18 @@ impl Plan {
         config
     }
 
+    /// The name of a producer that is no one bridge's.
+    fn shared_client_id(&self) -> String {
+        self.options.connection.client_id.clone().unwrap_or_else(|| "gantry".to_owned())
+    }
+
     /// What the producer needs. Later settings win: first our own, then the person's, then what may not be otherwise.
     /// `batch` is the most bytes of several records together.
-    pub(super) fn producer_config(&self, batch: usize) -> ClientConfig {
+    fn producer_config(&self, batch: usize, shared: bool) -> ClientConfig {
         let (options, retry) = (&self.options, &self.context.retry);
         let mut config = ClientConfig::new();
         config.set_log_level(log_level());
-        config.set("client.id", self.client_id());
+        config.set("client.id", if shared { self.shared_client_id() } else { self.client_id() });
         // The runtime's credit bounds what is in flight (I4): a second limit here would only stall in the wrong place.
         config.set("queue.buffering.max.messages", "0");
         config.set("queue.buffering.max.kbytes", i32::MAX.to_string());

@@ -1,18 +1,15 @@
-//! The thread that serves librdkafka's events: delivery reports, errors, log lines.
+//! The thread that serves a producer's events: delivery reports, errors, log lines.
 //!
 //! librdkafka calls nobody by itself; this thread asks it, and callbacks run here. It also sends again after a refused
-//! batch ([`super::recovery`]) and keeps the sink's health true ([`super::watch`]).
+//! batch ([`super::recovery`]), breaks a producer up that is shared ([`super::break_up`]), and keeps the health of its sinks true
+//! ([`super::watch`]). It ends when the last sink has left, or when the producer has broken up.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    thread,
-    time::Duration,
-};
+use std::{sync::Arc, thread, time::Duration};
 
 use gantry_sdk::{Error, Result};
 use rdkafka::producer::Producer as _;
 
-use super::{delivery::Reach, recovery, sink_state::SinkState, watch::Watch};
+use super::{break_up, delivery::Reach, members::Member, producer::ProducerState, watch::Watch};
 
 /// How long one look for events takes. Events are served as they come; it is also how long a stop may wait.
 ///
@@ -20,63 +17,63 @@ use super::{delivery::Reach, recovery, sink_state::SinkState, watch::Watch};
 /// of the last.
 const TURN: Duration = Duration::from_micros(50_100);
 
+/// How long one look takes while a sink sends again.
+const STEP: Duration = Duration::from_millis(2);
+
 /// How long it rests while nothing is on its way. What librdkafka says meanwhile, of a broker that goes or comes, can wait.
 const REST: Duration = Duration::from_secs(1);
 
-/// A running poll_thread. Dropping it stops it soon; [`PollThread::join`] waits for that.
-#[derive(Debug)]
-pub(super) struct PollThread {
-    thread: Option<thread::JoinHandle<()>>,
+/// Starts serving.
+pub(super) fn start(producer: Arc<ProducerState>) -> Result<()> {
+    // The bridge's name, or the client's. Linux shows 15 bytes of it.
+    let who = producer.spec.who.split(['/', ' ']).next().unwrap_or_default();
+    let name = format!("kafka {who}").chars().take(15).collect();
+    thread::Builder::new()
+        .name(name)
+        .spawn(move || serve(&producer))
+        .map(drop)
+        .map_err(|error| Error::internal(format!("starting the thread that serves librdkafka: {error}")))
 }
 
-impl PollThread {
-    /// Starts serving.
-    pub(super) fn start(shared: Arc<SinkState>) -> Result<Self> {
-        // Linux shows 15 bytes of it.
-        let name = format!("kafka {}", shared.writer.plan.context.bridge).chars().take(15).collect();
-        let thread = thread::Builder::new()
-            .name(name)
-            .spawn(move || serve(&shared))
-            .map_err(|error| Error::internal(format!("starting the thread that serves librdkafka: {error}")))?;
-        Ok(Self { thread: Some(thread) })
-    }
-
-    /// Ends its rest.
-    pub(super) fn wake(&self) {
-        if let Some(thread) = &self.thread {
-            thread.thread().unpark();
+fn serve(producer: &Arc<ProducerState>) {
+    producer.serve_here();
+    let mut watch = Watch::new(producer.is_successor);
+    while !producer.members.close_if_empty() {
+        if !producer.is_open() {
+            break_up::run(producer);
+            return;
         }
-    }
-
-    /// Waits until the thread is over; it has to be told to stop first.
-    pub(super) fn join(mut self) {
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-fn serve(shared: &SinkState) {
-    let mut watch = Watch::new();
-    while !shared.stopping.load(Ordering::Relaxed) {
-        if shared.is_idle() {
+        if producer.is_idle() {
             thread::park_timeout(REST);
-            shared.poll(Duration::ZERO);
+            producer.serve(Duration::ZERO);
         } else {
-            shared.poll(TURN);
+            producer.serve(if is_recovering(producer) { STEP } else { TURN });
         }
-        if shared.delivery.is_recovering() {
-            recovery::run(shared);
+        for member in producer.members.all() {
+            look_after(producer, &*member);
         }
-        if let Some(failure) = shared.delivery.transaction().and_then(|transaction| transaction.given_up()) {
-            shared.delivery.stop(failure);
-        }
-        if shared.delivery.stopped().is_some() && shared.producer().in_flight_count() > 0 {
-            // A record may have slipped in while the sink stopped; nobody would ever hear of it.
-            shared.delivery.take_back(Reach::Everything);
-        }
-        if shared.watching.load(Ordering::Relaxed) {
-            watch.look(shared);
-        }
+        watch.look(producer);
+    }
+}
+
+fn is_recovering(producer: &ProducerState) -> bool {
+    !producer.is_shared() && producer.members.all().iter().any(|member| member.delivery().is_recovering())
+}
+
+fn look_after(producer: &ProducerState, member: &dyn Member) {
+    let delivery = member.delivery();
+    if !producer.is_shared() && delivery.is_recovering() {
+        member.recover();
+    }
+    if let Some(failure) = delivery.transaction().and_then(|transaction| transaction.given_up()) {
+        delivery.stop(failure);
+    }
+    if delivery.is_halted()
+        && delivery.stopped().is_some()
+        && producer.in_flight_count() > 0
+        && delivery.in_flight() > 0
+    {
+        // A record may have slipped in while the sink stopped; nobody would ever hear of it.
+        delivery.take_back(Reach::Everything);
     }
 }

@@ -1,34 +1,116 @@
-//! What the sink and its poll thread share.
+//! What a sink, its questions to the cluster and the thread that serves its producer share.
 
-use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
 };
 
-use gantry_sdk::{Error, Result};
-use rdkafka::{error::KafkaError, producer::Producer as _};
+use gantry_sdk::{Error, ErrorKind, Result};
 
-use super::{delivery::Delivery, events::Producer, transaction_claim::Claim, writer::Writer};
-use crate::{client::ClientState, error};
+use super::{
+    delivery::{Delivery, Reach},
+    pool::Seat,
+    producer::ProducerState,
+    recovery::Recovery,
+    sending::Sender,
+    writer::Writer,
+};
 
-/// The producer and all that is known of it.
+/// A sink, wherever it has its seat.
 pub(super) struct SinkState {
     pub writer: Writer,
     pub delivery: Arc<Delivery>,
-    pub client_state: Arc<ClientState>,
-    /// Health is watched: opening is over.
-    pub watching: AtomicBool,
-    pub stopping: AtomicBool,
-    /// While a transactional id is opened. The last field: an opening that fails gives it back when the producer has ended.
-    pub claim: Mutex<Option<Claim>>,
+    /// The most bytes of several records in one batch.
+    pub batch: usize,
+    place: Mutex<Place>,
+    stopping: AtomicBool,
+    /// Held by who moves it to another producer.
+    pub moving: Mutex<()>,
+    /// What goes on after a refused batch; the poll thread's.
+    recovery: Mutex<Option<Recovery>>,
+}
+
+struct Place {
+    seat: Seat,
+    /// It takes no other seat any more.
+    left: bool,
 }
 
 impl SinkState {
-    pub(super) fn producer(&self) -> &Producer {
-        &self.writer.producer
+    /// A sink on that seat.
+    pub(super) fn new(writer: Writer, delivery: Arc<Delivery>, batch: usize, seat: Seat) -> Self {
+        Self {
+            writer,
+            delivery,
+            batch,
+            place: Mutex::new(Place { seat, left: false }),
+            stopping: AtomicBool::new(false),
+            moving: Mutex::new(()),
+            recovery: Mutex::default(),
+        }
+    }
+
+    /// Where it sits now. Whoever sends has the right to (`Delivery::try_gate`), and while the sink is not halted it stays there.
+    pub(super) fn seat(&self) -> Seat {
+        self.place().seat.clone()
+    }
+
+    pub(super) fn producer(&self) -> Arc<ProducerState> {
+        Arc::clone(&self.place().seat.producer)
+    }
+
+    /// Moves to that seat, and leaves the one before; the new one, if it has left for good.
+    pub(super) fn take_seat(&self, seat: Seat) {
+        let mut place = self.place();
+        let empty = if place.left { seat } else { std::mem::replace(&mut place.seat, seat) };
+        drop(place);
+        empty.leave();
+    }
+
+    /// Leaves its producer for good; says which that was.
+    pub(super) fn leave(&self) -> Arc<ProducerState> {
+        let mut place = self.place();
+        let seat = place.seat.clone();
+        let first = !std::mem::replace(&mut place.left, true);
+        drop(place);
+        if first {
+            seat.leave();
+        }
+        seat.producer
+    }
+
+    /// Takes records back from librdkafka; each comes back by a report. From a producer that others use it takes everybody's: it
+    /// breaks up.
+    pub(super) fn take_back(&self, reach: Reach) {
+        let is_refused = || self.delivery.stopped().is_some_and(|failure| failure.cause == ErrorKind::Refused);
+        if self.delivery.was_refused() || is_refused() {
+            self.writer.plan.remember_trouble();
+        }
+        let producer = self.producer();
+        if producer.is_shared() {
+            producer.break_up();
+        } else {
+            producer.take_back(reach);
+        }
+    }
+
+    /// A step of what goes on after a refused batch.
+    pub(super) fn step_recovery(&self) {
+        let seat = self.seat();
+        if !seat.producer.is_served_here() {
+            // It is about to come here.
+            return;
+        }
+        let mut recovery = self.recovery.lock().unwrap_or_else(PoisonError::into_inner);
+        let sender = Sender { writer: &self.writer, delivery: &self.delivery, seat: &seat };
+        if recovery.get_or_insert_default().step(&sender) {
+            *recovery = None;
+        }
+    }
+
+    /// Nobody waits for anything any more.
+    pub(super) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
     }
 
     /// Whether nobody waits for anything any more.
@@ -41,32 +123,9 @@ impl SinkState {
         if self.is_stopping() { Err(closing()) } else { Ok(()) }
     }
 
-    /// Keeps the claim until it is released, or the producer has ended.
-    pub(super) fn hold(&self, claim: Claim) {
-        *self.claim.lock().unwrap_or_else(PoisonError::into_inner) = Some(claim);
-    }
-
-    pub(super) fn release(&self) {
-        self.claim.lock().unwrap_or_else(PoisonError::into_inner).take();
-    }
-
-    /// Whether nothing is on its way, so that no event is awaited.
-    pub(super) fn is_idle(&self) -> bool {
-        self.watching.load(Ordering::Relaxed)
-            && self.producer().in_flight_count() == 0
-            && self.delivery.transaction().is_none()
-            && !self.delivery.is_recovering()
-    }
-
-    /// Serves events for that long.
-    pub(super) fn poll(&self, time: Duration) {
-        self.producer().poll(time);
-    }
-
-    /// Why nobody answered, as well as librdkafka has said it so far.
-    pub(super) fn silence(&self, error: &KafkaError) -> String {
-        let trouble = self.client_state.errors();
-        trouble.refusal.or(trouble.transport).unwrap_or_else(|| error::plain(error))
+    fn place(&self) -> MutexGuard<'_, Place> {
+        // Set as a whole, whatever panicked while holding it.
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

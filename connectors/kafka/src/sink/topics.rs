@@ -130,13 +130,16 @@ async fn create(shared: &Arc<SinkState>, name: &str, declare: &Declare) -> Resul
 }
 
 async fn ask(shared: &Arc<SinkState>, name: &str, timeout: Duration) -> Result<TopicState> {
-    let (asked, topic) = (Arc::clone(shared), name.to_owned());
-    let answer = tokio::task::spawn_blocking(move || cluster::topic_state(asked.producer(), &topic, timeout)).await;
+    let producer = shared.producer();
+    // Never closed.
+    let _permit = producer.questions.acquire().await;
+    let (asked, topic) = (Arc::clone(&producer), name.to_owned());
+    let answer = tokio::task::spawn_blocking(move || cluster::topic_state(&asked, &topic, timeout)).await;
     let doing = || format!("looking up topic \"{name}\"");
     match answer {
         Ok(Ok(state)) => Ok(state),
         Ok(Err(error)) if cluster::is_silence(&error) => {
-            Err(Error::disconnected(format!("{}: {}", doing(), shared.silence(&error))))
+            Err(Error::disconnected(format!("{}: {}", doing(), producer.silence(&error))))
         }
         Ok(Err(error)) => Err(error::client_error(doing(), &error)),
         Err(panic) => Err(Error::internal(format!("{}: {panic}", doing()))),

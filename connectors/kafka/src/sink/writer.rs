@@ -16,7 +16,6 @@ use rdkafka::{
 use super::{
     Compression, STAGE,
     cluster::TopicRules,
-    delivery::Token,
     events::Producer,
     limit,
     plan::{Piece, Plan},
@@ -29,10 +28,9 @@ use crate::{
     names,
 };
 
-/// Writes records; shared by the sink and, after a refused batch, the poll_thread.
+/// Writes records; shared by the sink and, when some are sent again, by poll threads.
 pub(super) struct Writer {
     pub plan: Arc<Plan>,
-    pub producer: Arc<Producer>,
     pub times: Times,
     /// The most that the sink's one topic takes of a record. Without bound while that is not known, or what it means before
     /// compression.
@@ -104,10 +102,9 @@ impl Destination<'_> {
 }
 
 impl Writer {
-    pub(super) fn new(plan: Arc<Plan>, producer: Arc<Producer>) -> Self {
+    pub(super) fn new(plan: Arc<Plan>) -> Self {
         Self {
             plan,
-            producer,
             times: Times::new(),
             limit: AtomicUsize::new(usize::MAX),
             doubtful: AtomicBool::new(false),
@@ -164,12 +161,13 @@ impl Writer {
         Ok(Destination::Made(name))
     }
 
-    /// Gives a record to librdkafka.
+    /// Gives a record to a producer of librdkafka's, to be reported under `opaque`.
     pub(super) fn send(
         &self,
+        producer: &Producer,
         record: &Record,
         topic: &str,
-        token: Token,
+        opaque: usize,
         stamp: Stamp,
         scratch: &mut Scratch,
     ) -> Result<(), Obstacle> {
@@ -205,9 +203,9 @@ impl Writer {
             // Without one librdkafka writes the time of sending.
             timestamp: own.filter(|_| untimely.is_none()),
             headers,
-            delivery_opaque: token.to_opaque(),
+            delivery_opaque: opaque,
         };
-        match self.producer.send(message) {
+        match producer.send(message) {
             Ok(()) => Ok(()),
             Err((error, message)) => {
                 let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::InvalidArgument);

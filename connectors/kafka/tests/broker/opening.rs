@@ -13,7 +13,7 @@ use rdkafka::{
 use serde_json::{Value as Json, json};
 
 use crate::support::{
-    DEADLINE, Topic, bootstrap, context, create, options,
+    DEADLINE, Topic, bootstrap, context, create, merge, options,
     source::{create_source, next, open_source, producer, source_options, write_numbers},
     unique,
 };
@@ -23,13 +23,13 @@ fn named(what: &str) -> (Context, String) {
     (Context { bridge: what.into(), ..context() }, format!("kafka {what}"))
 }
 
-fn count_threads(name: &str) -> usize {
+pub(crate) fn count_threads(name: &str) -> usize {
     let threads = fs::read_dir("/proc/self/task").unwrap().filter_map(|entry| entry.ok());
     // One that ends meanwhile has no name any more.
     threads.filter(|thread| fs::read_to_string(thread.path().join("comm")).is_ok_and(|own| own.trim() == name)).count()
 }
 
-async fn until(what: &str, done: impl Fn() -> bool) {
+pub(crate) async fn until(what: &str, done: impl Fn() -> bool) {
     let begun = Instant::now();
     while !done() {
         assert!(begun.elapsed() < DEADLINE, "{what}: not after {DEADLINE:?}");
@@ -61,7 +61,23 @@ async fn a_source_that_nobody_waits_for_ends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sink_that_nobody_waits_for_ends() {
     let (context, thread) = named("leave");
-    drop_half_way(create(&options("orders", nobody()), context), &thread).await;
+    let own = json!({ "connection": { "share": false } });
+    drop_half_way(create(&options("orders", merge(nobody(), own)), context), &thread).await;
+}
+
+/// The last one that waits takes the producer along, and no other does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shared_producer_that_nobody_waits_for_ends() {
+    // Long enough that Linux shows no more of it.
+    let (with, thread) = (merge(nobody(), json!({ "connection": { "client_id": "nobody-waits" } })), "kafka nobody-wa");
+    let first = tokio::spawn(create(&options("orders", with.clone()), context()));
+    let second = tokio::spawn(create(&options("payments", with), context()));
+    until("it begins", || count_threads(thread) > 0).await;
+    first.abort();
+    assert!(first.await.is_err_and(|error| error.is_cancelled()));
+    assert!(!second.is_finished());
+    second.abort();
+    until("its thread ends", || count_threads(thread) == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,7 +86,7 @@ async fn an_opening_that_failed_has_ended() {
     let name = unique("missing");
     assert!(create_source(&source_options(&name, json!({})), context.clone()).await.is_err());
     until("the source's thread ends", || count_threads(&thread) == 0).await;
-    assert!(create(&options(&name, json!({})), context).await.is_err());
+    assert!(create(&options(&name, json!({ "connection": { "share": false } })), context).await.is_err());
     assert_eq!(count_threads(&thread), 0);
 }
 

@@ -1,13 +1,16 @@
 //! The slots: which records of which batch are not accounted for. All of it lives under the delivery's lock.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use gantry_sdk::{Batch, Delivered, Failure, Receipt, Record};
 use rdkafka::types::RDKafkaErrorCode;
 
-const _: () = assert!(usize::BITS >= 64, "slot and index share one word");
+const _: () = assert!(usize::BITS >= 64, "member, slot and index share one word");
 
-/// One record that librdkafka has: its slot and its index in the batch.
+/// A slot's number has so many bits in an opaque. A batch in flight takes far more than a hundred bytes: credit ends before.
+const SLOT_BITS: u32 = 24;
+
+/// One record that librdkafka has: its slot and its index in the batch. On its way it carries the number of its sink, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::sink) struct Token {
     slot: u32,
@@ -29,11 +32,14 @@ pub(super) struct Table {
     pub(super) phase: Phase,
     /// Taken back, in no order yet.
     pub(super) held: Vec<Held>,
-    /// The partitions in which a batch was refused since `held` was last taken.
-    pub(super) refused: Vec<(Box<str>, i32)>,
+    /// In each partition the first record that came back undelivered since `held` was last taken.
+    pub(super) first_back: BTreeMap<Box<str>, BTreeMap<i32, Order>>,
     /// Topics of which a report said that they are gone.
     pub(super) vanished: Vec<String>,
 }
+
+/// When a record was given to the sink, before and behind others: the number of its batch, and its place there.
+type Order = (u64, u32);
 
 /// A batch in flight.
 #[derive(Debug)]
@@ -41,6 +47,9 @@ pub(super) struct Slot {
     pub(super) receipt: Receipt,
     records: Arc<Vec<Record>>,
     sequence: u64,
+    since: Instant,
+    /// Records of it were taken back.
+    taken_back: bool,
     /// Records without an outcome.
     left: u32,
     delivered: u32,
@@ -78,18 +87,21 @@ pub(in crate::sink) struct Refusal {
 
 impl Token {
     /// Of a record that stores a position: it belongs to no batch.
-    pub(in crate::sink) const POSITION: Self = Self::new(u32::MAX, 0);
+    pub(in crate::sink) const POSITION: Self = Self::new((1 << SLOT_BITS) - 1, 0);
 
     pub(in crate::sink) const fn new(slot: u32, index: u32) -> Self {
         Self { slot, index }
     }
 
-    pub(in crate::sink) const fn to_opaque(self) -> usize {
-        (self.slot as usize) << 32 | self.index as usize
+    /// One word: whose it is, slot, index.
+    pub(in crate::sink) const fn to_opaque(self, member: u8) -> usize {
+        debug_assert!(self.slot >> SLOT_BITS == 0, "more batches in flight than a word can tell apart");
+        (member as usize) << (32 + SLOT_BITS) | (self.slot as usize) << 32 | self.index as usize
     }
 
-    pub(in crate::sink) const fn from_opaque(opaque: usize) -> Self {
-        Self { slot: (opaque >> 32) as u32, index: opaque as u32 }
+    pub(in crate::sink) const fn from_opaque(opaque: usize) -> (u8, Self) {
+        let slot = (opaque >> 32) as u32 & ((1 << SLOT_BITS) - 1);
+        ((opaque >> (32 + SLOT_BITS)) as u8, Self { slot, index: opaque as u32 })
     }
 
     /// The record's place in its batch.
@@ -117,6 +129,8 @@ impl Table {
             receipt: batch.receipt.clone(),
             records: Arc::clone(&batch.records),
             sequence: self.sequence,
+            since: Instant::now(),
+            taken_back: false,
             // Fewer than 2^32: the receipt counts them in as many bits.
             left: batch.records.len() as u32,
             delivered: 0,
@@ -157,9 +171,32 @@ impl Table {
         self.slot(token).map(|slot| slot.sequence)
     }
 
-    /// Whether a batch was refused there since `held` was last taken.
-    pub(super) fn was_refused(&self, (topic, partition): (&str, i32)) -> bool {
-        self.refused.iter().any(|(own, number)| *number == partition && **own == *topic)
+    /// That record came back undelivered from there.
+    pub(super) fn came_back(&mut self, token: Token, (topic, partition): (&str, i32)) {
+        let Some(slot) = self.slots.get_mut(token.slot as usize).and_then(Option::as_mut) else { return };
+        slot.taken_back = true;
+        let order = (slot.sequence, token.index);
+        if !self.first_back.contains_key(topic) {
+            self.first_back.insert(topic.into(), BTreeMap::new());
+        }
+        let Some(partitions) = self.first_back.get_mut(topic) else { return };
+        let first = partitions.entry(partition).or_insert(order);
+        *first = order.min(*first);
+    }
+
+    /// Whether that record has overtaken one that came back undelivered from there. One that came back before it had a
+    /// partition (-1) may belong to any.
+    pub(super) fn has_overtaken(&self, token: Token, (topic, partition): (&str, i32)) -> bool {
+        let (Some(partitions), Some(sequence)) = (self.first_back.get(topic), self.sequence_of(token)) else {
+            return false;
+        };
+        let behind = |first: Option<&Order>| first.is_some_and(|first| (sequence, token.index) > *first);
+        behind(partitions.get(&partition)) || behind(partitions.get(&-1))
+    }
+
+    /// Since when the oldest batch waits of which something was taken back.
+    pub(super) fn oldest_taken_back(&self) -> Option<Instant> {
+        self.slots.iter().flatten().filter(|slot| slot.taken_back).map(|slot| slot.since).min()
     }
 
     /// One record has its outcome; `say` tells it. Returns the slot when it was the last.

@@ -26,7 +26,12 @@ impl Bench {
     /// Enters a batch as if all of it were with librdkafka.
     fn sent(&mut self, count: usize) -> Vec<Token> {
         let slot = self.delivery.open(&self.courier.batch(vec![Record::default(); count]));
-        (0..count as u32).map(|index| Token::new(slot, index)).collect()
+        (0..count as u32)
+            .map(|index| {
+                self.delivery.sending();
+                Token::new(slot, index)
+            })
+            .collect()
     }
 
     fn delivered(&self, token: Token, partition: i32) {
@@ -49,9 +54,11 @@ fn counts(summary: &Summary) -> (usize, usize, usize) {
 
 #[test]
 fn a_token_survives_the_trip_through_a_pointer() {
-    for (slot, index) in [(0, 0), (1, u32::MAX), (u32::MAX, 0), (7, 499)] {
-        let token = Token::new(slot, index);
-        assert_eq!(Token::from_opaque(token.to_opaque()), token);
+    for (slot, index) in [(0, 0), (1, u32::MAX), ((1 << 24) - 1, 0), (7, 499)] {
+        for member in [0, 1, 255] {
+            let token = Token::new(slot, index);
+            assert_eq!(Token::from_opaque(token.to_opaque(member)), (member, token));
+        }
     }
 }
 
@@ -125,6 +132,90 @@ fn a_refused_batch_is_held_and_what_overtook_it_too() {
     assert_eq!(counts(&bench.summary()), (4, 1, 0));
 }
 
+/// A purge reports what is queued before what is on its way, which was given to librdkafka before.
+#[test]
+fn what_was_given_before_what_came_back_is_delivered() {
+    let mut bench = Bench::new();
+    let (first, second) = (bench.sent(2), bench.sent(2));
+    bench.delivery.halt();
+    bench.failed(second[0], Code::PurgeQueue);
+    bench.delivered(first[0], 0);
+    bench.delivered(second[1], 0);
+    bench.delivered(first[1], 0);
+    let held: Vec<_> = bench.delivery.take_held().iter().map(|held| held.token).collect();
+    assert_eq!(held, second, "and what overtook it came back, too");
+    assert_eq!(bench.delivery.in_flight(), 0);
+    bench.delivered(second[0], 0);
+    bench.delivered(second[1], 0);
+    assert_eq!(counts(&bench.summary()), (4, 0, 0));
+}
+
+#[test]
+fn one_that_came_back_before_it_had_a_partition_may_have_been_overtaken_in_any() {
+    let mut bench = Bench::new();
+    let tokens = bench.sent(3);
+    bench.delivery.halt();
+    bench.delivery.failed(tokens[1], Code::PurgeQueue, (TOPIC, -1));
+    bench.delivered(tokens[2], 7);
+    bench.delivered(tokens[0], 7);
+    let held: Vec<_> = bench.delivery.take_held().iter().map(|held| held.token).collect();
+    assert_eq!(held, tokens[1..]);
+    bench.delivery.close();
+    assert_eq!(counts(&bench.summary()), (1, 0, 2));
+}
+
+#[test]
+fn what_overtook_a_record_that_was_given_up_fails_too() {
+    let mut bench = Bench::new();
+    let tokens = bench.sent(4);
+    bench.failed(tokens[1], Code::MessageTimedOut);
+    bench.delivered(tokens[2], 0);
+    bench.delivered(tokens[3], 1);
+    bench.delivered(tokens[0], 0);
+    assert_eq!(counts(&bench.summary()), (2, 2, 0), "it comes again behind the other");
+}
+
+#[test]
+fn a_producer_that_breaks_up_is_not_resumed_on() {
+    let mut bench = Bench::new();
+    let tokens = bench.sent(1);
+    bench.delivery.halt();
+    bench.failed(tokens[0], Code::PurgeQueue);
+    let held: Vec<_> = bench.delivery.take_held().into_iter().map(|held| held.token).collect();
+    bench.delivery.hold_again(held);
+    bench.delivery.resume_if(|| false);
+    assert!(bench.delivery.is_halted() && bench.delivery.is_recovering());
+    assert_eq!(bench.delivery.take_held().len(), 1);
+    bench.delivery.resume_if(|| true);
+    assert!(!bench.delivery.is_halted());
+    bench.delivered(tokens[0], 0);
+    assert_eq!(counts(&bench.summary()), (1, 0, 0));
+}
+
+/// librdkafka counts anew when a record is given to it again.
+#[test]
+fn what_is_sent_again_keeps_its_age() {
+    let mut bench = Bench::new();
+    let delivery = Delivery::new(bench.health.clone(), Some(TOPIC.into()), false);
+    bench.delivery = Arc::new(delivery.retried_for(Some(Duration::ZERO)));
+    let tokens = bench.sent(1);
+    assert!(bench.delivery.overdue().is_none(), "librdkafka counts itself");
+    bench.delivery.halt();
+    bench.failed(tokens[0], Code::PurgeQueue);
+    assert!(bench.delivery.overdue().is_some_and(|failure| failure.reason.contains("did not confirm")));
+    bench.delivered(tokens[0], 0);
+    assert!(bench.delivery.overdue().is_none());
+}
+
+#[test]
+fn a_sink_that_has_nothing_with_librdkafka_takes_nothing_back() {
+    let mut bench = Bench::new();
+    let tokens = bench.sent(1);
+    bench.failed(tokens[0], Code::MessageTimedOut);
+    bench.delivery.close();
+    assert_eq!(*bench.purges.lock().unwrap(), []);
+}
+
 #[test]
 fn giving_up_in_the_middle_of_recovery_fails_what_is_held() {
     let mut bench = Bench::new();
@@ -196,7 +287,10 @@ proptest! {
                 _ => bench.failed(token, Code::MessageTimedOut),
             }
             // Recovery, in one step: everything that came back is with librdkafka again.
-            open.extend(bench.delivery.take_held().into_iter().map(|held| held.token));
+            for held in bench.delivery.take_held() {
+                bench.delivery.sending();
+                open.push(held.token);
+            }
             bench.delivery.resume();
         }
         bench.delivery.close();

@@ -74,6 +74,7 @@ pub(super) fn abort(shared: &SinkState, state: &TransactionState) -> Result<()> 
 fn send(shared: &SinkState, state: &TransactionState, position: &PositionRecord) -> Result<()> {
     let Some(identity) = &shared.writer.plan.identity else { return Ok(()) };
     state.position_sent();
+    shared.delivery.sending();
     let record = BaseRecord {
         topic: &identity.topic,
         partition: Some(0),
@@ -81,10 +82,11 @@ fn send(shared: &SinkState, state: &TransactionState, position: &PositionRecord)
         key: Some(position.key.as_bytes()),
         timestamp: None,
         headers: None,
-        delivery_opaque: Token::POSITION.to_opaque(),
+        delivery_opaque: Token::POSITION.to_opaque(shared.seat().number),
     };
     shared.producer().send(record).map_err(|(failed, _)| {
         state.position_reported();
+        shared.delivery.not_sent();
         let code = failed.rdkafka_error_code().unwrap_or(Code::Unknown);
         let failure = state.failure(code, &identity.topic);
         Error::new(failure.cause, format!("storing positions: {}", failure.reason))
@@ -119,7 +121,7 @@ fn goes_on(failed: &KafkaError) -> bool {
 }
 
 fn meaning(shared: &SinkState, state: &TransactionState, doing: &str, failed: &KafkaError) -> Error {
-    let refusal = shared.client_state.errors().refusal;
+    let refusal = shared.producer().client_state.errors().refusal;
     match failed {
         KafkaError::Transaction(own) if own.code() != Code::OperationTimedOut => {
             let error = state.failed(own);

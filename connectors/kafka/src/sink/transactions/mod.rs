@@ -61,11 +61,11 @@ pub(super) async fn open(shared: &Arc<SinkState>) -> Result<Option<SinkTransacti
 /// fails, or nobody waits for it any more, it lasts as long as the producer does.
 fn begin_alone(shared: &SinkState, id: &str) -> Result<Checkpoints> {
     let claim = Claim::take(id, calls::opening_deadline(shared), || shared.wanted())?;
-    shared.hold(claim);
+    shared.producer().hold(claim);
     calls::init(shared)?;
     let stored = stored::read(shared)?;
     shared.wanted()?;
-    shared.release();
+    shared.producer().release();
     Ok(stored)
 }
 

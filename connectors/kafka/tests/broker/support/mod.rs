@@ -6,12 +6,15 @@ pub mod source;
 
 use std::{
     collections::BTreeMap,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use gantry_sdk::{
-    Context, ErrorKind, Health, Opening, Record, Sink,
+    Context, ErrorKind, Health, Opening, Record, Shared, Sink,
     health::Condition,
     plugin::RetryPolicy,
     testkit::{self, Courier, Summary},
@@ -292,7 +295,10 @@ pub fn unique(what: &str) -> String {
 
 /// What a task would tell the sink.
 pub fn context() -> Context {
-    Context { retry: RetryPolicy { delay: Duration::from_millis(50), ..RetryPolicy::default() }, ..testkit::context() }
+    // One for all tests, as for all bridges of a process: they share their producers.
+    static SHARED: LazyLock<Shared> = LazyLock::new(Shared::default);
+    let retry = RetryPolicy { delay: Duration::from_millis(50), ..RetryPolicy::default() };
+    Context { retry, shared: SHARED.clone(), ..testkit::context() }
 }
 
 /// Options for the real Kafka with these besides.
