@@ -38,9 +38,9 @@ pub struct ConnectionOptions {
     /// `gantry-BRIDGE-TASK`.
     #[serde(default)]
     pub client_id: Option<String>,
-    /// All sinks with the same options of a connection, and the same that concern the producer, write by one. `false`: a
-    /// producer for each sink and dead letter of a task.
-    #[serde(default = "shares")]
+    /// `true`: all sinks with the same options of a connection, and the same that concern the producer, write by one. Else each
+    /// sink and dead letter of a task has a producer of its own.
+    #[serde(default)]
     pub share: bool,
     /// How long opening may take before it counts as failed.
     #[serde(default = "default_connect_timeout")]
@@ -53,10 +53,6 @@ pub struct ConnectionOptions {
 /// Brokers to ask first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BootstrapServers(pub Vec<String>);
-
-const fn shares() -> bool {
-    true
-}
 
 const fn default_connect_timeout() -> DurationText {
     DurationText::seconds(10)

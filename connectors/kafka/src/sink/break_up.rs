@@ -27,8 +27,12 @@ const REPORTS: Duration = Duration::from_secs(10);
 
 /// Breaks the producer up. Its thread has nothing else to do any more.
 pub(super) fn run(producer: &ProducerState) {
+    // Here and nowhere else: who is halted is moved by this thread, and only after that.
+    let members = producer.members.all();
+    members.iter().for_each(|member| member.delivery().halt());
     // Whoever is sending sees the halt and stops: what librdkafka has now is all there will be.
-    producer.members.all().iter().for_each(|member| member.delivery().wait_for_sender());
+    members.iter().for_each(|member| member.delivery().wait_for_sender());
+    drop(members);
     drain(producer);
     producer.is_drained();
     for member in producer.members.all() {

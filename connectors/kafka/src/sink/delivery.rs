@@ -437,9 +437,15 @@ impl Delivery {
         }
     }
 
-    /// These could not be sent again: they are held as before.
+    /// These could not be sent again: they are held as before, or fail with a sink that has given up.
     pub(super) fn hold_again(&self, tokens: impl IntoIterator<Item = Token>) {
         let mut table = self.lock();
+        if let Phase::Stopped(failure) = &table.phase {
+            let failure = failure.clone();
+            drop(table);
+            tokens.into_iter().for_each(|token| self.refuse(token, failure.clone()));
+            return;
+        }
         for token in tokens {
             if let Some(sequence) = table.sequence_of(token) {
                 table.held.push(Held { token, sequence, refusal: None });

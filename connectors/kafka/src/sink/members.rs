@@ -60,13 +60,9 @@ impl Members {
         drop(left);
     }
 
-    /// Takes nobody in any more; who is there now, or `None` when it was closed before.
-    pub(super) fn close(&self) -> Option<Vec<Arc<dyn Member>>> {
-        let mut inner = self.write();
-        if std::mem::replace(&mut inner.closed, true) {
-            return None;
-        }
-        Some(inner.places.iter().flatten().cloned().collect())
+    /// Takes nobody in any more; `false` when it was closed before.
+    pub(super) fn close(&self) -> bool {
+        !std::mem::replace(&mut self.write().closed, true)
     }
 
     /// Takes nobody in any more, if nobody is there.

@@ -96,10 +96,6 @@ fn send_again(sink: &SinkState, seat: &Seat) {
         }
         pending.pop_front();
     }
-    if let Some(failure) = delivery.stopped() {
-        pending.into_iter().for_each(|token| delivery.refuse(token, failure.clone()));
-        return;
-    }
     delivery.hold_again(pending);
     delivery.resume_if(|| seat.producer.is_open());
 }

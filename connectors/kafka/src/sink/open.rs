@@ -112,8 +112,9 @@ async fn reach(plan: &Plan, shared: &Arc<SinkState>, deadline: Instant) -> Resul
 
 async fn reach_alone(plan: &Plan, shared: &Arc<SinkState>, deadline: Instant) -> Result<()> {
     let doing = format!("connecting to Kafka at {}", plan.options.connection.address());
-    let producer = shared.producer();
     loop {
+        // It may have moved to another meanwhile.
+        let producer = shared.producer();
         let slice = SLICE.min(deadline.saturating_duration_since(Instant::now())).max(Duration::from_millis(1));
         let asked = Arc::clone(&producer);
         let topic = plan.topic.clone().unwrap_or_else(|| ANY_TOPIC.into());
@@ -198,7 +199,8 @@ impl Client {
     pub(super) async fn stop(self) {
         let producer = self.halt();
         drop(self);
-        let wanted = if producer.members.is_empty() { Stage::Ended } else { Stage::Drained };
+        // Closed by that, it takes nobody in who would keep it from its end.
+        let wanted = if producer.members.close_if_empty() { Stage::Ended } else { Stage::Drained };
         if wanted == Stage::Drained && producer.is_open() {
             return;
         }

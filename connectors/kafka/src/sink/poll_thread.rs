@@ -62,7 +62,8 @@ fn is_recovering(producer: &ProducerState) -> bool {
 
 fn look_after(producer: &ProducerState, member: &dyn Member) {
     let delivery = member.delivery();
-    if !producer.is_shared() && delivery.is_recovering() {
+    // After a stop, too: what was still to be sent again fails with it.
+    if !producer.is_shared() && (delivery.is_recovering() || delivery.stopped().is_some()) {
         member.recover();
     }
     if let Some(failure) = delivery.transaction().and_then(|transaction| transaction.given_up()) {

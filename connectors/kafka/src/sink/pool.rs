@@ -75,7 +75,8 @@ fn create<M: Member + 'static>(
     let producer = Arc::new(ProducerState::new(spec.clone(), transaction.cloned(), is_successor)?);
     let member = sit(&producer, make).ok_or_else(|| Error::internal("a new producer has room"))?;
     if let Err(error) = poll_thread::start(Arc::clone(&producer)) {
-        producer.members.close();
+        // Its first place; the member and the producer have each other.
+        producer.members.leave(0);
         return Err(error);
     }
     Ok((producer, member))

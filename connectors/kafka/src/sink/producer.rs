@@ -116,15 +116,12 @@ impl ProducerState {
         !self.members.is_closed()
     }
 
-    /// One sink has got into trouble, or the producer itself: no sink sends any more, what is not sent comes back, and when everything
-    /// has, each goes on with another producer. Does not wait. Of a producer that is not shared there is nothing to break up.
+    /// One sink has got into trouble, or the producer itself: it takes nobody in any more, what is not sent comes back, and its thread
+    /// [halts and moves](super::break_up) all of its sinks. Does not wait. Of a producer that is not shared there is nothing to break up.
     pub(super) fn break_up(&self) {
-        if !self.is_shared() {
+        if !self.is_shared() || !self.members.close() {
             return;
         }
-        let Some(members) = self.members.close() else { return };
-        members.iter().for_each(|member| member.delivery().halt());
-        // Who has not seen the halt sends another record or two. They come back a moment later.
         self.take_back_now(Reach::Queued);
         self.wake();
     }

@@ -61,15 +61,15 @@ async fn a_source_that_nobody_waits_for_ends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sink_that_nobody_waits_for_ends() {
     let (context, thread) = named("leave");
-    let own = json!({ "connection": { "share": false } });
-    drop_half_way(create(&options("orders", merge(nobody(), own)), context), &thread).await;
+    drop_half_way(create(&options("orders", nobody()), context), &thread).await;
 }
 
 /// The last one that waits takes the producer along, and no other does.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shared_producer_that_nobody_waits_for_ends() {
     // Long enough that Linux shows no more of it.
-    let (with, thread) = (merge(nobody(), json!({ "connection": { "client_id": "nobody-waits" } })), "kafka nobody-wa");
+    let (with, thread) =
+        (merge(nobody(), json!({ "connection": { "client_id": "nobody-waits", "share": true } })), "kafka nobody-wa");
     let first = tokio::spawn(create(&options("orders", with.clone()), context()));
     let second = tokio::spawn(create(&options("payments", with), context()));
     until("it begins", || count_threads(thread) > 0).await;
@@ -86,8 +86,8 @@ async fn an_opening_that_failed_has_ended() {
     let name = unique("missing");
     assert!(create_source(&source_options(&name, json!({})), context.clone()).await.is_err());
     until("the source's thread ends", || count_threads(&thread) == 0).await;
-    assert!(create(&options(&name, json!({ "connection": { "share": false } })), context).await.is_err());
-    assert_eq!(count_threads(&thread), 0);
+    assert!(create(&options(&name, json!({})), context).await.is_err());
+    until("the sink's thread ends", || count_threads(&thread) == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

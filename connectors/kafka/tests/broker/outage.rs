@@ -14,7 +14,7 @@ use serde_json::{Value as Json, json};
 
 use crate::support::{DEADLINE, Topic, context, ends, last_writes, merge, open, options, put, record};
 
-type Mock = MockCluster<'static, DefaultProducerContext>;
+pub(crate) type Mock = MockCluster<'static, DefaultProducerContext>;
 
 const TOPIC: &str = "orders";
 

@@ -17,7 +17,7 @@ use serde_json::{Value as Json, json};
 
 use crate::{
     opening::{count_threads, until},
-    outage::{mock, options_at},
+    outage::{Mock, mock, options_at},
     support::{DEADLINE, Received, Topic, context, failed, last_writes, merge, open, options, put, record},
 };
 
@@ -33,7 +33,13 @@ fn beside(context: &Context) -> Context {
 
 /// All sinks of a test have these: what differs for the producer, is not shared.
 fn same(topic: &str) -> Json {
-    options(topic, json!({ "properties": { "topic.metadata.propagation.max.ms": 0 } }))
+    let properties = json!({ "topic.metadata.propagation.max.ms": 0 });
+    options(topic, json!({ "connection": { "share": true }, "properties": properties }))
+}
+
+/// The same at a mock cluster.
+fn shared_at(cluster: &Mock, more: Json) -> Json {
+    merge(options_at(&cluster.bootstrap_servers(), json!({ "connection": { "share": true } })), more)
 }
 
 /// A sink that writes numbers all the time.
@@ -175,7 +181,7 @@ async fn a_sink_that_gives_up_takes_no_other_along() {
     cluster.create_topic("payments", 1, 1).unwrap();
     let timeout = Some(Duration::from_secs(12));
     let context = Context { retry: RetryPolicy { timeout, ..context().retry }, ..alone() };
-    let with = options_at(&cluster.bootstrap_servers(), json!({}));
+    let with = shared_at(&cluster, json!({}));
     let (first, second) = (beside(&context), beside(&context));
     let mut hasty = open(&merge(with.clone(), json!({ "topic": "payments" })), first.clone()).await;
     let mut patient = open(&with, second.clone()).await;
@@ -208,7 +214,7 @@ async fn i5_what_a_neighbour_holds_up_keeps_its_order() {
     let cluster = mock();
     cluster.create_topic("payments", 1, 1).unwrap();
     let context = alone();
-    let with = options_at(&cluster.bootstrap_servers(), json!({ "batch_records": 20, "linger": "20ms" }));
+    let with = shared_at(&cluster, json!({ "batch_records": 20, "linger": "20ms" }));
     let mut refused = open(&merge(with.clone(), json!({ "topic": "payments" })), beside(&context)).await;
     let mut other = open(&with, beside(&context)).await;
     // Long enough that many requests are on their way when the first is refused.
@@ -236,7 +242,7 @@ async fn i5_what_a_neighbour_holds_up_keeps_its_order() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sink_that_was_refused_begins_with_a_producer_of_its_own() {
     let cluster = mock();
-    let with = options_at(&cluster.bootstrap_servers(), json!({}));
+    let with = shared_at(&cluster, json!({}));
     let context = Context { bridge: "refused".into(), ..alone() };
     let own_producers = || count_threads("kafka refused");
     for (round, expected) in [0, 1, 0].into_iter().enumerate() {
@@ -259,7 +265,7 @@ async fn three_hundred_sinks_write_by_two_producers() {
     let cluster = mock();
     let context = alone();
     // Of a template: the mock cluster does not answer what a topic's settings are.
-    let with = options_at(&cluster.bootstrap_servers(), json!({ "topic": "{header.none|orders}" }));
+    let with = shared_at(&cluster, json!({ "topic": "{header.none|orders}" }));
     let opening: Vec<_> = (0..SINKS)
         .map(|_| {
             let (with, context) = (with.clone(), beside(&context));
