@@ -51,6 +51,8 @@ const TURN: Duration = Duration::from_millis(50);
 const SHORT_TURN: Duration = Duration::from_millis(2);
 /// How long the last commit of a partition, or of the consumer, may take.
 const LAST_COMMIT: Duration = Duration::from_secs(3);
+/// How long after it has asked to join a member that ends waits for the group's answer.
+const JOINING: Duration = Duration::from_secs(3);
 /// How long seeking may take: librdkafka does it by itself, no broker is asked.
 const SEEK: Duration = Duration::from_secs(2);
 /// How long asking for a topic may take, and how often its id is looked for afterwards.
@@ -73,6 +75,9 @@ pub(super) struct Member {
     commits: Commits,
     losses: Losses,
     watch: Watch,
+    /// It has asked to join the group, or begun without one.
+    since: Instant,
+    has_joined: bool,
 }
 
 /// Partitions that are being taken away.
@@ -88,6 +93,7 @@ impl Member {
     pub(super) fn new(plan: Arc<Plan>, shared: Arc<MemberState>, opened: Opened) -> Self {
         let Opened { consumer, partitions, share } = opened;
         let commits = Commits::new(&plan);
+        let has_joined = share.is_some();
         Self {
             plan,
             shared,
@@ -100,6 +106,8 @@ impl Member {
             commits,
             losses: Losses::default(),
             watch: Watch::new(),
+            since: Instant::now(),
+            has_joined,
         }
     }
 
@@ -162,6 +170,7 @@ impl Member {
     }
 
     fn assign(&mut self, places: &[Place]) -> Result<()> {
+        self.has_joined = true;
         self.learn_ids(places);
         let begins = match begin::find(&self.plan, &self.consumer, places) {
             Ok(begins) => begins,
@@ -347,6 +356,7 @@ impl Member {
             let _ = self.consumer.poll(SHORT_TURN);
         }
         self.plan.context.lag.set(Vec::new());
+        self.wait_until_joined();
         // librdkafka ends only when it got an answer to everything.
         self.consumer.context().close();
         if let Some(leaving) = self.leaving.take() {
@@ -357,6 +367,18 @@ impl Member {
                 News::Assigned(_) => self.consumer.incremental_assign(&TopicPartitionList::new()),
                 News::Revoked { places, .. } => self.consumer.incremental_unassign(&list_of(&places)),
             };
+        }
+    }
+
+    /// A group gives its first answer with the member's name, and waits for that member to come again with it, for as long as a session
+    /// lasts (KIP-394). Who ends before that answer does not know the name by which to leave: until then no other could join.
+    fn wait_until_joined(&mut self) {
+        while !self.has_joined && self.since.elapsed() < JOINING {
+            let _ = self.consumer.poll(SHORT_TURN);
+            if let Some(News::Assigned(_)) = self.consumer.context().next_news() {
+                self.has_joined = true;
+                let _ = self.consumer.incremental_assign(&TopicPartitionList::new());
+            }
         }
     }
 
